@@ -1,0 +1,45 @@
+"""What a data set says about itself, in numbers and pictures."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from worldling.data.contact_sheet import dataset_info, write_contact_sheet
+from worldling.data.record import record
+from worldling.data.store import open_dataset
+
+TOY = "toy_environments:worldling_toy/Square-v0"
+
+
+@pytest.mark.parametrize("kind", ["discrete", "multi_discrete", "multi_binary", "box"])
+def test_info_counts_what_is_there(tmp_path, kind):
+    kwargs = {"space": kind}
+    record(TOY, tmp_path / "a", frames=100, size_px=16, policy="random", env_kwargs=kwargs, quiet=True)
+    info = dataset_info(tmp_path / "a")
+    dataset = open_dataset(tmp_path / "a")
+    assert json.loads(json.dumps(info)) == info
+    assert (info["frames"], info["episodes"], info["size_px"]) == (100, len(dataset), 16)
+    assert info["reward"]["sum"] == sum(length - 1 for length in dataset.lengths)
+    assert (info["terminated"], info["truncated"], info["cut_episodes"]) == (len(dataset) - 1, 0, 1)
+    assert info["bytes"] == sum(p.stat().st_size for p in (tmp_path / "a").glob("*.h5"))
+    actions = info["actions"]
+    assert actions["kind"] == kind
+    if kind == "box":
+        first = actions["axes"]["0"]
+        assert set(actions["axes"]) == {"0", "1"} and -1 <= first["min"] < first["max"] <= 1
+    else:
+        shares = [actions["share"].values()] if kind == "discrete" else actions["share"].values()
+        assert all(abs(sum(share) - 1) < 0.01 for share in shares)
+
+
+@pytest.mark.parametrize("size_px, side", [(16, 96), (64, 64), (96, 96), (160, 128)])
+def test_a_contact_sheet_shows_the_frames(tmp_path, size_px, side):
+    record(TOY, tmp_path / "a", frames=70, size_px=size_px, quiet=True)
+    image = np.asarray(Image.open(write_contact_sheet(tmp_path / "a", rows=8, columns=5)))
+    assert (tmp_path / "a" / "contact_sheet.png").is_file()
+    height = 36 + (3 + 2) * (side + 12)
+    assert image.shape == (height, 92 + 5 * side, 3), "three episodes, then two strips with actions"
+    first = image[36 : 36 + side, 92 : 92 + side]
+    assert (np.abs(first[..., 2].astype(int) - 40) < 3).mean() > 0.5, "the toy's ground is dark blue"

@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+
+from worldling.judge.pixels import PSNR_LIMIT_DB, psnr, ssim
+
+
+@pytest.fixture
+def pictures():
+    rng = np.random.default_rng(0)
+    left = rng.integers(0, 256, (5, 24, 24, 3), dtype=np.uint8)
+    right = np.clip(left + rng.normal(0, 30, left.shape), 0, 255).astype(np.uint8)
+    return left, right
+
+
+def test_psnr_equals_the_definition(pictures):
+    left, right = pictures
+    mse = ((left.astype(float) - right) ** 2).mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(psnr(left, right), 10 * np.log10(255**2 / mse), rtol=1e-6)
+
+
+def test_equal_pictures_score_the_rounding_limit(pictures):
+    np.testing.assert_allclose(psnr(pictures[0], pictures[0]), PSNR_LIMIT_DB)
+    np.testing.assert_allclose(ssim(pictures[0], pictures[0]), 1.0, atol=1e-6)
+
+
+def test_shapes_broadcast_like_a_still_frame_over_a_clip(pictures):
+    left, right = pictures
+    for measure in (psnr, ssim):
+        wide = measure(np.stack([left, right]), right[:1][None])
+        assert wide.shape == (2, 5), f"{measure.__name__} keeps the leading axes"
+        np.testing.assert_allclose(wide[0], measure(left, np.repeat(right[:1], 5, axis=0)))
+
+
+def test_ssim_equals_scikit_image(pictures):
+    metrics = pytest.importorskip("skimage.metrics")
+    left, right = pictures
+    flat = np.full_like(left, 144)
+    flat[2:, 5:8, 5:8] = 236
+    for a, b in ((left, right), (flat, flat[::-1])):
+        theirs = [metrics.structural_similarity(x, y, channel_axis=-1) for x, y in zip(a, b)]
+        np.testing.assert_allclose(ssim(a, b), theirs, atol=1e-5)

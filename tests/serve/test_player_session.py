@@ -1,0 +1,203 @@
+"""A session: the laws of going back, what an input does, and what the history keeps."""
+
+import numpy as np
+import pytest
+from dot_world import DISCRETE, POINTER, DotEnvironment, DotWorld
+
+from worldling.errors import ActionError, ServeError
+from worldling.serve.beside import Beside, open_beside, squared_error
+from worldling.serve.messages import decode_jpeg
+from worldling.serve.session import SEGMENT_S, Session
+
+
+def play(session, actions):
+    shots = []
+    for i, action in enumerate(actions):
+        session.hold(action, i + 1)
+        shots.append(session.advance())
+    return shots
+
+
+def actions_of(num, seed=0):
+    return np.random.default_rng(seed).integers(0, 4, num)
+
+
+def test_the_first_shot_is_the_last_context_frame():
+    world = DotWorld()
+    shot = Session(world, 20).shot
+    assert shot.index == 0
+    assert np.abs(decode_jpeg(shot.jpeg).astype(int) - world.contexts[0].frames[3]).mean() < 2
+
+
+def test_seed_and_actions_replay_a_session():
+    one, two = (Session(DotWorld(), 20, start=5) for _ in range(2))
+    assert [s.jpeg for s in play(one, actions_of(30))] == [s.jpeg for s in play(two, actions_of(30))]
+    one.reset()
+    assert [s.jpeg for s in play(one, actions_of(30))] == [s.jpeg for s in play(two, actions_of(0))] or one.history.newest == 30
+
+
+@pytest.mark.parametrize("index", [0, 1, 24, 25, 26, 49, 99, 119])
+def test_branching_and_replaying_gives_the_same_frames(index):
+    session, actions = Session(DotWorld(), 10), actions_of(120)
+    shots = play(session, actions)
+    assert session.branch(index).index == index == session.history.newest
+    again = play(session, actions[index:])
+    assert [s.jpeg for s in again] == [s.jpeg for s in shots[index:]]
+    assert (session.num_branches, session.branches) == (1, [index])
+
+
+def test_branching_at_the_newest_frame_is_no_branch():
+    session = Session(DotWorld(), 10)
+    play(session, actions_of(5))
+    assert session.branch(5).index == 5 and session.num_branches == 0
+
+
+def test_other_actions_lead_elsewhere_and_the_old_future_is_gone():
+    session = Session(DotWorld(), 10)
+    shots = play(session, [2] * 20)
+    session.rewind(10)
+    again = play(session, [3] * 10)
+    assert again[-1].index == 20 and again[-1].jpeg != shots[-1].jpeg
+    assert session.peek(20).jpeg == again[-1].jpeg
+
+
+def test_branches_on_branches():
+    session, actions = Session(DotWorld(), 10), actions_of(60)
+    shots = play(session, actions)
+    for index in (50, 41, 41, 12):
+        session.branch(index)
+    assert session.branches == [12] and session.num_branches == 3
+    assert [s.jpeg for s in play(session, actions[12:])] == [s.jpeg for s in shots[12:]]
+
+
+def test_the_last_minute_is_kept_and_no_more():
+    session = Session(DotWorld(size_px=16), 10)
+    play(session, actions_of(1000))
+    assert (session.history.oldest, session.history.newest) == (401, 1000)
+    assert len(list(session.history)) <= 600 + 2 * SEGMENT_S * 10
+    assert session.branch(401).index == 401
+    with pytest.raises(ServeError, match="`index` must be a frame of the last minute"):
+        session.branch(402)
+
+
+def test_going_back_costs_at_most_a_segment_of_steps():
+    world = DotWorld()
+    session = Session(world, 10)
+    play(session, actions_of(300))
+    before = world.num_steps
+    session.branch(101)
+    assert world.num_steps - before < SEGMENT_S * 10
+
+
+def test_reset_begins_the_same_dream_and_a_start_another():
+    session = Session(DotWorld(), 10)
+    first = [s.jpeg for s in play(session, [2] * 5)]
+    session.reset()
+    assert [s.jpeg for s in play(session, [2] * 5)] == first
+    assert session.reset(1).jpeg != session.reset(0).jpeg
+    session.reset(3)  # context 0 again, with another seed
+    assert [s.jpeg for s in play(session, [2] * 5)] != first
+
+
+def test_a_tap_between_two_frames_counts_for_one():
+    session = Session(DotWorld(), 10)
+    session.hold(3, 1)
+    session.hold(0, 2)
+    shots = [session.advance() for _ in range(3)]
+    assert [(int(s.action), s.input_id) for s in shots] == [(3, 1), (0, 2), (0, 2)]
+
+
+def test_the_newest_of_two_presses_wins():
+    session = Session(DotWorld(), 10)
+    session.hold(3, 1)
+    session.hold(2, 2)
+    assert int(session.advance().action) == 2
+
+
+@pytest.mark.parametrize("bad", [9, -1, 1.5, [1, 2], float("nan"), "2"])
+def test_a_bad_action_is_refused_and_the_old_one_stays(bad):
+    session = Session(DotWorld(), 10)
+    session.hold(3, 1)
+    with pytest.raises(ActionError):
+        session.hold(bad, 2)
+    assert int(session.advance().action) == 3
+
+
+def test_a_pointer_rests_where_the_context_left_it():
+    world = DotWorld(POINTER)
+    held = Session(world, 10).standing()["held"]
+    assert held == pytest.approx(world.contexts[0].actions[2].tolist())
+    assert Session(DotWorld(DISCRETE), 10).standing()["held"] == 0
+
+
+def test_a_take_holds_what_was_seen_while_recording():
+    session = Session(DotWorld(), 10)
+    with pytest.raises(ServeError, match="`take` must be recorded"):
+        session.clip(None)
+    play(session, [2] * 3)
+    session.record(True)
+    play(session, [2] * 4)
+    session.record(False)
+    play(session, [2] * 4)
+    assert [s.index for s in session.clip(None)] == [3, 4, 5, 6, 7]
+    assert [s.index for s in session.clip(3)] == [9, 10, 11]
+
+
+# ---- beside the real environment ----------------------------------------------------------------------------
+
+
+def test_dream_and_real_start_alike_and_the_error_is_theirs():
+    world = DotWorld()
+    session = Session(world, 10, Beside(DotEnvironment(world)), start=2)
+    assert session.shot.mse == 0 and session.shot.real_jpeg == session.shot.jpeg
+    shots = play(session, actions_of(10))
+    assert all(s.real_jpeg for s in shots) and max(s.mse for s in shots) > 0
+
+
+def test_squared_error():
+    a = np.zeros((4, 4, 3), np.uint8)
+    assert squared_error(a, a) == 0 and squared_error(a, a + 255) == 255**2
+
+
+def test_going_back_takes_the_real_one_along():
+    world, actions = DotWorld(), actions_of(40)
+    session = Session(world, 10, Beside(DotEnvironment(world)))
+    shots = play(session, actions)
+    session.branch(17)
+    again = play(session, actions[17:])
+    assert [(s.real_jpeg, s.mse) for s in again] == [(s.real_jpeg, s.mse) for s in shots[17:]]
+    assert session.standing()["note"] == ""
+
+
+def test_the_end_of_the_real_episode_is_said_and_the_dream_goes_on():
+    world = DotWorld()
+    session = Session(world, 10, Beside(DotEnvironment(world, length=8)))  # 3 of them are the context
+    shots = play(session, [2] * 9)
+    assert [np.isnan(s.mse) for s in shots] == [False] * 5 + [True] * 4
+    assert shots[-1].real_jpeg == shots[4].real_jpeg and "over" in session.standing()["note"]
+    session.branch(2)
+    assert session.standing()["note"] == "" and not np.isnan(play(session, [2])[0].mse)
+
+
+def test_an_environment_that_does_not_replay_is_admitted():
+    world = DotWorld()
+    real = DotEnvironment(world)
+    session = Session(world, 10, Beside(real))
+    play(session, [2] * 6)
+    world.action_space, reset = world.action_space, real.reset
+    real.reset = lambda seed: reset(seed + 1)
+    session.branch(3)
+    assert "did not replay exactly" in session.standing()["note"]
+
+
+def test_a_start_that_ends_within_the_context_is_refused():
+    world = DotWorld()
+    with pytest.raises(ServeError, match="`start` must leave the real episode running"):
+        Session(world, 10, Beside(DotEnvironment(world, length=2)))
+
+
+def test_a_world_without_an_environment_has_no_beside():
+    world = DotWorld()
+    world.card = {"source": {"env_id": None}}
+    with pytest.raises(ServeError, match="`--beside` must have an environment"):
+        open_beside(world)

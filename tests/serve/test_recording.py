@@ -1,0 +1,50 @@
+"""Films decode to what was seen."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from worldling.errors import ServeError
+from worldling.serve.history import Shot
+from worldling.serve.messages import encode_jpeg
+from worldling.serve.recording import GAP_PX, compose, write_gif, write_mp4
+
+
+def shots_of(num, size_px=64, real=False):
+    rows = np.arange(size_px)[:, None, None]
+    frames = [np.broadcast_to((rows * 2 + 4 * i) % 256, (size_px, size_px, 3)).astype(np.uint8) for i in range(num)]
+    return [Shot(i, encode_jpeg(f), real_jpeg=encode_jpeg(255 - f) if real else None) for i, f in enumerate(frames)]
+
+
+@pytest.mark.parametrize("size_px, real, shape", [
+    (64, False, (256, 256)), (64, True, (256, 512 + GAP_PX)), (256, False, (256, 256)), (300, False, (300, 300)),
+    (99, False, (298, 298)),
+])
+def test_a_picture_is_large_enough_and_even(size_px, real, shape):
+    assert compose(shots_of(1, size_px, real)[0]).shape == (*shape, 3)
+
+
+def test_mp4():
+    av = pytest.importorskip("av")
+    with av.open(io.BytesIO(write_mp4(shots_of(12, real=True), fps=12.5))) as film:
+        stream = film.streams.video[0]
+        assert stream.codec_context.name == "h264" and float(stream.average_rate) == 12.5
+        frames = [frame.to_ndarray(format="rgb24") for frame in film.decode(stream)]
+    assert len(frames) == 12 and np.abs(frames[5].astype(int) - compose(shots_of(12, real=True)[5])).mean() < 6
+
+
+@pytest.mark.parametrize("fps, frames, seconds", [(15.0, 30, 2.0), (120.0, 10, 0.25)])
+def test_gif(fps, frames, seconds):
+    film = Image.open(io.BytesIO(write_gif(shots_of(30), fps)))
+    durations = []
+    for i in range(film.n_frames):
+        film.seek(i)
+        durations.append(film.info["duration"])
+    assert film.n_frames == frames and film.size == (256, 256) and sum(durations) == pytest.approx(1000 * seconds, abs=10)
+
+
+def test_nothing_to_record():
+    with pytest.raises(ServeError, match="at least one frame"):
+        write_mp4([], 10)

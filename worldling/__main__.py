@@ -1,0 +1,7 @@
+"""`python -m worldling`."""
+
+import sys
+
+from worldling.cli import main
+
+sys.exit(main())

@@ -1,0 +1,259 @@
+"""The command line. Every command is a thin hand over one Python function; `--json` prints one object.
+
+Exit status: 0 done, 2 bad input (one line on stderr says what was wrong and what to do), 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from worldling.errors import ConfigError, DatasetError, DiskFullError, WorldlingError
+
+EPILOG = """the whole loop:
+  worldling record gym_pusht/PushT-v0 --frames 50000 --out data/pusht --policy worldling.recipes.policies:pusht_pusher
+  worldling train data/pusht --out worlds/pusht --minutes 45
+  worldling judge worlds/pusht --data data/pusht-test
+  worldling play worlds/pusht --beside
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    arguments = build_parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    try:
+        result = arguments.run(arguments)
+    except WorldlingError as error:
+        return _fail(error, arguments)
+    except KeyboardInterrupt:
+        print("\nworldling: stopped; what was finished is kept. Run the same command again to go on.", file=sys.stderr)
+        return 130
+    except OSError as error:
+        if error.errno != 28:  # ENOSPC
+            raise
+        return _fail(DiskFullError(f"the disk must have room, got: {error}. Free some and run the command again."), arguments)
+    if result is not None:
+        print(json.dumps(result) if arguments.json else _plain(result))
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of every command."""
+    parser = argparse.ArgumentParser(
+        prog="worldling", description="Small world models: record, train, judge, play.", epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], Any], help: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".",
+                                  formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        sub.add_argument("--json", action="store_true", help="print one json object on stdout, and no progress")
+        sub.set_defaults(run=run)
+        return sub
+
+    p = command("play", _play, "play a world in the browser")
+    p.add_argument("world", nargs="?", default="pusht", help="a world's folder, or the name of a bundled one")
+    p.add_argument("--beside", action="store_true", help="show the real environment next to the dream, same keys")
+    p.add_argument("--port", type=int, default=8000, help="0 takes any free port")
+    p.add_argument("--host", default="127.0.0.1", help="address to listen on; the default is this machine only")
+    p.add_argument("--fps", type=float, help="frames per second at speed 1 (default: those of the data)")
+    p.add_argument("--backend", default="auto", help="see `worldling bench`")
+    p.add_argument("--no-browser", action="store_true", help="do not open a browser")
+
+    p = command("record", _record, "record any Gymnasium environment with pixels into a data set")
+    p.add_argument("env", help="its id, such as ALE/Pong-v5 or gym_pusht/PushT-v0")
+    p.add_argument("--out", required=True, help="folder of the data set")
+    p.add_argument("--frames", type=int, default=20000)
+    p.add_argument("--policy", default="sticky", help="random, sticky, a mixture such as sticky:0.7,random:0.3, or module:callable")
+    p.add_argument("--size-px", type=int, default=64, help="side of the pictures kept")
+    p.add_argument("--frame-skip", type=int, help="steps an action is held (default: the simulator's habit, 4 for ALE)")
+    p.add_argument("--workers", type=int, default=1, help="processes")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--env-arg", action="append", default=[], metavar="NAME=VALUE", help="passed to the environment; repeatable")
+    p.add_argument("--resume", action="store_true", help="go on with a recording that was stopped")
+
+    p = command("import", _import, "make a data set from a folder of videos and their actions")
+    p.add_argument("folder", help="NAME.mp4, and NAME.csv, .npy or .json with one action per frame if known")
+    p.add_argument("--out", required=True)
+    p.add_argument("--size-px", type=int, default=64)
+    p.add_argument("--frame-skip", type=int, default=1, help="keep every n-th frame (only without actions)")
+
+    p = command("train", _train, "train a world on a data set; run again to resume")
+    p.add_argument("data", help="folder of a data set")
+    p.add_argument("--out", required=True, help="folder of the world; `train/` in it holds curves, strips and checkpoints")
+    p.add_argument("--minutes", type=float, default=30.0, help="for both stages")
+    p.add_argument("--steps", type=int, default=0, help="of each stage, instead of minutes")
+    p.add_argument("--size", default="s", help="xs, s, s+, m, l or g")
+    p.add_argument("--passes", type=int, default=1, help="head passes per frame: 1 for deterministic worlds, 2 or 4 for chance")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--device", default="auto", help="cpu or cuda")
+    p.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any other setting of TrainConfig")
+
+    p = command("judge", _judge, "measure a world on held-out data: report.html and report.json")
+    p.add_argument("world")
+    p.add_argument("--data", required=True, help="a data set the world has not seen")
+    p.add_argument("--out", help="folder of the report (default: judge/ in the world's folder)")
+    p.add_argument("--suite", action="append", help="fidelity or stability; repeatable (default: both)")
+    p.add_argument("--starts", type=int, default=500)
+    p.add_argument("--horizons", default="1,5,10,25,50", help="frames ahead that are tabled")
+    p.add_argument("--rollouts", type=int, default=16)
+    p.add_argument("--lengths", default="1000,10000", help="frames of the long roll-outs")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--backend", default="auto")
+
+    p = command("bench", _bench, "measure frames per second of every backend against the fp32 reference")
+    p.add_argument("world")
+    p.add_argument("--backend", action="append", help="repeatable (default: all that are installed)")
+    p.add_argument("--batches", default="1,8", help="rows per step")
+    p.add_argument("--seconds", type=float, default=6.0, help="per backend and batch")
+    p.add_argument("--latents", action="store_true", help="do not paint pixels, as planners and agents do not")
+
+    p = command("info", _info, "describe a world or a data set")
+    p.add_argument("path")
+    command("list", _list, "list the bundled worlds")
+    return parser
+
+
+def _play(a: argparse.Namespace) -> None:
+    from worldling.engine.library import load
+    from worldling.serve.app import serve
+
+    world = load(a.world, backend=a.backend, quiet=a.json)
+    serve(world, a.host, a.port, a.beside, a.fps, not a.no_browser, a.json)
+
+
+def _record(a: argparse.Namespace) -> dict[str, Any]:
+    from worldling.data.record import record
+
+    sys.path.insert(0, "")  # so that --policy finds a module of the folder one is in
+    return record(a.env, a.out, a.frames, a.policy, a.size_px, a.frame_skip, a.workers, a.seed,
+                  _pairs(a.env_arg, "env-arg"), a.resume, a.json)
+
+
+def _import(a: argparse.Namespace) -> dict[str, Any]:
+    from worldling.data.formats.video import import_videos
+
+    return import_videos(a.folder, a.out, a.size_px, a.frame_skip, quiet=a.json)
+
+
+def _train(a: argparse.Namespace) -> dict[str, Any]:
+    from worldling.config import replace
+    from worldling.train.recipe import TrainConfig
+    from worldling.train.train import train
+
+    config = TrainConfig(size=a.size, minutes=a.minutes, steps=a.steps, passes=a.passes, seed=a.seed)
+    config = replace(config, **_pairs(a.set, "set"))
+    world = train(a.data, a.out, config, a.device, a.json)
+    return {"world": str(a.out), **{k: world.card[k] for k in ("quality", "cost", "parameters")}}
+
+
+def _judge(a: argparse.Namespace) -> dict[str, Any]:
+    from worldling.engine.library import load
+    from worldling.judge.judge import judge
+
+    world = load(a.world, backend=a.backend, quiet=a.json)
+    out = Path(a.out) if a.out else (world.path or Path(".")) / "judge"
+    report = judge(world, a.data, out, a.suite or ("fidelity", "stability"), a.starts, a.seed,
+                   _whole(a.horizons, "horizons"), a.json, a.rollouts, _whole(a.lengths, "lengths"))
+    if a.json:
+        return report
+    print(f"wrote {out / 'report.html'} and report.json", file=sys.stderr)
+    return {name: values.get("headlines", "see the report") for name, values in report["suites"].items()}
+
+
+def _bench(a: argparse.Namespace) -> dict[str, Any] | None:
+    from worldling.engine.bench import bench, table
+    from worldling.engine.library import load
+
+    world = load(a.world, backend="reference", quiet=True)
+    report = bench(world, a.backend, _whole(a.batches, "batches"), a.seconds, a.latents, a.json)
+    if a.json:
+        return report
+    print(table(report))
+    return None
+
+
+def _info(a: argparse.Namespace) -> dict[str, Any]:
+    if (Path(a.path) / "dataset.json").is_file():
+        from worldling.data.contact_sheet import dataset_info, write_contact_sheet
+
+        return {**dataset_info(a.path), "contact_sheet": str(write_contact_sheet(a.path))}
+    from worldling.config import to_dict
+    from worldling.world_files import bundled_worlds, load_world
+
+    if Path(a.path).is_dir() and not (Path(a.path) / "config.json").exists():
+        raise DatasetError(
+            f"`{a.path}` must be a world (config.json) or a data set (dataset.json), got neither in that folder. "
+            f"Bundled worlds: {', '.join(bundled_worlds()) or 'none'}."
+        )
+    world = load_world(a.path)
+    size = sum(f.stat().st_size for f in world.path.rglob("*") if f.is_file() and "train" not in f.parts) if world.path else 0
+    return {"world": str(world.path), "bytes": size, **to_dict(world.config), "card": world.card}
+
+
+def _list(a: argparse.Namespace) -> dict[str, Any]:
+    from worldling.checkpoint import read_json
+    from worldling.world_files import BUNDLED, bundled_worlds
+
+    worlds = []
+    for name in bundled_worlds():
+        config, card = (read_json(BUNDLED / name / file, "a bundled world") for file in ("config.json", "card.json"))
+        worlds.append({
+            "name": name, "env_id": card["source"]["env_id"], "size": config["size"],
+            "size_px": config["tokenizer"]["size_px"], "parameters": sum(card["parameters"].values()),
+        })
+    return {"worlds": worlds}
+
+
+def _pairs(texts: list[str], option: str) -> dict[str, Any]:
+    """Turn NAME=VALUE texts into values: json where it parses, else text."""
+    values = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"`--{option}` must be NAME=VALUE, got {text!r}. Write for example --{option} seed=1.")
+        try:
+            values[name] = json.loads(value)
+        except ValueError:
+            values[name] = value
+    return values
+
+
+def _whole(text: str, option: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError(f"`--{option}` must be whole numbers with commas, got {text!r}. Write for example 1,8.") from None
+
+
+def _plain(value: Any, indent: int = 0) -> str:
+    """Write nested json values as indented lines for people."""
+    pad = "  " * indent
+    lines = []
+    items = value.items() if isinstance(value, dict) else [("-", v) for v in value]
+    for key, item in items:
+        nested = isinstance(item, dict) or (isinstance(item, list) and any(isinstance(i, (dict, list)) for i in item))
+        if nested and item:
+            lines += [f"{pad}{key}", _plain(item, indent + 1)]
+        else:
+            lines.append(f"{pad}{key:<14} {item if not isinstance(item, list) else ', '.join(map(str, item))}")
+    return "\n".join(lines)
+
+
+def _fail(error: Exception, arguments: argparse.Namespace) -> int:
+    line = " ".join(str(error).split())
+    if arguments.json:
+        print(json.dumps({"error": type(error).__name__, "message": line}))
+    print(f"worldling: {line}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

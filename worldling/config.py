@@ -1,0 +1,79 @@
+"""Settings as frozen dataclasses, to and from json. Unknown keys are errors that name the nearest match."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tempfile
+import typing
+from pathlib import Path
+from typing import Any, TypeVar
+
+from worldling.errors import ConfigError, DiskFullError, nearest
+
+T = TypeVar("T")
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Turn a (nested) dataclass into plain json values."""
+    return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def from_dict(cls: type[T], values: dict[str, Any], where: str = "config") -> T:
+    """Build dataclass `cls` from json values; raises `ConfigError` on unknown or missing keys."""
+    if not isinstance(values, dict):
+        raise ConfigError(f"`{where}` must be an object, got {type(values).__name__}. Check the file it came from.")
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for key in values:
+        if key not in fields:
+            raise ConfigError(f"`{where}.{key}` must be a known setting, got {key!r}. {nearest(key, fields)}")
+    hints = typing.get_type_hints(cls)
+    built = {}
+    for key, value in values.items():
+        hint = hints[key]
+        if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+            value = from_dict(hint, value, f"{where}.{key}")  # type: ignore[arg-type]
+        elif isinstance(value, list):
+            value = tuple(value)
+        built[key] = value
+    try:
+        return cls(**built)
+    except TypeError as error:
+        raise ConfigError(f"`{where}` must be complete, got {sorted(values)}. {error}.") from None
+
+
+def replace(config: T, **changes: Any) -> T:
+    """Return a copy of `config` with `changes`; unknown names are a `ConfigError`."""
+    names = [f.name for f in dataclasses.fields(config)]  # type: ignore[arg-type]
+    for key in changes:
+        if key not in names:
+            raise ConfigError(f"`{key}` must be a setting, got {key!r}. {nearest(key, names)}")
+    return dataclasses.replace(config, **changes)  # type: ignore[type-var]
+
+
+def write_atomic(path: str | Path, data: bytes | str) -> None:
+    """Write a whole file or nothing: to a temporary neighbour first, then renamed.
+
+    Raises `DiskFullError` when the disk is full; the old file, if any, stays as it was.
+    """
+    path = Path(path)
+    data = data.encode() if isinstance(data, str) else data
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        if error.errno == 28:  # ENOSPC
+            raise DiskFullError(
+                f"`{path}` must fit on the disk, got {error.strerror}. Free some space and run the command again."
+            ) from None
+        raise
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

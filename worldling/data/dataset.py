@@ -1,0 +1,142 @@
+"""Reading a recorded data set: episodes, or slices of them, out of HDF5 shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from worldling.errors import DatasetError
+from worldling.types import Episode
+
+if TYPE_CHECKING:
+    from worldling.data.store import DatasetMeta
+
+COLUMNS = ("pixels", "action", "reward", "terminated", "truncated", "episode_offsets")
+_CACHE_BYTES = 16 * 2**20  # one chunk of 16 frames at 512 px: reading frame by frame unpacks it once
+
+
+class Dataset:
+    """A data set opened for reading. `dataset[i]` is an `Episode`; pixels are read when asked for.
+
+    meta: what it was recorded from; lengths: frames of each episode; num_frames: their sum;
+    state_names: engine state columns. Files stay open until `close`; not safe across a fork (it can be
+    pickled to a spawned process).
+    """
+
+    def __init__(self, path: Path, meta: DatasetMeta, shards: list[Path]) -> None:
+        self.path, self.meta, self.shards = path, meta, shards
+        self._files: dict[int, h5py.File] = {}
+        self._where: list[tuple[int, int, int, dict[str, Any]]] = []  # shard, first row, last row, meta
+        self.state_names: tuple[str, ...] = ()
+        for index in range(len(shards)):
+            self._scan(index)
+        self.lengths = [stop - start for _, start, stop, _ in self._where]
+        self.num_frames = sum(self.lengths)
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+    def __iter__(self) -> Iterator[Episode]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, index: int) -> Episode:
+        shard, start, stop, meta = self._where[index]
+        return Episode(
+            frames=self._read(shard, "pixels", start, stop),
+            actions=self._read(shard, "action", start, stop - 1),
+            reward=self._read(shard, "reward", start, stop - 1),
+            terminated=self._read(shard, "terminated", start, stop - 1),
+            truncated=self._read(shard, "truncated", start, stop - 1),
+            state={name: self._read(shard, f"state/{name}", start, stop) for name in self.state_names},
+            meta=dict(meta),
+        )
+
+    def frames(self, index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Read frames `[start:stop]` of episode `index`: uint8 `[n, H, W, 3]`, only what is asked for."""
+        return self._slice("pixels", index, start, stop, 0)
+
+    def actions(self, index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Read actions `[start:stop]` of episode `index`; actions[t] leads from frame t to t + 1."""
+        return self._slice("action", index, start, stop, 1)
+
+    def column(self, name: str, index: int) -> np.ndarray:
+        """Read one column of episode `index` by its name in the shard, such as "reward" or "state/ram"."""
+        return self._slice(name, index, 0, None, int(name in ("action", "reward", "terminated", "truncated")))
+
+    def episode_meta(self, index: int) -> dict[str, Any]:
+        """Return what identifies episode `index`: its seed, number, worker, shard and whether it is cut."""
+        return dict(self._where[index][3])
+
+    def close(self) -> None:
+        """Close the shard files; reading opens them again."""
+        for file in self._files.values():
+            file.close()
+        self._files.clear()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_files": {}}
+
+    def _slice(self, name: str, index: int, start: int, stop: int | None, drop: int) -> np.ndarray:
+        shard, first, last, _ = self._where[index]
+        start, stop, _ = slice(start, stop).indices(last - first - drop)
+        return self._read(shard, name, first + start, first + max(start, stop))
+
+    def _read(self, shard: int, name: str, start: int, stop: int) -> np.ndarray:
+        try:
+            return self._open(shard)[name][start:stop]
+        except (OSError, KeyError) as error:
+            raise broken(self.shards[shard], str(error)) from None
+
+    def _open(self, shard: int) -> h5py.File:
+        if shard not in self._files:
+            self._files[shard] = h5py.File(self.shards[shard], "r", rdcc_nbytes=_CACHE_BYTES)
+        return self._files[shard]
+
+    def _scan(self, shard: int) -> None:
+        """Check one shard and note where its episodes lie."""
+        path = self.shards[shard]
+        try:
+            file = self._open(shard)
+            absent = [name for name in COLUMNS if name not in file]
+            if absent:
+                raise broken(path, f"it has no column {', '.join(absent)}")
+            offsets, pixels = file["episode_offsets"][:], file["pixels"]
+            size = self.meta.size_px
+            if pixels.dtype != np.uint8 or pixels.shape[1:] != (size, size, 3):
+                raise broken(path, f"its pixels are {pixels.dtype} {list(pixels.shape)}, not {size} px")
+            if len(offsets) < 2 or offsets[-1] != len(pixels) or (np.diff(offsets) < 2).any():
+                raise broken(path, "its episode_offsets do not match its pixels")
+            self.state_names = self.state_names or tuple(sorted(file.get("state", ())))
+            count = len(offsets) - 1
+            seeds, numbers, cuts = (
+                file[name][:].tolist() if name in file else [-1] * count
+                for name in ("episode_seed", "episode_number", "episode_cut")
+            )
+        except OSError as error:
+            raise broken(path, str(error)) from None
+        worker = path.stem.split("-")[1]
+        for i in range(count):
+            meta = {
+                "seed": seeds[i], "number": numbers[i], "cut": bool(cuts[i] > 0), "worker": int(worker),
+                "shard": path.name, "env_id": self.meta.env_id, "policy": self.meta.policy,
+            }
+            self._where.append((shard, int(offsets[i]), int(offsets[i + 1]), meta))
+
+
+def broken(path: Path, reason: str) -> DatasetError:
+    return DatasetError(
+        f"`{path}` must be a whole shard of a worldling data set, got a damaged or foreign file ({reason}). "
+        "Delete it to use the other shards, or record again."
+    )
+
+
+def shard_order(path: Path) -> tuple[int, int]:
+    """Return (worker, number) out of the name of a shard."""
+    parts = path.stem.split("-")
+    if len(parts) != 3 or not (parts[1].isdigit() and parts[2].isdigit()):
+        raise broken(path, "its name is not shard-<worker>-<number>.h5")
+    return int(parts[1]), int(parts[2])

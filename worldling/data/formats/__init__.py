@@ -1,0 +1,1 @@
+"""Formats: data sets made elsewhere, brought into ours."""

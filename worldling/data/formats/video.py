@@ -1,0 +1,259 @@
+"""Import a folder of videos, with or without the actions that were taken in them.
+
+    clips/a.mp4  clips/a.csv      one row per action; a first row of names is allowed
+    clips/b.mp4  clips/b.npy      [T - 1] whole numbers, or [T - 1, A] floats, switches or choices
+    clips/c.mp4  clips/c.json     a list in one of these shapes, or {"actions": [...]}
+    clips/action_space.json       optional: {"kind": "box", "low": [...], "high": [...], "names": [...]}
+
+Action t leads from frame t to frame t + 1; with as many actions as frames, the last one is left out.
+Without action files the data set has kind "none". Without action_space.json the space is read off the
+actions: whole numbers are choices, a table of zeros and ones is switches, other numbers are axes between
+the smallest and largest value seen.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from worldling.config import from_dict
+from worldling.data.environment import shrink
+from worldling.data.store import PIECE_FRAMES, DatasetMeta, DatasetWriter
+from worldling.errors import ActionError, ConfigError, DataError, DatasetError
+from worldling.progress import Progress
+from worldling.types import ActionSpace, Episode
+
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
+ACTION_SUFFIXES = (".csv", ".npy", ".json")
+
+
+def import_videos(
+    folder: str | Path,
+    path: str | Path,
+    size_px: int = 64,
+    frame_skip: int = 1,
+    crop: bool = True,
+    license: str = "unknown",
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Turn the videos in `folder` into the data set `path`, each video an episode; all of it or nothing.
+
+    frame_skip: keep every n-th frame (only of videos without actions); crop: cut the middle square out of
+    each picture, else squeeze it. Returns {path, frames, episodes, fps, action_kind}.
+    Raises `DataError` naming the file that cannot be read or does not fit, `DatasetError` if `path` exists.
+    """
+    folder, path = Path(folder), Path(path)
+    videos = sorted(p for p in folder.glob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
+    if not videos:
+        wanted = ", ".join(VIDEO_SUFFIXES)
+        raise DataError(f"`folder` must hold videos ({wanted}), got none in {folder}. Check the path.")
+    if path.exists():
+        raise DatasetError(f"`{path}` must be a new folder, got one that exists. Take another or delete it.")
+    space, actions = _read_all_actions(folder, videos)
+    if frame_skip < 1 or (frame_skip > 1 and space.kind != "none"):
+        raise ConfigError(
+            f"`frame_skip` must be 1 for videos with actions and at least 1 without, got {frame_skip}. "
+            "Actions between the frames kept would be lost."
+        )
+    fps = _same_fps(videos) / frame_skip
+    meta = DatasetMeta(
+        env_id="video", size_px=size_px, action_space=space, frame_skip=frame_skip, fps=fps, policy="video",
+        license=license,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        with Progress(f"importing {folder}", len(videos), "videos", quiet) as bar:
+            writer = DatasetWriter(temporary, meta)
+            bar.update(0)
+            for number, video in enumerate(videos):
+                for episode in _episodes(video, actions.get(video), space, size_px, frame_skip, crop):
+                    episode.meta["number"] = number
+                    writer.write(episode)
+                bar.update(number + 1, video.name)
+            writer.close()
+        os.chmod(temporary, 0o755)
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return {
+        "path": str(path), "frames": writer.num_frames, "episodes": len(videos), "fps": fps,
+        "action_kind": space.kind,
+    }
+
+
+def _episodes(
+    video: Path, actions: np.ndarray | None, space: ActionSpace, size_px: int, frame_skip: int, crop: bool
+) -> Iterator[Episode]:
+    """Yield a video in pieces that fit in memory; each begins with the frame the one before ended with."""
+    held: list[np.ndarray] = []
+    first = 0  # number of the first frame held
+
+    def episode(cut: bool) -> Episode:
+        count = len(held) - 1
+        taken = np.zeros((count, 0), np.float32) if actions is None else actions[first : first + count]
+        if len(taken) < count:
+            raise _unequal(video, len(actions), f"more than {first + len(taken)}")
+        ended = np.zeros(count, bool)
+        truncated = ended.copy()
+        truncated[-1] = not cut
+        return Episode(
+            np.stack(held), taken, np.zeros(count, np.float32), ended, truncated, meta={"cut": cut}
+        )
+
+    total = 0
+    for index, picture in enumerate(_pictures(video)):
+        if index % frame_skip:
+            continue
+        if len(held) == PIECE_FRAMES:
+            yield episode(cut=True)
+            held, first = held[-1:], first + PIECE_FRAMES - 1
+        if crop:
+            side = min(picture.shape[:2])
+            y, x = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
+            picture = picture[y : y + side, x : x + side]
+        held.append(shrink(picture, size_px))
+        total += 1
+    if total < 2:
+        raise DataError(f"`{video}` must hold at least 2 frames, got {total}. Remove it.")
+    if actions is not None and len(actions) not in (total - 1, total):
+        raise _unequal(video, len(actions), str(total))
+    yield episode(cut=False)
+
+
+def _unequal(video: Path, got: int, frames: str) -> DataError:
+    return DataError(
+        f"`{video}` must have an action fewer than frames (or as many), got {got} actions, {frames} frames. "
+        "Check its action file."
+    )
+
+
+def _pictures(video: Path) -> Iterator[np.ndarray]:
+    import av
+
+    try:
+        with av.open(str(video)) as container:
+            for frame in container.decode(video=0):
+                yield frame.to_ndarray(format="rgb24")
+    except (av.error.FFmpegError, IndexError) as error:
+        raise _undecodable(video, error) from None
+
+
+def _undecodable(video: Path, error: Exception) -> DataError:
+    return DataError(f"`{video}` must be a video that can be decoded, got {error}. Encode it again.")
+
+
+def _same_fps(videos: list[Path]) -> float:
+    import av
+
+    rates = {}
+    for video in videos:
+        try:
+            with av.open(str(video)) as container:
+                rates[video] = float(container.streams.video[0].average_rate or 0)
+        except (av.error.FFmpegError, IndexError) as error:
+            raise _undecodable(video, error) from None
+    slowest, fastest = min(rates, key=rates.__getitem__), max(rates, key=rates.__getitem__)
+    if rates[fastest] > rates[slowest] * 1.05 or rates[slowest] <= 0:
+        raise DataError(
+            f"`folder` must hold videos of one frame rate, got {rates[slowest]:g} fps in {slowest.name} and "
+            f"{rates[fastest]:g} in {fastest.name}. Encode them alike, or import them apart."
+        )
+    return rates[fastest]
+
+
+def _read_all_actions(folder: Path, videos: list[Path]) -> tuple[ActionSpace, dict[Path, np.ndarray]]:
+    """Read every action file; return the space they share and the raw actions of each video."""
+    found: dict[Path, np.ndarray] = {}
+    names: tuple[str, ...] = ()
+    for video in videos:
+        files = [video.with_suffix(s) for s in ACTION_SUFFIXES if video.with_suffix(s).is_file()]
+        if len(files) > 1:
+            both = f"{files[0].name} and {files[1].name}"
+            raise DataError(f"`{video}` must have one action file, got {both}. Keep one.")
+        if files:
+            found[video], header = _read_actions(files[0])
+            names = header or names
+    if not found:
+        return ActionSpace("none"), {}
+    if len(found) < len(videos):
+        without = next(video for video in videos if video not in found)
+        raise DataError(
+            f"`folder` must hold actions for every video or for none, got none for {without.name}. "
+            f"Add {without.stem}.csv, .npy or .json, or import it apart."
+        )
+    space = _read_space(folder / "action_space.json") or _infer_space(found, names)
+    for video, values in found.items():
+        try:
+            found[video] = space.check(values.reshape(len(values), *space.shape))
+        except (ActionError, ValueError) as error:
+            raise DataError(f"`{video.name}` must have actions like the others, got: {error}") from None
+    return space, found
+
+
+def _read_actions(file: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Read one action file into `[T]` or `[T, A]` numbers, and the names in its header if it has one."""
+    names: tuple[str, ...] = ()
+    try:
+        if file.suffix == ".npy":
+            array = np.load(file, allow_pickle=False)
+        elif file.suffix == ".json":
+            values = json.loads(file.read_text())
+            array = np.asarray(values["actions"] if isinstance(values, dict) else values)
+        else:
+            rows = [row for row in csv.reader(file.read_text().splitlines()) if row]
+            if rows and not _is_number(rows[0][0]):
+                names, rows = tuple(cell.strip() for cell in rows[0]), rows[1:]
+            array = np.asarray([[float(cell) for cell in row] for row in rows])
+            array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+            if not any("." in cell or "e" in cell.lower() for row in rows for cell in row):
+                array = array.astype(np.int64)
+        if array.ndim not in (1, 2) or array.dtype.kind not in "iufb" or not array.size:
+            raise ValueError(f"{array.dtype} {list(array.shape)}")
+    except (ValueError, KeyError, OSError) as error:
+        raise DataError(
+            f"`{file}` must hold one row of numbers per action, got {error}. "
+            "See the head of worldling/data/formats/video.py."
+        ) from None
+    return array, names
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_space(file: Path) -> ActionSpace | None:
+    if not file.is_file():
+        return None
+    try:
+        return from_dict(ActionSpace, json.loads(file.read_text()), "action_space")
+    except (ValueError, ConfigError) as error:
+        raise DataError(f"`{file}` must describe an action space, got {error}. See ActionSpace.") from None
+
+
+def _infer_space(found: dict[Path, np.ndarray], names: tuple[str, ...]) -> ActionSpace:
+    shapes = {values.shape[1:] for values in found.values()}
+    if len(shapes) > 1:
+        raise DataError(f"`folder` must hold actions of one width, got {sorted(shapes)}. Write them alike.")
+    values = np.concatenate(list(found.values()))
+    low, high = values.min(axis=0), values.max(axis=0)
+    if values.dtype.kind == "f" or np.min(low) < 0:
+        low, high = np.atleast_1d(low).astype(float), np.atleast_1d(high).astype(float)
+        return ActionSpace("box", low=low.tolist(), high=np.maximum(high, low + 1e-6).tolist(), names=names)
+    if values.ndim == 1:  # a one-column header names the column, not the choices
+        return ActionSpace("discrete", (int(high) + 1,))
+    if np.max(high) <= 1:
+        return ActionSpace("multi_binary", (2,) * values.shape[1], names=names)
+    return ActionSpace("multi_discrete", tuple(int(n) + 1 for n in high), names=names)

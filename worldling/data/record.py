@@ -1,0 +1,191 @@
+"""Record an environment: play episodes with a policy, keep every frame, action and engine state.
+
+The same seed and the same number of workers give the same pixels. A recording that was stopped or killed
+is a readable data set, and can be resumed.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from worldling.data.environment import Environment, open_environment
+from worldling.data.play import Job, play
+from worldling.data.policies import Policy, load_policy, policy_name
+from worldling.data.store import DatasetMeta, DatasetWriter, open_dataset, read_meta
+from worldling.errors import ConfigError, DatasetError
+from worldling.progress import Progress
+
+
+def record(
+    env_id: str,
+    path: str | Path,
+    frames: int = 20000,
+    policy: str | Policy = "sticky",
+    size_px: int = 64,
+    frame_skip: int | None = None,
+    workers: int = 1,
+    seed: int = 0,
+    env_kwargs: dict[str, Any] | None = None,
+    resume: bool = False,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Record `frames` frames of a Gymnasium environment into the data set folder `path`.
+
+    policy: see `worldling.data.policies`; frame_skip None takes the simulator's habit; workers: processes,
+    each with its own seeds and shards; resume: go on with a recording of the same settings until it has
+    `frames` frames. Ctrl-C finishes the piece in hand, leaves a readable data set and raises
+    `KeyboardInterrupt`. Returns a summary of the whole data set: path, env_id,
+    frames, episodes, size_px, frame_skip, fps, policy, seed and workers.
+    Raises `EnvError`, `ConfigError`, `DatasetError` if `path` is taken, `DiskFullError`.
+    """
+    path = Path(path)
+    if frames < 2 or workers < 1:
+        raise ConfigError(f"`frames` must be 2 or more, `workers` 1, got {frames} and {workers}. Raise them.")
+    if seed < 0:
+        raise ConfigError(f"`seed` must be 0 or more, got {seed}. Choose another.")
+    if workers > 1:
+        policy = policy_name(policy)  # worker processes find it by its name
+    if isinstance(policy, str):
+        load_policy(policy)  # a wrong name is told before anything is opened
+    env = open_environment(env_id, size_px, frame_skip, env_kwargs)
+    try:
+        meta = _describe(env, policy_name(policy), seed)
+    finally:
+        env.close()
+    taken, next_number = _recorded(path, meta, resume)
+    missing = max(0, frames - taken)
+    DatasetWriter(path, meta).close()  # dataset.json first, so that a killed recording can be read
+    share = [missing // workers + (worker < missing % workers) for worker in range(workers)]
+    jobs = [
+        Job(str(path), meta, policy, worker, frames, next_number.get(worker, 0))
+        for worker, frames in enumerate(share)
+        if frames > 0
+    ]
+    with _interruptible() as stop, Progress(f"recording {env_id}", missing, "frames", quiet) as bar:
+        bar.update(0)
+        if len(jobs) == 1:
+            play(jobs[0], stop.is_set, bar.update)
+        elif jobs:
+            _play_in_processes(jobs, stop, bar)
+    if stop.is_set():
+        raise KeyboardInterrupt
+    dataset = open_dataset(path)
+    dataset.close()
+    return {
+        "path": str(path), "env_id": env_id, "frames": dataset.num_frames, "episodes": len(dataset),
+        "size_px": size_px, "frame_skip": meta.frame_skip, "fps": meta.fps, "policy": meta.policy,
+        "seed": seed, "workers": workers,
+    }
+
+
+def _describe(env: Environment, policy: str, seed: int) -> DatasetMeta:
+    versions = {}
+    for package in ("worldling", "gymnasium", "numpy", env.package):
+        with suppress(PackageNotFoundError):  # run from a checkout, or brought by something else
+            versions[package] = version(package)
+    return DatasetMeta(
+        env_id=env.env_id, env_kwargs=env.env_kwargs, size_px=env.size_px, frame_skip=env.frame_skip,
+        fps=env.fps, action_space=env.action_space, policy=policy, seed=seed, license=env.license,
+        versions=versions,
+    )
+
+
+def _recorded(path: Path, meta: DatasetMeta, resume: bool) -> tuple[int, dict[int, int]]:
+    """Return how many frames `path` holds and each worker's next episode number; refuse a folder in use."""
+    ours = [*path.glob(".shard-*"), *path.glob(".dataset.json.*"), *path.glob("dataset.json")]
+    shards = list(path.glob("shard-*.h5"))
+    if not shards and (not path.exists() or (path.is_dir() and set(path.iterdir()) <= set(ours))):
+        for leftover in ours:
+            leftover.unlink()  # a recording stopped before its first shard: nothing to keep
+        return 0, {}
+    if not resume:
+        raise DatasetError(
+            f"`{path}` must be a new or empty folder, got one in use. "
+            "Resume the recording with --resume, choose another --out, or delete it."
+        )
+    old = read_meta(path)
+    for name in ("env_id", "env_kwargs", "size_px", "frame_skip", "policy", "seed"):
+        if getattr(old, name) != getattr(meta, name):
+            raise DatasetError(
+                f"`{name}` must be {getattr(old, name)!r} to resume {path}, got {getattr(meta, name)!r}. "
+                "Use the same settings, or record into another folder."
+            )
+    for leftover in path.glob(".shard-*"):
+        leftover.unlink()  # half-written when the last run was killed
+    dataset = open_dataset(path)
+    dataset.close()
+    numbers: dict[int, int] = {}
+    for index in range(len(dataset)):
+        info = dataset.episode_meta(index)
+        numbers[info["worker"]] = max(numbers.get(info["worker"], 0), info["number"] + 1)
+    return dataset.num_frames, numbers
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C into a request to stop; a second one interrupts at once."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop  # signals only reach the main thread
+        return
+    previous = signal.getsignal(signal.SIGINT)
+
+    def on_interrupt(number: int, stack: Any) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, previous)
+
+    signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+_shared: dict[str, Any] = {}  # of a worker process: the stop event and the frame counters
+
+
+def _enter_worker(stop: Any, counters: Any) -> None:
+    _shared.update(stop=stop, counters=counters)
+
+
+def _work(slot: int, job: Job) -> None:
+    counters = _shared["counters"]
+    play(job, _shared["stop"].is_set, lambda done: counters.__setitem__(slot, done))
+
+
+def _play_in_processes(jobs: list[Job], stop: threading.Event, bar: Progress) -> None:
+    context = multiprocessing.get_context("spawn")  # forking a process with open simulators is not safe
+    halt, counters = context.Event(), context.Array("q", len(jobs))
+    pool = ProcessPoolExecutor(len(jobs), context, _enter_worker, (halt, counters))
+    try:
+        # Ctrl-C reaches every process of the terminal; workers start deaf to it and are told by `halt`.
+        main = threading.current_thread() is threading.main_thread()
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
+        futures: list[Future] = [pool.submit(_work, slot, job) for slot, job in enumerate(jobs)]
+        if main:
+            signal.signal(signal.SIGINT, handler)
+        pending = set(futures)
+        while pending:
+            finished, pending = wait(pending, timeout=0.2)
+            if stop.is_set() or any(f.exception() for f in finished):
+                halt.set()
+            bar.update(sum(counters))
+        for future in futures:
+            future.result()
+    except BrokenProcessPool:
+        raise DatasetError(
+            "`workers` must live until they finish, got one that was killed (out of memory?). "
+            "Use fewer workers and --resume."
+        ) from None
+    finally:
+        halt.set()
+        pool.shutdown()

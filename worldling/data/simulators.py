@@ -1,0 +1,191 @@
+"""What is special about the simulators we know: how to import, draw and read the state of each.
+
+A simulator not listed here still works: its picture is the observation or `render()`, its state is empty.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from worldling.errors import EnvError
+
+# Observations smaller than this are feature maps (MiniGrid's 7x7x3 "image"), not pictures.
+_SMALLEST_PICTURE_PX = 32
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """One family of environments.
+
+    entry: start of the Gymnasium entry point; prefix and module: id prefix whose registration needs
+    `module` imported; extra: the pip extra that installs it; package: distribution for the version;
+    renders: whether frames come from `render()`, so the environment must be made with rgb_array.
+    """
+
+    name: str
+    entry: str
+    license: str
+    prefix: str = ""
+    module: str = ""
+    extra: str = ""
+    package: str = "gymnasium"
+    renders: bool = True
+    frame_skip: int = 1
+    fps: float | None = None  # where the environment's own metadata is wrong
+    skip_keyword: str = ""  # the environment's own argument for frame skip, if it has one
+    defaults: dict[str, Any] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+    picture: Callable[[Any, Any, int], np.ndarray] | None = None
+    state: Callable[[Any], dict[str, np.ndarray]] = lambda raw: {}
+    prepare: Callable[[Any], None] = lambda raw: None
+
+
+def observed_picture(observation: Any) -> np.ndarray | None:
+    """Return the uint8 `[H, W, 3]` picture inside an observation, or None if there is none."""
+    if isinstance(observation, dict):
+        keys = [key for key in ("pixels", "image", "screen") if key in observation]
+        found = (observed_picture(observation[key]) for key in keys)
+        return next((picture for picture in found if picture is not None), None)
+    if (
+        isinstance(observation, np.ndarray)
+        and observation.dtype == np.uint8
+        and observation.ndim == 3
+        and observation.shape[-1] == 3
+        and min(observation.shape[:2]) >= _SMALLEST_PICTURE_PX
+    ):
+        return observation
+    return None
+
+
+def _draw_pusht(raw: Any, observation: Any, size_px: int) -> np.ndarray:
+    """Take Push-T's own 512 px drawing board.
+
+    Its observation and `render()` shrink the board with cv2's bilinear filter, which skips most pixels
+    and makes edges flicker as they move, and `render()` paints the action on it. The board has neither.
+    """
+    import pygame
+
+    return pygame.surfarray.array3d(raw._draw()).swapaxes(0, 1)
+
+
+def _draw_carracing(raw: Any, observation: Any, size_px: int) -> np.ndarray:
+    """Take the 96 px observation, or for larger pictures the 1000x800 surface it was made from.
+
+    Both are the same drawing, so a world looks the same at every size; `render()` would draw it all
+    again and add skid particles.
+    """
+    if size_px <= min(observation.shape[:2]):
+        return observation
+    import pygame
+
+    shrunk = pygame.transform.smoothscale(raw.surf, (size_px, size_px))
+    return pygame.surfarray.array3d(shrunk).swapaxes(0, 1)
+
+
+def _state_ale(raw: Any) -> dict[str, np.ndarray]:
+    return {"ram": np.array(raw.ale.getRAM(), dtype=np.uint8)}
+
+
+def _state_pusht(raw: Any) -> dict[str, np.ndarray]:
+    block = raw.block
+    return {
+        "agent_pos": np.array(raw.agent.position, dtype=np.float32),
+        "agent_vel": np.array(raw.agent.velocity, dtype=np.float32),
+        "block_pose": np.array([*block.position, block.angle % (2 * np.pi)], dtype=np.float32),
+    }
+
+
+def _state_carracing(raw: Any) -> dict[str, np.ndarray]:
+    hull = raw.car.hull
+    return {
+        "position": np.array(hull.position, dtype=np.float32),
+        "angle": np.array(hull.angle, dtype=np.float32),
+        "velocity": np.array(hull.linearVelocity, dtype=np.float32),
+        "angular_velocity": np.array(hull.angularVelocity, dtype=np.float32),
+    }
+
+
+def _state_mujoco(raw: Any) -> dict[str, np.ndarray]:
+    if not hasattr(raw, "data"):
+        return {}
+    return {"qpos": np.array(raw.data.qpos), "qvel": np.array(raw.data.qvel)}
+
+
+def _state_classic(raw: Any) -> dict[str, np.ndarray]:
+    state = getattr(raw, "state", None)
+    return {} if state is None else {"state": np.array(state, dtype=np.float64)}
+
+
+def _small_shadows(raw: Any) -> None:
+    """Shrink MuJoCo's 4096 px shadow map: it makes drawing on a CPU ten times slower and looks no better."""
+    if hasattr(raw, "model"):
+        raw.model.vis.quality.shadowsize = 512
+        raw.model.vis.quality.offsamples = 0
+
+
+SIMULATORS = (
+    Simulator(
+        "ale", "ale_py", "GPL-2.0-only emulator; the game's ROM belongs to its publisher",
+        prefix="ALE/", module="ale_py", extra="atari", package="ale-py", renders=False,
+        frame_skip=4, fps=60.0, skip_keyword="frameskip", state=_state_ale,
+    ),
+    Simulator(
+        "pusht", "gym_pusht", "Apache-2.0", prefix="gym_pusht/", module="gym_pusht", extra="pusht",
+        package="gym-pusht", renders=False, defaults={"obs_type": "state"}, names=("x", "y"),
+        picture=_draw_pusht, state=_state_pusht,
+    ),
+    Simulator(
+        "carracing", "gymnasium.envs.box2d.car_racing", "MIT", extra="driving", renders=False,
+        names=("steer", "gas", "brake"), picture=_draw_carracing, state=_state_carracing,
+    ),
+    Simulator("box2d", "gymnasium.envs.box2d", "MIT", extra="driving"),
+    Simulator(
+        "mujoco", "gymnasium.envs.mujoco", "MIT", extra="mujoco", package="mujoco", state=_state_mujoco,
+        prepare=_small_shadows,
+    ),
+    Simulator("classic", "gymnasium.envs.classic_control", "MIT", state=_state_classic),
+)
+_OTHER = Simulator(
+    "other", "", "unknown: see the package of the environment", state=_state_mujoco, prepare=_small_shadows
+)
+
+
+def prepare_process() -> None:
+    """Set the environment variables that headless drawing needs, where the user has not set them."""
+    os.environ.setdefault("MUJOCO_GL", "egl")
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it would print into `--json` output
+
+
+def register(env_id: str) -> None:
+    """Import the package that registers `env_id` with Gymnasium, if we know one.
+
+    Raises `EnvError` naming the pip extra when it is not installed.
+    """
+    for simulator in SIMULATORS:
+        if simulator.prefix and env_id.startswith(simulator.prefix):
+            try:
+                module = importlib.import_module(simulator.module)
+            except ImportError as error:
+                raise missing(env_id, simulator, error) from None
+            if simulator.name == "ale":
+                module.ALEInterface.setLoggerMode(module.LoggerMode.Error)  # or it greets on stderr each time
+
+
+def simulator_of(entry_point: Any) -> Simulator:
+    """Find the simulator behind a Gymnasium entry point."""
+    entry = entry_point if isinstance(entry_point, str) else getattr(entry_point, "__module__", "")
+    return next((s for s in SIMULATORS if entry.startswith(s.entry)), _OTHER)
+
+
+def missing(env_id: str, simulator: Simulator, error: Exception) -> EnvError:
+    """Build the error for an environment whose package is not installed."""
+    fix = f'Run pip install "worldling[{simulator.extra}]"' if simulator.extra else "Install its package"
+    # What follows the first comma is the package's own advice, which names other extras than ours.
+    reason = str(error).partition("\n")[0].partition(",")[0] or type(error).__name__
+    return EnvError(f"`env_id` must be installed, got {env_id!r} ({reason}). {fix}.")

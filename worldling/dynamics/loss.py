@@ -1,0 +1,84 @@
+"""What the dynamics are trained for: the levels of the next latent, with equal total weight on cells that change.
+
+K = 1 is cross-entropy of one pass from no signal at all. K > 1 is shortcut forcing (Dreamer 4, arXiv
+2509.24527) with the x-prediction taken as the expected latent under the scores: on rows at the smallest
+step size the loss is cross-entropy at a random signal level, with ramp weight 0.9 tau + 0.1; on bootstrap
+rows one large step must land where two half steps would. Ours differs in keeping the history clean: only
+the frame being drawn is noisy, because the backbone sees committed frames alone.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from worldling.dynamics.model import Dynamics, Head
+
+
+def changing_weight(target: Tensor, latent: Tensor, values: Tensor) -> Tensor:
+    """Return weights `[B, T, N]`: 1, plus an equal share spread over cells whose target differs from `latent`."""
+    moved = (values[target] - latent).abs().amax(-1).gt(1e-3).float()
+    return 1.0 + moved / moved.mean().clamp(min=0.02)
+
+
+def dynamics_loss(
+    model: Dynamics, latent: Tensor, previous: Tensor, action: Tensor, age: Tensor, target: Tensor, weight: Tensor,
+    noise: Tensor, signal: Tensor, bootstrap_rows: int = 0, bootstrap_steps: int = 1,
+) -> tuple[Tensor, Tensor]:
+    """Return (loss, cross-entropy per frame in nats) of predicting `target` levels `[B, T, N, C]`.
+
+    latent, previous, action, age: as in `Backbone.forward`; weight `[B, T, N]`; noise `[B, T, N, C]` and
+    signal `[B, T]` in [0, 1) are read only if the model takes more than one pass; then the first
+    `bootstrap_rows` frames also learn steps of size 1 / bootstrap_steps.
+    """
+    head, flat = model.head, lambda t: t.flatten(0, 1)
+    h = flat(model.backbone(latent, previous, action, age))
+    now, goal = flat(latent), flat(target)
+    one = torch.ones(len(h), device=h.device)
+    if model.config.passes == 1:
+        scores = head(h, now, torch.zeros_like(now), 0 * one, one)
+        ramp = one
+    else:
+        size, tau = 1.0 / model.config.passes, flat(signal)
+        tau = (tau * model.config.passes).floor() * size
+        noisy = mix(flat(noise), head.values[goal], tau)
+        scores = head(h, now, noisy, tau, size * one)
+        ramp = 0.9 * tau + 0.1
+    entropy = F.cross_entropy(scores.flatten(0, 2), goal.flatten(), reduction="none").view(*goal.shape).sum(-1)
+    by_cell = flat(weight) * ramp[:, None]
+    loss = (entropy * by_cell).sum() / by_cell.sum()
+    if model.config.passes > 1 and bootstrap_rows:
+        some = slice(None, None, len(h) // bootstrap_rows)
+        loss = loss + bootstrap_loss(
+            head, h[some], now[some], head.values[goal[some]], flat(noise)[some], flat(signal)[some], bootstrap_steps
+        )
+    return loss, entropy.detach().sum(-1).mean()
+
+
+def mix(noise: Tensor, clean: Tensor, tau: Tensor) -> Tensor:
+    """Return (1 - tau) noise + tau clean, with tau `[B]` for `[B, N, C]`."""
+    return noise.lerp(clean, tau[:, None, None])
+
+
+def bootstrap_loss(
+    head: Head, h: Tensor, latent: Tensor, clean: Tensor, noise: Tensor, draw: Tensor, steps: int
+) -> Tensor:
+    """Return the squared error, in x-space, of one step of size 1 / steps against two half steps.
+
+    h `[B, N, D]`; latent, clean, noise `[B, N, C]`: committed, next and pure noise; draw `[B]` in [0, 1)
+    chooses the signal level; steps: 1 for the largest step, up to half of the passes.
+    """
+    big, half = 1.0 / steps, 0.5 / steps
+    one = torch.ones(len(h), device=h.device)
+    tau = (draw * steps).floor() * big
+    noisy = mix(noise, clean, tau)
+    with torch.no_grad():
+        left = (1 - tau)[:, None, None]
+        velocity = (head.expected(head(h, latent, noisy, tau, half * one)) - noisy) / left
+        middle = noisy + velocity * half
+        second = head.expected(head(h, latent, middle, tau + half, half * one))
+        velocity = (velocity + (second - middle) / (left - half)) / 2
+        goal = noisy + velocity * left
+    error = (head.expected(head(h, latent, noisy, tau, big * one)) - goal).square().sum(-1).mean(-1)
+    return (error * (0.9 * tau + 0.1)).mean()

@@ -1,0 +1,69 @@
+"""The ring memory: what the backbone keeps of past frames, and how old each slot is.
+
+The first `sinks` slots hold the first frames for good; the others are a ring of the last `window` frames.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from worldling.dynamics.model import DynamicsConfig
+
+
+def clip_age(position: Tensor, config: DynamicsConfig) -> Tensor:
+    """Return the age `[B, T, T]` of every key frame (last axis) seen from every query frame of a clip.
+
+    position `[B, T]`: frame numbers, rising; a clip may hold its sinks and then jump ahead. Gives what the
+    ring gives: the window, the sinks beyond it, nothing later and nothing else.
+    """
+    age = position[:, :, None] - position[:, None, :]
+    sink = torch.arange(position.shape[1], device=position.device) < config.sinks
+    seen = (age >= 0) & ((age <= config.window) | sink)
+    return torch.where(seen, age.clamp(max=config.window + 1), config.window + 2)
+
+
+@dataclass
+class Memory:
+    """Keys and values of past frames of B rows.
+
+    tensors: key, value, key, value ... of each T layer, each `[B, R, N, D]`; stamp `[B, R]`: the frame number
+    in each slot, -1 if empty; index `[B]`: the number of frames remembered so far.
+    """
+
+    tensors: list[Tensor]
+    stamp: Tensor
+    index: Tensor
+
+    @classmethod
+    def empty(cls, config: DynamicsConfig, batch: int, device: torch.device | str = "cpu") -> "Memory":
+        """Return a memory of nothing."""
+        shape = (batch, config.slots, config.tokens, config.width)
+        tensors = [torch.zeros(shape, device=device) for _ in range(2 * config.time_layers)]
+        return cls(tensors, torch.full((batch, config.slots), -1), torch.zeros(batch, dtype=torch.long))
+
+    def age(self, config: DynamicsConfig) -> Tensor:
+        """Return the age `[B, R]` of every slot as the next frame will see it."""
+        age = (self.index[:, None] - self.stamp).clamp(max=config.window + 1)
+        return torch.where(self.stamp < 0, config.window + 2, age)
+
+    def remember(self, fresh: list[Tensor], config: DynamicsConfig) -> None:
+        """Write one frame's keys and values `[B, N, D]`, over the oldest frame of the window, in place."""
+        ring = config.sinks + (self.index - config.sinks) % config.window
+        slot = torch.where(self.index < config.sinks, self.index, ring)
+        first = int(slot[0])
+        together = bool((slot == first).all())
+        rows = None if together else torch.arange(len(slot))
+        for tensor, new in zip(self.tensors, fresh):
+            if together:
+                tensor[:, first] = new
+            else:
+                tensor[rows, slot] = new.to(tensor.dtype)
+        self.stamp[torch.arange(len(slot)), slot] = self.index
+        self.index += 1
+
+    def rows(self, rows: Tensor) -> "Memory":
+        """Return a copy that holds only `rows` (repeats allowed)."""
+        return Memory([t[rows.to(t.device)] for t in self.tensors], self.stamp[rows], self.index[rows])

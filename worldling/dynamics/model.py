@@ -1,0 +1,171 @@
+"""Backbone and head.
+
+    h      = backbone(latent, previous, action, past)      once per frame
+    levels = head(h, noisy, tau, step)                     once per denoising step
+
+The head does not predict a latent but a score for each of the L levels of each of the C channels:
+an uncertain small object then costs cross-entropy instead of fading into a blur, and the expected
+value under the scores is the x-prediction that shortcut forcing needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from worldling.errors import ConfigError
+from worldling.nn.attention import Norm
+from worldling.nn.blocks import SpaceLayer, TimeLayer
+from worldling.nn.lattice import level_values
+
+
+@dataclass(frozen=True)
+class DynamicsConfig:
+    """grid, channels, levels: as the tokenizer's; action_size A; width D; backbone: a letter per layer,
+    S for space and T for time; head: space layers per denoising step; window: past frames remembered,
+    sinks: first frames never forgotten; passes K: denoising steps per frame, 1 is regression."""
+
+    action_size: int = 1
+    grid: int = 8
+    channels: int = 32
+    levels: int = 4
+    width: int = 128
+    head_dim: int = 32
+    backbone: str = "SSTSST"
+    head: int = 1
+    window: int = 16
+    sinks: int = 2
+    passes: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.backbone or set(self.backbone) - {"S", "T"} or "T" not in self.backbone:
+            raise ConfigError(f"`backbone` must be letters S and T with at least one T, got {self.backbone!r}. Use \"SSTSST\".")
+        if self.passes not in (1, 2, 4):
+            raise ConfigError(f"`passes` must be 1, 2 or 4, got {self.passes}. Use 1 for a deterministic world.")
+
+    @property
+    def tokens(self) -> int:
+        """N, tokens per frame."""
+        return self.grid**2
+
+    @property
+    def slots(self) -> int:
+        """R, frames held in memory."""
+        return self.window + self.sinks
+
+    @property
+    def time_layers(self) -> int:
+        """Number of layers that keep a memory."""
+        return self.backbone.count("T")
+
+
+class Embed(nn.Module):
+    """Turn vectors in about [-1, 1] into D, through sines of four octaves so that small differences count."""
+
+    def __init__(self, size: int, width: int) -> None:
+        super().__init__()
+        self.register_buffer("octaves", torch.pi * 2.0 ** torch.arange(-1, 3), persistent=False)
+        self.rise, self.fall = nn.Linear(9 * size, width), nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        angle = (x[..., None] * self.octaves).flatten(-2)
+        return self.fall(F.gelu(self.rise(torch.cat([x, angle.sin(), angle.cos()], -1)), approximate="tanh"))
+
+
+class Backbone(nn.Module):
+    """Read committed latents, the previous ones and actions; look back in time; return features h."""
+
+    def __init__(self, config: DynamicsConfig) -> None:
+        super().__init__()
+        c, d, heads = config, config.width, config.width // config.head_dim
+        self.config = config
+        self.latent_in = nn.Linear(2 * c.channels, d)
+        self.place = nn.Parameter(0.02 * torch.randn(c.tokens, d))
+        self.action_in = Embed(c.action_size, d)
+        self.layers = nn.ModuleList(
+            SpaceLayer(d, heads, c.grid) if kind == "S" else TimeLayer(d, heads, c.window) for kind in c.backbone
+        )
+
+    def _enter(self, latent: Tensor, previous: Tensor, action: Tensor) -> Tensor:
+        joined = torch.cat([latent, latent - previous], -1)
+        return self.latent_in(joined) + self.place + self.action_in(action)[..., None, :]
+
+    def forward(self, latent: Tensor, previous: Tensor, action: Tensor, age: Tensor) -> Tensor:
+        """Run a whole clip: latents `[B, T, N, C]`, actions `[B, T, A]`, age `[B, T, T]`; returns h `[B, T, N, D]`."""
+        x = self._enter(latent, previous, action)
+        for layer in self.layers:
+            if isinstance(layer, TimeLayer):
+                x = layer(x, age)
+            else:
+                x = layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        return x
+
+    def step(
+        self, latent: Tensor, previous: Tensor, action: Tensor, memory: list[Tensor], age: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Run one frame `[B, N, C]` against memory; returns h `[B, N, D]` and what to remember.
+
+        memory: key, value, key, value ... of each T layer, each `[B, R, N, D]`; age `[B, R]` of each slot.
+        """
+        x, fresh, place = self._enter(latent, previous, action), [], 0
+        for layer in self.layers:
+            if isinstance(layer, TimeLayer):
+                x, key, value = layer.step(x, memory[place], memory[place + 1], age)
+                fresh += [key, value]
+                place += 2
+            else:
+                x = layer(x)
+        return x, fresh
+
+
+class Head(nn.Module):
+    """Turn h and a noisy next latent into scores for every level of every channel."""
+
+    def __init__(self, config: DynamicsConfig) -> None:
+        super().__init__()
+        c, d, heads = config, config.width, config.width // config.head_dim
+        self.config = config
+        self.noisy_in = nn.Linear(c.channels, d, bias=False)
+        self.time_in = Embed(2, d)
+        self.layers = nn.ModuleList(SpaceLayer(d, heads, c.grid) for _ in range(c.head))
+        self.norm = Norm(d)
+        self.scores = nn.Linear(d, c.channels * c.levels)
+        nn.init.zeros_(self.scores.weight)
+        nn.init.zeros_(self.scores.bias)
+        self.stay = nn.Parameter(torch.full((c.channels, 1), 0.5))
+        self.register_buffer("values", level_values(c.levels), persistent=False)
+
+    def forward(self, h: Tensor, latent: Tensor, noisy: Tensor, tau: Tensor, step: Tensor) -> Tensor:
+        """Return scores `[B, N, C, L]` of the next latent.
+
+        h `[B, N, D]`; latent `[B, N, C]`, the committed frame, towards which the scores lean at first;
+        noisy `[B, N, C]`, the next latent at signal level tau `[B]` in [0, 1]; step `[B]`, the step size.
+        """
+        x = h + self.noisy_in(noisy) + self.time_in(torch.stack([tau, step], -1))[:, None]
+        for layer in self.layers:
+            x = layer(x)
+        scores = self.scores(self.norm(x)).unflatten(-1, (self.config.channels, self.config.levels)).float()
+        away = (latent[..., None] - self.values) * ((self.config.levels - 1) / 2)
+        return scores - F.softplus(self.stay) * away.square()
+
+    def expected(self, scores: Tensor) -> Tensor:
+        """Return the expected latent `[B, N, C]` under scores `[B, N, C, L]`: the x-prediction."""
+        return (scores.softmax(-1) * self.values).sum(-1)
+
+
+class Dynamics(nn.Module):
+    """Backbone and head of one world."""
+
+    def __init__(self, config: DynamicsConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone, self.head = Backbone(config), Head(config)
+        depth = 2 * (len(config.backbone) + config.head)
+        for name, weight in self.named_parameters():
+            if weight.ndim == 2 and name.endswith((".out.weight", ".fall.weight")):
+                nn.init.normal_(weight, std=(weight.shape[1] * depth) ** -0.5)
+            elif name.endswith("near.weight"):
+                nn.init.normal_(weight, std=0.1)

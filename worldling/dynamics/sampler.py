@@ -1,0 +1,33 @@
+"""The denoise loop, the only one: from features h to the next latent, in K passes of the light head.
+
+K = 1 takes the most likely level of every channel. K = 2 or 4 starts from noise and follows the expected
+latent, as shortcut models do (Frans et al., arXiv 2410.12557; Dreamer 4, arXiv 2509.24527); the last pass
+again takes the most likely level, so that what is committed lies on the lattice.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from worldling.dynamics.model import Head
+from worldling.nn.lattice import from_levels
+
+
+def denoise(head: Head, h: Tensor, latent: Tensor, noise: Tensor, passes: int) -> Tensor:
+    """Return the next latent `[B, N, C]`, on the lattice.
+
+    h `[B, N, D]` and latent `[B, N, C]` of the committed frame; noise `[B, N, C]`, standard normal, read only by
+    heads trained for several passes; passes: how many to take, up to `head.config.passes`.
+    """
+    one = torch.ones(len(h), device=h.device)
+    if head.config.passes == 1:
+        scores = head(h, latent, torch.zeros_like(latent), 0 * one, one)
+    else:
+        noisy, size = noise, 1.0 / passes
+        for k in range(passes):
+            tau = k * size
+            scores = head(h, latent, noisy, tau * one, size * one)
+            if k + 1 < passes:
+                noisy = noisy + (head.expected(scores) - noisy) * (size / (1 - tau))
+    return from_levels(scores.argmax(-1), head.config.levels)

@@ -1,0 +1,160 @@
+"""What every suite is given: a world, held-out data that fit it, and the starts chosen from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from worldling.data.store import Dataset, DatasetMeta
+from worldling.errors import JudgeError
+
+#: Real frames looked at to fit readers and to measure their own error.
+SAMPLE_FRAMES = 2000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The dials of a judgement.
+
+    starts: points to roll out from; seed: chooses them and everything else at random; horizons: frames
+    ahead that are tabled; rollouts and lengths: how many long dreams, and at how many frames they are
+    looked at; resamples: redraws of the bootstrap.
+    """
+
+    starts: int = 500
+    seed: int = 0
+    horizons: tuple[int, ...] = (1, 5, 10, 25, 50)
+    rollouts: int = 16
+    lengths: tuple[int, ...] = (1000, 10000)
+    resamples: int = 1000
+
+    def __post_init__(self) -> None:
+        for name in ("horizons", "lengths"):
+            values = tuple(sorted({int(v) for v in getattr(self, name)}))
+            if not values or values[0] < 1:
+                raise JudgeError(
+                    f"`{name}` must be whole numbers of at least 1, got {values}. Give frames ahead."
+                )
+            object.__setattr__(self, name, values)
+        for name in ("starts", "rollouts", "resamples"):
+            if getattr(self, name) < 2:
+                raise JudgeError(
+                    f"`{name}` must be at least 2, got {getattr(self, name)}. Intervals need several."
+                )
+
+
+@dataclass(frozen=True)
+class Starts:
+    """Distinct points in the data: its episode and the index of the last frame given, both `[n]`."""
+
+    episode: np.ndarray
+    last: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.episode)
+
+
+@dataclass
+class Case:
+    """One world before one data set.
+
+    world: as made by `worldling.load`. data: open and checked to fit. quiet: show no progress.
+    """
+
+    world: Any
+    data: Dataset
+    settings: Settings = field(default_factory=Settings)
+    quiet: bool = False
+
+    @property
+    def context(self) -> int:
+        """Frames given to the world before it dreams."""
+        return int(self.world.config.context)
+
+    def choose_starts(self, ahead: int, count: int, salt: int = 0) -> Starts:
+        """Draw `count` distinct starts with `ahead` true frames after them (fewer if the data hold fewer).
+
+        Raises `JudgeError` if no episode is long enough.
+        """
+        room = [max(0, length - self.context - ahead + 1) for length in self.data.lengths]
+        total = sum(room)
+        if total < 2:
+            raise JudgeError(
+                f"`data` must hold episodes of at least {self.context + ahead} frames ({self.context} given "
+                f"and {ahead} ahead), got a longest of {max(self.data.lengths)}. Lower the horizons or "
+                "record longer episodes."
+            )
+        rng = np.random.default_rng([self.settings.seed, salt])
+        chosen = np.sort(rng.choice(total, size=min(count, total), replace=False))
+        ends = np.cumsum(room)
+        episode = np.searchsorted(ends, chosen, side="right")
+        return Starts(episode, chosen - (ends - room)[episode] + self.context - 1)
+
+    def clip(self, episode: int, last: int, ahead: int) -> tuple[np.ndarray, np.ndarray]:
+        """Read frames `[context + ahead, H, W, 3]` around one start, and the actions between them."""
+        first, stop = last - self.context + 1, last + ahead + 1
+        return self.data.frames(episode, first, stop), self.data.actions(episode, first, stop - 1)
+
+    def sample_frames(self, count: int = SAMPLE_FRAMES) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Draw real frames `[n, H, W, 3]` and their engine state (each `[n, ...]`) at random, in order.
+
+        Frames are taken whole episodes apart from each other; memory is kept under about 256 MB.
+        """
+        size = self.data.meta.size_px
+        count = min(count, self.data.num_frames, max(64, 2**28 // (size * size * 3)))
+        rng = np.random.default_rng([self.settings.seed, 1])
+        chosen = np.sort(rng.choice(self.data.num_frames, size=count, replace=False))
+        ends = np.cumsum(self.data.lengths)
+        episode = np.searchsorted(ends, chosen, side="right")
+        row = chosen - (ends - self.data.lengths)[episode]
+        frames = np.empty((count, size, size, 3), np.uint8)
+        state: dict[str, list[np.ndarray]] = {name: [] for name in self.data.state_names}
+        for number in np.unique(episode):
+            mine = np.flatnonzero(episode == number)
+            for i in mine:
+                frames[i] = self.data.frames(int(number), int(row[i]), int(row[i]) + 1)[0]
+            for name, parts in state.items():
+                parts.append(self.data.column(f"state/{name}", int(number))[row[mine]])
+        return frames, {name: np.concatenate(parts) for name, parts in state.items()}
+
+
+def check_fits(world: Any, meta: DatasetMeta, path: object) -> None:
+    """Raise `JudgeError` unless the data were recorded from what the world was trained on."""
+    if world.size_px != meta.size_px:
+        raise JudgeError(
+            f"`data` must hold {world.size_px} px frames for this world, got {meta.size_px} px in {path}. "
+            f"Record with --size-px {world.size_px}."
+        )
+    ours, theirs = world.action_space, meta.action_space
+    if any(getattr(ours, key) != getattr(theirs, key) for key in ("kind", "nvec", "low", "high")):
+        raise JudgeError(
+            f"`data` must hold the world's actions ({_describe(ours)}), got {_describe(theirs)} in {path}. "
+            "Choose data recorded from the same environment."
+        )
+    source = world.card.get("source", {})
+    for key, flag in (
+        ("env_id", "from"),
+        ("frame_skip", "with --frame-skip"),
+        ("env_kwargs", "with env_kwargs"),
+    ):
+        if key in source and source[key] != getattr(meta, key):
+            raise JudgeError(
+                f"`data` must be recorded {flag} {source[key]} like the world's training data, got "
+                f"{getattr(meta, key)} in {path}. Choose other data or another world."
+            )
+
+
+def is_held_out(world: Any, meta: DatasetMeta) -> bool | None:
+    """Say whether the world was trained on other data than these; None if its card does not tell."""
+    source = world.card.get("source", {})
+    if "seed" not in source or "policy" not in source:
+        return None
+    return (source["seed"], source["policy"]) != (meta.seed, meta.policy)
+
+
+def _describe(space: Any) -> str:
+    if space.kind == "box":
+        return f"box of {len(space.low)} between {list(space.low)} and {list(space.high)}"
+    return f"{space.kind} {list(space.nvec)}" if space.nvec else space.kind

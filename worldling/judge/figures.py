@@ -1,0 +1,144 @@
+"""Pictures for reports, drawn as plain SVG and PNG text that needs no other file."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import cycle
+
+import numpy as np
+
+#: Colours that stay apart for colour-blind readers and on light and dark paper.
+PALETTE = ("#3b6fd4", "#d9822b", "#7b8794", "#2a9d8f", "#b5489a", "#8c6d1f")
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 320, 58, 16, 14, 44
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve: x, y `[n]`, perhaps its interval low, high `[n]`; dashed: for things to compare with."""
+
+    label: str
+    x: Sequence[float]
+    y: Sequence[float]
+    low: Sequence[float] | None = None
+    high: Sequence[float] | None = None
+    dashed: bool = False
+    dots: bool = False
+
+
+def line_chart(
+    lines: Sequence[Line], x_label: str, y_label: str, band: tuple[float, float] | None = None
+) -> str:
+    """Draw curves with their intervals as SVG with a legend; band: a shaded range of y.
+
+    Labels are plain text and are escaped here.
+    """
+    x_label, y_label = html.escape(x_label), html.escape(y_label)
+    xs = np.concatenate([np.asarray(line.x, float) for line in lines])
+    ys = np.concatenate(
+        [np.asarray(v, float) for line in lines for v in (line.y, line.low, line.high) if v is not None]
+    )
+    ys = np.concatenate([ys[np.isfinite(ys)], np.asarray(band or (), float)])
+    ys = ys if len(ys) else np.zeros(1)
+    x_ticks, y_ticks = _ticks(xs.min(), xs.max(), 8), _ticks(ys.min(), ys.max(), 6)
+    x_low, x_high = min(xs.min(), x_ticks[0]), max(xs.max(), x_ticks[-1])
+    y_low, y_high = min(ys.min(), y_ticks[0]), max(ys.max(), y_ticks[-1])
+
+    def px(x: float) -> float:
+        return LEFT + (x - x_low) / (x_high - x_low) * (WIDTH - LEFT - RIGHT)
+
+    def py(y: float) -> float:
+        return HEIGHT - BOTTOM - (y - y_low) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM)
+
+    def path(x: Sequence[float], y: Sequence[float]) -> str:
+        return " ".join(f"{px(a):.1f},{py(b):.1f}" for a, b in zip(x, y) if np.isfinite(b))
+
+    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{y_label} over {x_label}">']
+    if band:
+        parts.append(
+            f'<rect x="{LEFT}" y="{py(band[1]):.1f}" width="{WIDTH - LEFT - RIGHT}" '
+            f'height="{py(band[0]) - py(band[1]):.1f}" class="band"/>'
+        )
+    for tick in y_ticks:
+        parts.append(
+            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{py(tick):.1f}" y2="{py(tick):.1f}" class="grid"/>'
+        )
+        parts.append(f'<text x="{LEFT - 8}" y="{py(tick) + 4:.1f}" text-anchor="end">{_number(tick)}</text>')
+    for tick in x_ticks:
+        parts.append(
+            f'<text x="{px(tick):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{_number(tick)}</text>'
+        )
+    parts.append(
+        f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM}" class="axis"/>'
+    )
+    parts.append(
+        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{x_label}</text>'
+    )
+    middle = (TOP + HEIGHT - BOTTOM) / 2
+    parts.append(
+        f'<text transform="translate(14 {middle}) rotate(-90)" text-anchor="middle">{y_label}</text>'
+    )
+    for line, colour in zip(lines, cycle(PALETTE)):
+        if line.low is not None and line.high is not None:
+            outline = path(line.x, line.low) + " " + path(list(line.x)[::-1], list(line.high)[::-1])
+            parts.append(f'<polygon points="{outline}" fill="{colour}" opacity="0.18"/>')
+    for line, colour in zip(lines, cycle(PALETTE)):
+        dash = ' stroke-dasharray="6 4"' if line.dashed else ""
+        style = f'fill="none" stroke="{colour}" stroke-width="2.2"{dash}'
+        parts.append(f'<polyline points="{path(line.x, line.y)}" {style}/>')
+        if line.dots:
+            parts += [
+                f'<circle cx="{px(x):.1f}" cy="{py(y):.1f}" r="3.4" fill="{colour}"/>'
+                for x, y in zip(line.x, line.y)
+                if np.isfinite(y)
+            ]
+    legend = "".join(
+        f'<span><i style="border-top:3px {"dashed" if line.dashed else "solid"} {colour}"></i>'
+        f"{html.escape(line.label)}</span>"
+        for line, colour in zip(lines, cycle(PALETTE))
+    )
+    return "".join(parts) + f'</svg><div class="legend">{legend}</div>'
+
+
+def film(rows: Sequence[tuple[str, np.ndarray]], columns: Sequence[str]) -> str:
+    """Lay rows of frames (label, uint8 `[k, H, W, 3]`) under each other below k column headings."""
+    side = max(56, min(140, 740 // max(1, len(columns)) - 5))
+    heads = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
+    body = "".join(
+        f"<tr><th>{html.escape(label)}</th>"
+        + "".join(
+            f'<td><img width="{side}" height="{side}" alt="" src="{png_url(frame)}"></td>' for frame in frames
+        )
+        + "</tr>"
+        for label, frames in rows
+    )
+    return f'<table class="film"><tr><th></th>{heads}</tr>{body}</table>'
+
+
+def png_url(picture: np.ndarray) -> str:
+    """Write a uint8 `[H, W, 3]` picture as a data: URL, losslessly up to 256 px, halved and so on above."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    picture = picture[:: -(-len(picture) // 256), :: -(-len(picture) // 256)]
+    Image.fromarray(np.ascontiguousarray(picture)).save(buffer, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _ticks(low: float, high: float, about: int) -> list[float]:
+    """Round numbers that cover low to high."""
+    if high - low < 1e-9:
+        low, high = low - 0.5, high + 0.5
+    raw = (high - low) / max(1, about - 1)
+    power = 10.0 ** np.floor(np.log10(raw))
+    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw - 1e-12)
+    return [
+        float(k * step) for k in range(int(np.floor(low / step + 1e-9)), int(np.ceil(high / step - 1e-9)) + 1)
+    ]
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:g}" if abs(value) > 1e-12 else "0"

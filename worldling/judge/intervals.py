@@ -1,0 +1,97 @@
+"""Bootstrap confidence intervals: how far a figure would move if other starts had been drawn."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+#: With at least this many episodes whole episodes are redrawn, because starts from one episode resemble
+#: each other; with fewer the episodes are too few to stand for others and single starts are redrawn.
+ENOUGH_EPISODES = 20
+
+
+class Bootstrap:
+    """Redraws the same n items many times and says between which values a statistic then lies.
+
+    groups `[n]`: the episode of each item. resamples: number of redraws. level: share of redraws
+    inside the interval. One object keeps its redraws, so all its intervals belong together and
+    the same seed gives the same intervals.
+    """
+
+    def __init__(self, groups: np.ndarray, seed: int = 0, resamples: int = 1000, level: float = 0.95) -> None:
+        _, group = np.unique(np.asarray(groups), return_inverse=True)
+        self.num_items, self.num_groups = len(group), int(group.max()) + 1
+        self.seed, self.resamples, self.level = seed, resamples, level
+        self.over = "episodes" if self.num_groups >= ENOUGH_EPISODES else "starts"
+        units = self.num_groups if self.over == "episodes" else self.num_items
+        rng = np.random.default_rng(seed)
+        draws = rng.multinomial(units, np.full(units, 1.0 / units), size=resamples)
+        self.weights = draws[:, group] if self.over == "episodes" else draws  # [resamples, n]
+
+    def about(self) -> dict[str, Any]:
+        """Describe how the intervals were made, as json values."""
+        return {
+            "method": "percentile bootstrap; Wilson score for shares of exactly 0 or 1",
+            "level": self.level,
+            "resamples": self.resamples,
+            "over": self.over,
+            "seed": self.seed,
+        }
+
+    def mean(self, values: np.ndarray) -> dict[str, Any]:
+        """Return `{value, low, high, n}` of the mean of `values` `[n]`; NaN items are not counted."""
+        values = self._checked(values)
+        counted = np.isfinite(values)
+        if not counted.any():
+            return _nothing()
+        weights = self.weights[:, counted]
+        total = weights.sum(axis=1)
+        redrawn = (weights @ values[counted])[total > 0] / total[total > 0]
+        return self._interval(values[counted].mean(), redrawn, int(counted.sum()))
+
+    def share(self, values: np.ndarray) -> dict[str, Any]:
+        """Like `mean`, for values of 0 and 1.
+
+        Where all are equal no redraw could differ, so Wilson's score interval is given.
+        """
+        found = self.mean(values)
+        if found["value"] in (0.0, 1.0):
+            z = NormalDist().inv_cdf((1.0 + self.level) / 2.0)
+            doubt = z * z / (found["n"] + z * z)
+            found["low"], found["high"] = (0.0, doubt) if found["value"] == 0.0 else (1.0 - doubt, 1.0)
+        return found
+
+    def quantile(self, values: np.ndarray, q: float) -> dict[str, Any]:
+        """Return `{value, low, high, n}` of the `q` quantile of `values` `[n]`; NaN items are not counted."""
+        values = self._checked(values)
+        counted = np.isfinite(values)
+        if not counted.any():
+            return _nothing()
+        order = np.argsort(values[counted], kind="stable")
+        ordered = values[counted][order]
+        reached = np.cumsum(self.weights[:, counted][:, order], axis=1)
+        total = reached[:, -1]
+        # The smallest value that at least a share q of the redrawn items does not exceed.
+        index = np.argmax(reached >= np.maximum(q * total, 1e-9)[:, None], axis=1)
+        return self._interval(_lower_quantile(ordered, q), ordered[index[total > 0]], len(ordered))
+
+    def _checked(self, values: np.ndarray) -> np.ndarray:
+        values = np.asarray(values, dtype=np.float64)
+        if values.shape != (self.num_items,):
+            raise ValueError(f"`values` must have shape [{self.num_items}], got {list(values.shape)}.")
+        return values
+
+    def _interval(self, value: float, redrawn: np.ndarray, n: int) -> dict[str, Any]:
+        tail = (1.0 - self.level) / 2.0
+        low, high = np.quantile(redrawn, [tail, 1.0 - tail])
+        return {"value": float(value), "low": float(low), "high": float(high), "n": n}
+
+
+def _lower_quantile(ordered: np.ndarray, q: float) -> float:
+    return ordered[max(0, int(np.ceil(q * len(ordered) - 1e-9)) - 1)]
+
+
+def _nothing() -> dict[str, Any]:
+    return {"value": None, "low": None, "high": None, "n": 0}

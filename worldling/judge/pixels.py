@@ -1,0 +1,81 @@
+"""How near two pictures are: PSNR and SSIM, per frame, without any learned weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+#: A uint8 picture cannot be known better than its own rounding, whose variance is 1/12 of a level squared.
+#: Equal pictures therefore score 58.9 dB and not infinity, so that one still frame cannot carry a mean.
+ROUNDING_MSE = 1.0 / 12.0
+
+#: PSNR of two equal uint8 pictures, in dB.
+PSNR_LIMIT_DB = float(10.0 * np.log10(255.0**2 / ROUNDING_MSE))
+
+SSIM_WINDOW = 7
+_CHUNK_VALUES = 200_000
+
+
+def psnr(truth: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the PSNR in dB of each frame: uint8 `[..., H, W, 3]` twice, float64 `[...]` out.
+
+    The shapes may broadcast. The squared error is taken over all pixels and colours of one frame and
+    held above the rounding error of uint8, so the result lies between 0 and 58.9 dB.
+    """
+    return _by_chunks(_psnr_chunk, truth, other)
+
+
+def ssim(truth: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the SSIM of each frame: uint8 `[..., H, W, 3]` twice, float64 `[...]` out, 1 is equal.
+
+    The index of Wang et al. (2004) with a uniform 7 x 7 window, unbiased variances, K1 = 0.01 and
+    K2 = 0.03, per colour, averaged over all whole windows: what scikit-image computes by default.
+    The shapes may broadcast.
+    """
+    return _by_chunks(_ssim_chunk, truth, other)
+
+
+def _by_chunks(
+    measure: Callable[[np.ndarray, np.ndarray], np.ndarray], truth: np.ndarray, other: np.ndarray
+) -> np.ndarray:
+    """Measure a few frames at a time, so that the floats stay in the cache."""
+    truth, other = np.broadcast_arrays(truth, other)
+    left, right = (a.reshape(-1, *a.shape[-3:]) for a in (truth, other))
+    chunk = max(1, _CHUNK_VALUES // max(1, left[:1].size))
+    parts = [measure(left[i : i + chunk], right[i : i + chunk]) for i in range(0, len(left), chunk)]
+    return np.concatenate([np.zeros(0), *parts]).reshape(truth.shape[:-3])
+
+
+def _psnr_chunk(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    difference = left.astype(np.float32) - right.astype(np.float32)
+    mse = np.square(difference, out=difference).mean(axis=(1, 2, 3), dtype=np.float64)
+    return 10.0 * np.log10(255.0**2 / np.maximum(mse, ROUNDING_MSE))
+
+
+def _ssim_chunk(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """SSIM of frames `[n, H, W, 3]`, `[n]` out."""
+    # Centred near zero: float32 then keeps enough digits of the small local variances.
+    x, y = (a.astype(np.float32) - np.float32(128) for a in (left, right))
+    mean_x, mean_y = _local_mean(x), _local_mean(y)
+    unbiased = np.float32(SSIM_WINDOW**2 / (SSIM_WINDOW**2 - 1))
+    var_x = unbiased * (_local_mean(x * x) - mean_x * mean_x)
+    var_y = unbiased * (_local_mean(y * y) - mean_y * mean_y)
+    covariance = unbiased * (_local_mean(x * y) - mean_x * mean_y)
+    mean_x, mean_y = mean_x + np.float32(128), mean_y + np.float32(128)
+    c1, c2 = np.float32((0.01 * 255) ** 2), np.float32((0.03 * 255) ** 2)
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x * mean_x + mean_y * mean_y + c1)
+    structure = (2 * covariance + c2) / (var_x + var_y + c2)
+    return (luminance * structure).mean(axis=(1, 2, 3), dtype=np.float64)
+
+
+def _local_mean(image: np.ndarray) -> np.ndarray:
+    """Mean over each whole window of `[n, H, W, 3]`: `[n, H - 6, W - 6, 3]`."""
+    for axis in (1, 2):
+        image = np.moveaxis(image, axis, 0)
+        count = len(image) - SSIM_WINDOW + 1
+        total = image[:count].copy()
+        for shift in range(1, SSIM_WINDOW):
+            total += image[shift : shift + count]
+        image = np.moveaxis(total, 0, axis)
+    return image / np.float32(SSIM_WINDOW**2)

@@ -1,0 +1,1 @@
+"""Bricks of the networks: attention, memory, blocks, the latent lattice."""

@@ -1,0 +1,107 @@
+"""Two attentions: over the cells of one frame (space), and over past frames at one cell (time).
+
+Both are written out as matrix products with an fp32 softmax: at 64 tokens that trains 1.6x faster on a
+CPU than the fused kernel, whose bf16 backward is slow there, and it exports to any engine.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+MASKED = -1e4  # added to a score that must not count; finite, so that bf16 and int8 engines keep it
+
+
+class Norm(nn.RMSNorm):
+    """RMSNorm whose gain follows its input's precision, so that it stays one fused kernel under autocast."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), 1e-6)
+
+
+class SpaceAttention(nn.Module):
+    """Attention among the N = grid*grid cells of a frame, with a learned bias per relative position.
+
+    The bias starts as one bump per head around a nearby cell, so that heads begin as a local filter
+    and learn to look further (after ConViT, arXiv 2103.10697).
+    """
+
+    def __init__(self, width: int, heads: int, grid: int) -> None:
+        super().__init__()
+        self.heads, self.grid = heads, grid
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+        self.q_norm, self.k_norm = Norm(width // heads), Norm(width // heads)
+        cells = torch.stack(torch.meshgrid(torch.arange(grid), torch.arange(grid), indexing="ij"), -1).view(-1, 2)
+        offset = cells[:, None] - cells[None] + grid - 1
+        self.register_buffer("pair", offset[..., 0] * (2 * grid - 1) + offset[..., 1], persistent=False)
+        self.position = nn.Parameter(self._bumps(heads, grid))
+
+    @staticmethod
+    def _bumps(heads: int, grid: int) -> Tensor:
+        side = torch.arange(2 * grid - 1) - (grid - 1)
+        dy, dx = torch.meshgrid(side, side, indexing="ij")
+        centres = [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (0, 0), (-1, -1), (1, 1)]
+        rows = []
+        for head in range(heads):
+            cy, cx = centres[head % len(centres)]
+            rows.append(-0.5 * ((dy - cy) ** 2 + (dx - cx) ** 2).float().clamp(max=8) * (1 if head % 2 == 0 else 0.25))
+        return torch.stack([r.flatten() for r in rows])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mix `[B, N, D]` over N."""
+        b, n, d = x.shape
+        q, k, v = self.qkv(x).view(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        q, k = self.q_norm(q), self.k_norm(k)
+        scores = (q @ k.transpose(-1, -2)).float() * (d // self.heads) ** -0.5 + self.position[:, self.pair].float()
+        mixed = scores.softmax(-1).to(v.dtype) @ v
+        return self.out(mixed.transpose(1, 2).reshape(b, n, d))
+
+
+class TimeAttention(nn.Module):
+    """Attention of each cell to itself in past frames, with a learned bias per age.
+
+    age: 0 is the frame itself, 1 the one before, up to `window`; everything older (a sink) has the age
+    `window + 1`; `window + 2` means "not there". Ages are relative, so positions never leave the range
+    seen in training, however long a roll-out runs.
+    """
+
+    def __init__(self, width: int, heads: int, window: int) -> None:
+        super().__init__()
+        self.heads, self.window = heads, window
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+        self.q_norm, self.k_norm = Norm(width // heads), Norm(width // heads)
+        start = -0.3 * torch.arange(window + 2).float()
+        self.age_bias = nn.Parameter(start[:, None].repeat(1, heads) * torch.linspace(0.25, 2.0, heads))
+
+    def bias(self, age: Tensor) -> Tensor:
+        """Return the bias `[..., heads]` of each age; "not there" is masked."""
+        table = torch.cat([self.age_bias.float(), self.age_bias.new_full((1, self.heads), MASKED).float()])
+        return table[age]
+
+    def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).unbind(-3)
+        return self.q_norm(q) * q.shape[-1] ** -0.5, self.k_norm(k), v
+
+    def forward(self, x: Tensor, age: Tensor) -> Tensor:
+        """Mix `[B, T, N, D]` over T; age `[B, T, T]` of key frame (last axis) seen from query frame."""
+        q, k, v = (t.permute(0, 2, 3, 1, 4) for t in self._project(x))  # [B, N, heads, T, D / heads]
+        scores = (q @ k.transpose(-1, -2)).float() + self.bias(age).permute(0, 3, 1, 2)[:, None]
+        mixed = scores.softmax(-1).to(v.dtype) @ v
+        return self.out(mixed.permute(0, 3, 1, 2, 4).flatten(-2))
+
+    def step(self, x: Tensor, keys: Tensor, values: Tensor, age: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mix one frame `[B, N, D]` with the memory `[B, R, N, D]`; age `[B, R]` of each slot.
+
+        Returns the mixed frame and its own key and value `[B, N, D]`, for the caller to remember.
+        Single-query attention is memory bound: multiply and add beat a matrix product here.
+        """
+        q, k, v = self._project(x)
+        past_k, past_v = keys.unflatten(-1, (self.heads, -1)), values.unflatten(-1, (self.heads, -1))
+        past = (q[:, None] * past_k).sum(-1).float() + self.bias(age)[:, :, None]
+        own = (q * k).sum(-1, keepdim=False).float()[:, None] + self.bias(torch.zeros_like(age[:, :1]))[:, :, None]
+        weight = torch.cat([past, own], 1).softmax(1).to(v.dtype)[..., None]
+        mixed = (weight[:, :-1] * past_v).sum(1) + weight[:, -1] * v
+        return self.out(mixed.flatten(-2)), k.flatten(-2), v.flatten(-2)

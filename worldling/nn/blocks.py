@@ -1,0 +1,58 @@
+"""Transformer layers over latent grids: S looks inside a frame, T looks back in time."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from worldling.nn.attention import Norm, SpaceAttention, TimeAttention
+
+
+class Mlp(nn.Module):
+    """Linear, tanh-GELU, linear: D to 4 D and back."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.rise = nn.Linear(width, 4 * width)
+        self.fall = nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fall(F.gelu(self.rise(x), approximate="tanh"))
+
+
+class SpaceLayer(nn.Module):
+    """Depthwise 3x3 over the grid, attention over the grid, MLP; each added to its input."""
+
+    def __init__(self, width: int, heads: int, grid: int) -> None:
+        super().__init__()
+        self.grid = grid
+        self.near = nn.Conv2d(width, width, 3, padding=1, groups=width)
+        self.norm, self.attention = Norm(width), SpaceAttention(width, heads, grid)
+        self.mlp_norm, self.mlp = Norm(width), Mlp(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `[B, N, D]` to `[B, N, D]`."""
+        plane = x.transpose(1, 2).unflatten(2, (self.grid, self.grid))
+        x = x + self.near(plane).flatten(2).transpose(1, 2)
+        x = x + self.attention(self.norm(x))
+        return x + self.mlp(self.mlp_norm(x))
+
+
+class TimeLayer(nn.Module):
+    """Attention of each cell to its own past, MLP; each added to its input."""
+
+    def __init__(self, width: int, heads: int, window: int) -> None:
+        super().__init__()
+        self.norm, self.attention = Norm(width), TimeAttention(width, heads, window)
+        self.mlp_norm, self.mlp = Norm(width), Mlp(width)
+
+    def forward(self, x: Tensor, age: Tensor) -> Tensor:
+        """Map a clip `[B, T, N, D]` to `[B, T, N, D]`."""
+        x = x + self.attention(self.norm(x), age)
+        return x + self.mlp(self.mlp_norm(x))
+
+    def step(self, x: Tensor, keys: Tensor, values: Tensor, age: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Map one frame `[B, N, D]`, given the memory; also returns its key and value to remember."""
+        mixed, key, value = self.attention.step(self.norm(x), keys, values, age)
+        x = x + mixed
+        return x + self.mlp(self.mlp_norm(x)), key, value

@@ -1,0 +1,111 @@
+"""The real environment, stepped with the same actions as the dream, so that both can be seen at once."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import numpy as np
+
+from worldling.errors import ServeError
+
+
+def squared_error(dream: np.ndarray, real: np.ndarray) -> float:
+    """Mean squared error between two uint8 frames `[H, W, 3]`, in grey levels squared (0 to 65025)."""
+    return float(np.square(dream.astype(np.float32) - real.astype(np.float32)).mean())
+
+
+def open_beside(world: Any) -> "Beside":
+    """Open the environment that `world` was recorded from.
+
+    Raises `ServeError` when the world's data came from no environment, `EnvError` when it cannot be opened.
+    """
+    source = world.card.get("source", {})
+    if not source.get("env_id"):
+        raise ServeError(
+            "`--beside` must have an environment, got a world that was not recorded from one. "
+            "Play it without --beside."
+        )
+    from worldling.data.environment import open_environment
+
+    return Beside(open_environment(
+        source["env_id"], size_px=world.size_px, frame_skip=source["frame_skip"], env_kwargs=source["env_kwargs"]
+    ))
+
+
+class Beside:
+    """A real environment that follows a session.
+
+    environment: owned; has `reset(seed)`, `step(action)` and `close()` as `data.environment` gives them;
+    frame: the newest real frame uint8 `[H, W, 3]`, which stays when the episode is over.
+    A simulator cannot be forked in general, so going back is a reset with the same seed and the same actions.
+    """
+
+    def __init__(self, environment: Any) -> None:
+        self._environment = environment
+        self.frame: np.ndarray | None = None
+        self._seed = 0
+        self._warm_up: list[Any] = []
+        self._log: list[Any] = []
+        self._sums: list[int] = []
+        self._over_at: int | None = None
+        self._drifted = False
+
+    @property
+    def note(self) -> str:
+        """One line the player should know, or nothing."""
+        if self._over_at is not None:
+            return "The real episode is over. Reset to start both again."
+        return "The real environment did not replay exactly; the error is no longer fair." if self._drifted else ""
+
+    def start(self, seed: int, actions: np.ndarray) -> np.ndarray:
+        """Reset and take the `actions` `[T - 1, ...]`; returns the frames uint8 `[T, H, W, 3]`.
+
+        The actions are those of one of the world's contexts: they move as the training data moves, where
+        a no-op may not (Push-T's would send the agent to a corner).
+        """
+        self._seed, self._warm_up, self._drifted = seed, list(actions), False
+        frames = self._restart()
+        if self._over_at is not None:
+            raise ServeError(
+                f"`start` must leave the real episode running, got {seed}, where it ends within the context. "
+                "Choose the next start."
+            )
+        return frames
+
+    def step(self, action: Any) -> np.ndarray | None:
+        """Take one action; returns the frame `[H, W, 3]`, or None once the episode is over."""
+        if self._over_at is not None:
+            return None
+        self._log.append(action)
+        return self._step(action)
+
+    def back_to(self, num_steps: int) -> None:
+        """Be again where we were `num_steps` after the start. Costs that many real steps."""
+        log, sums = self._log[:num_steps], self._sums[: num_steps + 1]
+        self._restart()
+        for action in log:
+            self._log.append(action)
+            self._step(action)
+        self._drifted = self._drifted or self._sums != sums
+
+    def close(self) -> None:
+        """Close the environment."""
+        self._environment.close()
+
+    def _restart(self) -> np.ndarray:
+        self._over_at = None
+        frames = [self._environment.reset(self._seed)]
+        for action in self._warm_up:
+            frames.append(self._step(action))
+        self._log, self._sums = [], [zlib.crc32(np.ascontiguousarray(frames[-1]))]
+        self.frame = frames[-1]
+        return np.stack(frames)
+
+    def _step(self, action: Any) -> np.ndarray:
+        transition = self._environment.step(action)
+        if transition.terminated or transition.truncated:
+            self._over_at = len(self._log)
+        self._sums.append(zlib.crc32(np.ascontiguousarray(transition.frame)))
+        self.frame = transition.frame
+        return transition.frame

@@ -1,0 +1,205 @@
+"""One websocket: what the player asks for, the clock, and the newest frame on its way back.
+
+The event loop never waits for the world: every call into the session runs in the worker thread. Frames are
+not queued. At most `MAX_IN_FLIGHT` are unacknowledged; a frame made meanwhile waits alone, and the next one
+takes its place. So a slow page sees fewer frames, never old ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from worldling.errors import ServeError, WorldlingError
+from worldling.serve.history import Shot
+from worldling.serve.messages import MAX_IN_FLIGHT, OPENING, PEEK, pack_frame, parse
+from worldling.serve.meter import Meter
+from worldling.serve.session import Session
+
+STATUS_EVERY_S = 0.5
+MAX_SPEED = 100.0
+log = logging.getLogger("worldling.serve")
+
+
+class Connection:
+    """A player at the other end of a websocket.
+
+    socket: an open aiohttp WebSocketResponse; fps: frames per second at speed 1;
+    call: runs a blocking function in the world's worker thread.
+    """
+
+    def __init__(self, socket: Any, fps: float, call: Callable[..., Awaitable[Any]]) -> None:
+        self.socket, self.fps, self.call = socket, fps, call
+        self.session: Session | None = None
+        self.paused, self.peeking, self.speed = False, False, 1.0
+        self.meter = Meter()
+        self.dropped = 0
+        self._seq = self._acked = 0
+        self._waiting: tuple[Shot, int] | None = None
+        self._wake, self._go = asyncio.Event(), asyncio.Event()
+
+    async def run(self, opening_jpeg: bytes, open_session: Callable[[], Session]) -> None:
+        """Show the opening picture at once, open the session in the worker, and play until the socket closes.
+
+        An error while opening is told to the player, and the socket closes.
+        """
+        tasks = [asyncio.create_task(self._send())]
+        try:
+            self.show(Shot(0, opening_jpeg), OPENING)
+            if not await self._guarded(lambda: self._open(open_session)):
+                return
+            tasks += [asyncio.create_task(self._play()), asyncio.create_task(self._report())]
+            async for message in self.socket:
+                if message.type.name == "ERROR":  # too large or malformed: aiohttp closes the socket
+                    break
+                await self._answer(message.data)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def show(self, shot: Shot, flags: int = 0) -> None:
+        """Offer a shot to the player; it replaces one that still waits."""
+        self.dropped += self._waiting is not None
+        self._waiting = (shot, flags)
+        self._wake.set()
+
+    async def _send(self) -> None:
+        """Send the waiting shot whenever fewer than `MAX_IN_FLIGHT` are unacknowledged; runs until cancelled."""
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._waiting and self._seq - self._acked < MAX_IN_FLIGHT:
+                    (shot, flags), self._waiting = self._waiting, None
+                    self._seq += 1
+                    await self.socket.send_bytes(pack_frame(
+                        shot.jpeg, shot.real_jpeg, seq=self._seq, index=shot.index, input_id=shot.input_id,
+                        mse=shot.mse, num_branches=self.session.num_branches if self.session else 0, flags=flags,
+                    ))
+                    if not flags:
+                        self.meter.sent(shot.input_id)
+
+    async def status(self) -> None:
+        """Tell the player how things stand."""
+        standing = await self.call(self.session.standing)
+        await self._tell({
+            "type": "status", "fps_made": round(self.meter.fps(), 1), "latency_ms": self.meter.latency_ms(),
+            "dropped": self.dropped, "paused": self.paused, "speed": self.speed, **standing,
+        })
+
+    async def _tell(self, message: dict[str, Any]) -> None:
+        with contextlib.suppress(ConnectionError):  # the reading loop notices that the player left
+            await self.socket.send_json(message)
+
+    async def _open(self, open_session: Callable[[], Session]) -> None:
+        self.session = await self.call(open_session)
+        self._set(paused=False)
+        self.show(self.session.shot)
+        await self.status()
+
+    async def _report(self) -> None:
+        while True:
+            await asyncio.sleep(STATUS_EVERY_S)
+            await self.status()
+
+    async def _play(self) -> None:
+        """The clock: a frame each period. A late tick is not caught up with a burst."""
+        now = asyncio.get_running_loop().time
+        due = now()
+        while True:
+            await self._go.wait()
+            period = 1.0 / (self.fps * self.speed) if self.speed else 0.0
+            due = max(due + period, now())
+            await asyncio.sleep(due - now())
+            if self._go.is_set() and not await self._guarded(self._make):
+                self._set(paused=True)  # else the same error would come with every tick
+                await self.status()
+
+    async def _make(self) -> None:
+        shot = await self.call(self.session.advance)
+        self.meter.made()
+        self.show(shot)
+
+    async def _answer(self, data: str | bytes) -> None:
+        async def act() -> None:
+            message = parse(data)
+            kind = message["type"]
+            await getattr(self, f"_on_{kind}")(message)
+            if kind not in ("ack", "input", "peek"):  # these come by the dozen
+                await self.status()
+
+        await self._guarded(act)
+
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> bool:
+        """Run `work`; whatever goes wrong is told to the player, and the connection lives. True if all went well."""
+        try:
+            await work()
+            return True
+        except WorldlingError as error:
+            await self._tell({"type": "error", "message": str(error)})
+        except Exception as error:  # one player's trouble must not end the server
+            log.exception("a player's session failed")
+            text = f"The world failed: {type(error).__name__}: {error}. The terminal has the details."
+            await self._tell({"type": "error", "message": text})
+        return False
+
+    def _set(self, paused: bool | None = None, peeking: bool | None = None) -> None:
+        self.paused = self.paused if paused is None else paused
+        self.peeking = self.peeking if peeking is None else peeking
+        if self.paused or self.peeking:
+            self._go.clear()
+            self.meter.forget()
+        else:
+            self._go.set()
+
+    async def _on_ack(self, message: dict[str, Any]) -> None:
+        self._acked = max(self._acked, min(message["seq"], self._seq))
+        self._wake.set()
+
+    async def _on_input(self, message: dict[str, Any]) -> None:
+        self.session.hold(message["action"], message["id"])
+        if self._go.is_set():
+            self.meter.received(message["id"])
+
+    async def _on_pause(self, message: dict[str, Any]) -> None:
+        self._set(paused=message["on"])
+
+    async def _on_step(self, message: dict[str, Any]) -> None:
+        self._set(paused=True, peeking=False)
+        await self._make()
+
+    async def _on_speed(self, message: dict[str, Any]) -> None:
+        speed = message["value"]
+        if speed is not None and not 0 < speed <= MAX_SPEED:
+            raise ServeError(f"`speed.value` must be above 0 and at most {MAX_SPEED:g}, got {speed}. Send null for most.")
+        self.speed = speed
+
+    async def _on_reset(self, message: dict[str, Any]) -> None:
+        shot = await self.call(self.session.reset, message["start"])
+        self._set(peeking=False)
+        self.meter.forget()
+        self.show(shot)
+
+    async def _on_peek(self, message: dict[str, Any]) -> None:
+        self._set(peeking=message["index"] is not None)
+        shot = await self.call(self.session.peek, message["index"])
+        self.show(shot, PEEK if self.peeking else 0)
+
+    async def _on_branch(self, message: dict[str, Any]) -> None:
+        await self._go_back(self.session.branch, message["index"])
+
+    async def _on_rewind(self, message: dict[str, Any]) -> None:
+        await self._go_back(self.session.rewind, message["frames"])
+
+    async def _go_back(self, way: Callable[[int], Shot], amount: int) -> None:
+        try:
+            self.show(await self.call(way, amount))
+        finally:
+            self._set(peeking=False)
+
+    async def _on_record(self, message: dict[str, Any]) -> None:
+        await self.call(self.session.record, message["on"])

@@ -1,0 +1,154 @@
+"""The wire protocol of the player, whole. Text messages are json objects, frames are binary.
+
+Client to server (json, told apart by `type`):
+
+| type   | fields                   | meaning                                                                   |
+|--------|--------------------------|---------------------------------------------------------------------------|
+| input  | id: int, action: any     | hold this raw action; ids rise; a frame echoes the last id it includes    |
+| ack    | seq: int                 | frame `seq` was drawn; without acks at most `MAX_IN_FLIGHT` frames come   |
+| pause  | on: bool                 | stop or start the clock                                                   |
+| step   |                          | pause, then make one frame                                                |
+| speed  | value: number or null    | times the world's own frame rate; null is as fast as possible             |
+| reset  | start: int or null       | begin again: at this start, or (null) at the same one                     |
+| peek   | index: int or null       | halt and show a stored frame; null ends the look back and plays on        |
+| branch | index: int               | go back to that frame and play on from there; what came after is dropped  |
+| rewind | frames: int              | branch this many frames back, or at the oldest frame kept                 |
+| record | on: bool                 | start or stop a recording                                                 |
+
+Server to client (json):
+
+| type    | fields                                                                                        |
+|---------|-----------------------------------------------------------------------------------------------|
+| welcome | session: str, world: object (as `/api/world`), held: the action that is held                  |
+| status  | fps_made, latency_ms: {p50, p95} or null (input received to frame sent), dropped, oldest,     |
+|         | newest, branches: [index], num_branches, paused, speed, start, held, recording, take, note    |
+| error   | message: one line; the connection lives on                                                    |
+
+Server to client (binary): a frame, `HEADER` (little endian, 32 bytes), then one or two JPEGs:
+
+| offset | type    | field      | meaning                                                                    |
+|--------|---------|------------|----------------------------------------------------------------------------|
+| 0      | uint8   | version    | `VERSION`                                                                  |
+| 1      | uint8   | flags      | bit 0 `PEEK`: stored, shown while looking back; bit 1 `OPENING`: a start,  |
+|        |         |            | shown before the world is ready                                            |
+| 2      | uint16  | num_branch | how often this session has branched                                        |
+| 4      | uint32  | seq        | to be acknowledged                                                         |
+| 8      | uint32  | index      | frames made since the start                                                |
+| 12     | uint32  | input_id   | the last input this frame includes                                         |
+| 16     | float32 | mse        | squared error to the real frame, 0 to 65025; NaN without one               |
+| 20     | uint32  | dream_size | bytes of the dream's JPEG, which follows the header                        |
+| 24     | uint32  | real_size  | bytes of the real frame's JPEG, which follows the dream's; 0 without one   |
+| 28     | uint32  | reserved   | 0                                                                          |
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from worldling.errors import ServeError, nearest
+
+VERSION = 1
+PEEK, OPENING = 1, 2
+MAX_IN_FLIGHT = 2
+HEADER = struct.Struct("<BBHIIIfIII")
+
+_NUMBER, _WHOLE, _NULL = (int, float), (int,), type(None)
+_FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
+    "input": {"id": _WHOLE, "action": (int, float, list)},
+    "ack": {"seq": _WHOLE},
+    "pause": {"on": (bool,)},
+    "step": {},
+    "speed": {"value": (*_NUMBER, _NULL)},
+    "reset": {"start": (*_WHOLE, _NULL)},
+    "peek": {"index": (*_WHOLE, _NULL)},
+    "branch": {"index": _WHOLE},
+    "rewind": {"frames": _WHOLE},
+    "record": {"on": (bool,)},
+}
+
+
+@dataclass(frozen=True)
+class FrameHeader:
+    """The fixed part of a frame message; see the table above."""
+
+    flags: int
+    num_branches: int
+    seq: int
+    index: int
+    input_id: int
+    mse: float
+    dream_size: int
+    real_size: int
+
+
+def parse(text: str | bytes) -> dict[str, Any]:
+    """Read one client message and check its type and fields.
+
+    Raises `ServeError` with one line for the player when it is not in the table.
+    """
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ServeError(f"`message` must be json, got {text[:40]!r}. Send an object with a `type`.") from None
+    kind = message.get("type") if isinstance(message, dict) else None
+    if not isinstance(kind, str) or kind not in _FIELDS:
+        raise ServeError(f"`type` must be a known message, got {kind!r}. {nearest(str(kind), _FIELDS)}")
+    for name, types in _FIELDS[kind].items():
+        value = message.get(name)
+        # bool is an int to Python, but `true` is no frame number.
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+            wanted = " or ".join("null" if t is _NULL else t.__name__ for t in types)
+            raise ServeError(f"`{kind}.{name}` must be {wanted}, got {value!r}. See the table in messages.py.")
+        if types[0] is int and float not in types and value is not None and not 0 <= value < 2**32:
+            raise ServeError(f"`{kind}.{name}` must be in 0..{2**32 - 1}, got {value}. Count from 0.")
+        if isinstance(value, list) and not all(isinstance(item, _NUMBER) for item in value):
+            raise ServeError(f"`{kind}.{name}` must be a flat list of numbers, got {value!r:.60}. Send one action.")
+    return message
+
+
+def pack_frame(
+    jpeg: bytes, real_jpeg: bytes | None, *, seq: int, index: int, input_id: int, mse: float,
+    num_branches: int = 0, flags: int = 0,
+) -> bytes:
+    """Build a binary frame message."""
+    real = real_jpeg or b""
+    head = HEADER.pack(VERSION, flags, num_branches & 0xFFFF, seq, index, input_id, mse, len(jpeg), len(real), 0)
+    return head + jpeg + real
+
+
+def unpack_frame(data: bytes) -> tuple[FrameHeader, bytes, bytes | None]:
+    """Take a frame message apart: header, dream JPEG, real JPEG or None. Raises `ServeError`."""
+    if len(data) < HEADER.size or data[0] != VERSION:
+        raise ServeError(f"`frame` must start with a version {VERSION} header, got {data[:4]!r}. Reload the page.")
+    _, flags, branches, seq, index, input_id, mse, dream, real, _ = HEADER.unpack_from(data)
+    body = data[HEADER.size:]
+    if len(body) != dream + real:
+        raise ServeError(f"`frame` must hold {dream + real} bytes of JPEG, got {len(body)}. Send it again.")
+    header = FrameHeader(flags, branches, seq, index, input_id, mse, dream, real)
+    return header, body[:dream], body[dream:] if real else None
+
+
+def encode_jpeg(frame: np.ndarray) -> bytes:
+    """Encode a frame uint8 `[H, W, 3]`; colour is kept at full size, since a ball may be two pixels.
+
+    Small frames are enlarged on the page, and so would be the traces of JPEG: they get the finest quality.
+    """
+    from PIL import Image
+
+    out = io.BytesIO()
+    quality = 98 if frame.shape[0] <= 128 else 90
+    Image.fromarray(frame).save(out, "JPEG", quality=quality, subsampling=0)
+    return out.getvalue()
+
+
+def decode_jpeg(data: bytes) -> np.ndarray:
+    """Decode a JPEG into a frame uint8 `[H, W, 3]`."""
+    from PIL import Image
+
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))

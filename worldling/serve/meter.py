@@ -1,0 +1,49 @@
+"""How fast frames are made and how soon an input shows, as the server sees it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+
+class Meter:
+    """Frames made per second, and milliseconds from an input's arrival to the first frame that includes it."""
+
+    def __init__(self) -> None:
+        self._made: deque[float] = deque(maxlen=4096)
+        self._waiting: deque[tuple[int, float]] = deque(maxlen=256)
+        self._latencies_ms: deque[float] = deque(maxlen=200)
+
+    def made(self) -> None:
+        """Count one frame made now."""
+        self._made.append(time.monotonic())
+
+    def received(self, input_id: int) -> None:
+        """Note that an input arrived now."""
+        self._waiting.append((input_id, time.monotonic()))
+
+    def sent(self, input_id: int) -> None:
+        """Note that a frame which includes every input up to `input_id` left now."""
+        while self._waiting and self._waiting[0][0] <= input_id:
+            self._latencies_ms.append((time.monotonic() - self._waiting.popleft()[1]) * 1e3)
+
+    def forget(self) -> None:
+        """Drop the inputs that still wait, as when the clock stops: waiting for the player is no latency."""
+        self._waiting.clear()
+
+    def fps(self) -> float:
+        """Frames made per second over the last two seconds."""
+        now = time.monotonic()
+        while self._made and now - self._made[0] > 2.0:
+            self._made.popleft()
+        # Intervals are counted, not frames: 0.1 s apart is 10 a second, however few there are yet.
+        span = self._made[-1] - self._made[0] if self._made else 0.0
+        return (len(self._made) - 1) / span if span > 0 else 0.0
+
+    def latency_ms(self) -> dict[str, float] | None:
+        """p50 and p95 of the last 200 inputs, or None before the first."""
+        ordered = sorted(self._latencies_ms)
+        if not ordered:
+            return None
+        pick = {"p50": 0.5, "p95": 0.95}
+        return {name: round(ordered[min(len(ordered) - 1, int(q * len(ordered)))], 2) for name, q in pick.items()}

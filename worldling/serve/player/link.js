@@ -1,0 +1,47 @@
+// The websocket: opens it, opens it again when it drops, and takes frame messages apart.
+// The table of all messages is in worldling/serve/messages.py.
+
+export const HEADER_BYTES = 32, VERSION = 1, PEEK = 1, OPENING = 2;
+const FIRST_WAIT_MS = 400, LONGEST_WAIT_MS = 4000;
+
+export function unpack(buffer) {
+  const view = new DataView(buffer);
+  if (view.getUint8(0) !== VERSION) throw new Error("The page is older than the server. Reload it.");
+  const dreamEnd = HEADER_BYTES + view.getUint32(20, true), realSize = view.getUint32(24, true);
+  const jpeg = (from, to) => new Blob([new Uint8Array(buffer, from, to - from)], { type: "image/jpeg" });
+  return {
+    flags: view.getUint8(1), numBranches: view.getUint16(2, true), seq: view.getUint32(4, true),
+    index: view.getUint32(8, true), inputId: view.getUint32(12, true), mse: view.getFloat32(16, true),
+    dream: jpeg(HEADER_BYTES, dreamEnd), real: realSize ? jpeg(dreamEnd, dreamEnd + realSize) : null,
+  };
+}
+
+export class Link {
+  // on: {frame(frame), message(object), up(), down(seconds until the next try)}
+  constructor(on) {
+    this.on = on;
+    this.wait = FIRST_WAIT_MS;
+    this.open();
+  }
+
+  open() {
+    const socket = this.socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
+    socket.binaryType = "arraybuffer";
+    socket.onmessage = ({ data }) => {
+      if (typeof data !== "string") return this.on.frame(unpack(data));
+      const message = JSON.parse(data);
+      if (message.type === "status") this.wait = FIRST_WAIT_MS;  // a session that opened, not only a socket
+      this.on.message(message);
+    };
+    socket.onopen = () => this.on.up();
+    socket.onclose = () => {
+      this.on.down(this.wait / 1000);
+      setTimeout(() => this.open(), this.wait);
+      this.wait = Math.min(LONGEST_WAIT_MS, this.wait * 1.6);
+    };
+  }
+
+  send(message) {
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+}

@@ -1,0 +1,1 @@
+"""The tokenizer: pictures to latents on a small grid, and back."""

@@ -1,0 +1,93 @@
+"""The tokenizer, frame by frame: uint8-sized pictures to an h x w grid of C bounded channels, and back.
+
+The encoder sees little beyond its own cell, so that a cell's latent changes only when something near it
+moves; the decoder sees its neighbours. No convolution runs at full resolution: a pixel unshuffle
+opens and a pixel shuffle closes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from worldling.errors import ConfigError
+from worldling.nn.lattice import snap
+
+
+@dataclass(frozen=True)
+class TokenizerConfig:
+    """size_px: picture side; grid: cells a side; channels C; levels L a channel can take."""
+
+    size_px: int = 64
+    grid: int = 8
+    channels: int = 32
+    levels: int = 4
+
+    def __post_init__(self) -> None:
+        cell = self.size_px // max(self.grid, 1)
+        if self.grid * cell != self.size_px or cell not in (8, 16, 32, 64):
+            raise ConfigError(
+                f"`size_px` must be 8, 16, 32 or 64 times the grid ({self.grid}), got {self.size_px}. "
+                "Use 64, 128, 256 or 512."
+            )
+
+    @property
+    def patch(self) -> int:
+        """Side in pixels of the pixel shuffle: 4 up to 64 px pictures, 8 above."""
+        return 4 if self.size_px <= 64 else 8
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels from the grid to the finest feature map, one per doubling of the side."""
+        doublings = (self.size_px // self.grid // self.patch).bit_length() - 1
+        return ((256,), (256, 64), (256, 96, 48), (256, 128, 64, 32), (256, 128, 96, 64, 32))[doublings]
+
+
+class Residual(nn.Module):
+    """x + 3x3(gelu(1x1(x))), twice as wide inside."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.rise = nn.Conv2d(width, 2 * width, 1)
+        self.fall = nn.Conv2d(2 * width, width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.fall(F.gelu(self.rise(x), approximate="tanh"))
+
+
+class Tokenizer(nn.Module):
+    """Encode images `[B, 3, H, W]` in [-1, 1] to latents `[B, N, C]` on the lattice, and decode them."""
+
+    def __init__(self, config: TokenizerConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths, pixels = config.widths, 3 * config.patch**2
+        gelu = partial(nn.GELU, approximate="tanh")
+        look: list[nn.Module] = [nn.Conv2d(pixels, 2 * widths[-1], 3, padding=1)]
+        for fine, coarse in zip((2 * widths[-1], *widths[-2:0:-1]), widths[-2::-1]):
+            look += [gelu(), nn.Conv2d(fine, coarse, 2, stride=2)]
+        look += [gelu(), nn.Conv2d(widths[0] if len(widths) > 1 else 2 * widths[0], config.channels, 1)]
+        self.encoder = nn.Sequential(*look)
+        paint: list[nn.Module] = [nn.Conv2d(config.channels, widths[0], 3, padding=1)]
+        for coarse, fine in zip(widths, widths[1:]):
+            paint += [gelu(), nn.Conv2d(coarse, 4 * fine, 1), nn.PixelShuffle(2), Residual(fine)]
+        paint += [gelu(), nn.Conv2d(widths[-1], pixels, 1)]
+        self.decoder = nn.Sequential(*paint)
+
+    def bounded(self, images: Tensor) -> Tensor:
+        """Return latents `[B, N, C]` bounded by tanh, before they are put on the lattice."""
+        grid = self.encoder(F.pixel_unshuffle(images, self.config.patch))
+        return torch.tanh(grid.float()).flatten(2).transpose(1, 2)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Turn images `[B, 3, H, W]` in [-1, 1] into lattice latents `[B, N, C]`."""
+        return snap(self.bounded(images), self.config.levels)
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Turn latents `[B, N, C]` into images `[B, 3, H, W]`, roughly in [-1, 1]."""
+        grid = latent.transpose(1, 2).unflatten(2, (self.config.grid, self.config.grid))
+        return F.pixel_shuffle(self.decoder(grid), self.config.patch)

@@ -1,0 +1,1 @@
+"""Training: the tokenizer first, then the dynamics from cached latents."""

@@ -1,0 +1,114 @@
+"""A data set as training sees it: frames for the tokenizer, cached latents and clips of them for the dynamics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from worldling.data.dataset import Dataset
+from worldling.errors import DatasetError
+from worldling.nn.lattice import from_levels, to_levels
+from worldling.progress import Progress
+from worldling.tokenizer.model import Tokenizer
+from worldling.types import frames_to_float
+
+
+def split(dataset: Dataset, clip_frames: int) -> tuple[list[int], list[int]]:
+    """Return the numbers of training and validation episodes: about 3 %, at least one, spread evenly.
+
+    A data set of one episode is used for both. Raises `DatasetError` if nothing is long enough.
+    """
+    usable = [i for i, length in enumerate(dataset.lengths) if length > clip_frames + 1]
+    if not usable:
+        raise DatasetError(
+            f"`{dataset.path}` must hold an episode of more than {clip_frames + 1} frames, got at most "
+            f"{max(dataset.lengths)}. Record longer episodes."
+        )
+    every = max(2, min(33, len(usable)))
+    held = usable[every // 2 :: every]
+    rest = [i for i in usable if i not in set(held)] or held
+    return rest, held
+
+
+def frame_pool(dataset: Dataset, episodes: list[int], limit: int, quiet: bool = False) -> Tensor:
+    """Read up to `limit` frames (3 GB at most), spread evenly over `episodes`: uint8 `[F, H, W, 3]`."""
+    size = dataset.meta.size_px
+    limit = min(limit, int(3e9) // (size * size * 3))
+    total = sum(dataset.lengths[i] for i in episodes)
+    stride = max(1, -(-total // limit))
+    parts = []
+    with Progress("reading frames", total, "frames", quiet) as progress:
+        done = 0
+        for i in episodes:
+            parts.append(torch.from_numpy(dataset.frames(i)[::stride].copy()))
+            done += dataset.lengths[i]
+            progress.update(done)
+    return torch.cat(parts)
+
+
+@dataclass
+class Clips:
+    """Latents of many episodes, end to end, and random clips of them.
+
+    levels: uint8 `[F, N, C]`; action: float32 `[F, A]`, row t leads to frame t + 1; offsets: first row of
+    each episode, and the end; num_levels: L.
+    """
+
+    levels: Tensor
+    action: Tensor
+    offsets: list[int]
+    num_levels: int
+
+    def sample(self, clips: int, length: int, sinks: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Draw clips of `length` frames and the frame that follows each.
+
+        Half of the clips that start late enough begin with `sinks` frames from earlier in the episode, as
+        the ring memory will have them. Returns latent, previous `[B, T, N, C]`, action `[B, T, A]`,
+        target (level numbers) `[B, T, N, C]` and position `[B, T]`.
+        """
+        room = torch.tensor([b - a - length - 1 for a, b in zip(self.offsets, self.offsets[1:])]).clamp(min=0)
+        episode = torch.multinomial(room.double(), clips, replacement=True, generator=generator)
+        rows, position = [], []
+        for e in episode.tolist():
+            start = int(torch.randint(int(room[e]) + 1, (1,), generator=generator))
+            first = torch.arange(start, start + length)
+            if start > sinks and torch.rand((), generator=generator) < 0.5:
+                sink = int(torch.randint(start - sinks + 1, (1,), generator=generator))
+                first = torch.cat([torch.arange(sink, sink + sinks), first[sinks:]])
+            rows.append(first + self.offsets[e])
+            position.append(first - first[0])
+        row, position = torch.stack(rows), torch.stack(position)
+        before = torch.where(position > 0, row - 1, row)
+        return {
+            "latent": from_levels(self.levels[row], self.num_levels),
+            "previous": from_levels(self.levels[before], self.num_levels),
+            "action": self.action[row],
+            "target": self.levels[row + 1].long(),
+            "position": position,
+        }
+
+
+@torch.inference_mode()
+def encode_episodes(
+    tokenizer: Tokenizer, dataset: Dataset, episodes: list[int], device: torch.device, autocast: torch.autocast,
+    quiet: bool = False,
+) -> Clips:
+    """Encode whole episodes once, so that the dynamics never touch pixels."""
+    levels, actions, offsets = [], [], [0]
+    total, done = sum(dataset.lengths[i] for i in episodes), 0
+    space = dataset.meta.action_space
+    with Progress("encoding", total, "frames", quiet) as progress:
+        for i in episodes:
+            for chunk in torch.from_numpy(dataset.frames(i)).split(128):
+                with autocast:
+                    latent = tokenizer.encode(frames_to_float(chunk.to(device)))
+                levels.append(to_levels(latent, tokenizer.config.levels).to(torch.uint8).cpu())
+            vectors = space.encode(dataset.actions(i))
+            actions.append(torch.from_numpy(np.concatenate([vectors, np.zeros_like(vectors[:1])])))
+            offsets.append(offsets[-1] + dataset.lengths[i])
+            done += dataset.lengths[i]
+            progress.update(done)
+    return Clips(torch.cat(levels).clone(), torch.cat(actions), offsets, tokenizer.config.levels)

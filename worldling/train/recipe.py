@@ -1,0 +1,68 @@
+"""One dial: `--size`. Everything else has a default that trains on a laptop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from worldling.dynamics.model import DynamicsConfig
+from worldling.errors import ConfigError, nearest
+from worldling.tokenizer.model import TokenizerConfig
+from worldling.types import ActionSpace
+from worldling.world import WorldConfig
+
+# size: grid, width, head_dim, backbone, head layers
+SIZES = {
+    "xs": (4, 128, 64, "STS", 1),
+    "s": (8, 128, 64, "SSTSST", 1),
+    "s+": (8, 192, 64, "SSTSST", 1),
+    "m": (8, 256, 64, "SSTSST", 2),
+    "l": (8, 384, 64, "SSTSST", 2),
+    "g": (16, 384, 64, "SSTSSTSS", 2),
+}
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a world is trained.
+
+    minutes: wall-clock budget for both stages, or steps: of each stage, if above 0 (then minutes is ignored);
+    tokenizer_share: of the minutes, for the first stage; frames, clips, clip_frames: batch of the tokenizer
+    (frames), of the dynamics (clips of so many frames); tokenizer_lr, dynamics_lr: peak learning rates;
+    jitter: largest share of latent values moved one level in the given history; own_from: when the model's
+    own roll-outs start to replace the given history, as a share of the second stage; own_share: of the
+    clips; own_every: steps between fresh roll-outs; bootstrap_share: of the clips on which K > 1 worlds
+    learn their larger denoising steps from their smaller ones; pool_frames: frames the tokenizer sees.
+    """
+
+    size: str = "s"
+    minutes: float = 30.0
+    steps: int = 0
+    passes: int = 1
+    seed: int = 0
+    tokenizer_share: float = 0.18
+    frames: int = 32
+    clips: int = 6
+    clip_frames: int = 18
+    tokenizer_lr: float = 8e-3
+    dynamics_lr: float = 3e-3
+    jitter: float = 0.03
+    own_from: float = 0.3
+    own_share: float = 0.5
+    own_every: int = 24
+    bootstrap_share: float = 0.25
+    pool_frames: int = 60_000
+    ema: float = 0.998
+    compile: str = "auto"
+
+
+def world_config(name: str, train: TrainConfig, size_px: int, action_space: ActionSpace, fps: float) -> WorldConfig:
+    """Return the networks of size `train.size` for pictures of `size_px`. Raises `ConfigError`."""
+    if train.size not in SIZES:
+        raise ConfigError(f"`size` must be one of {', '.join(SIZES)}, got {train.size!r}. {nearest(train.size, SIZES)}")
+    grid, width, head_dim, backbone, head = SIZES[train.size]
+    tokenizer = TokenizerConfig(size_px=size_px, grid=grid, channels=32 if grid >= 8 else 96)
+    dynamics = DynamicsConfig(
+        action_size=action_space.size, grid=grid, channels=tokenizer.channels, levels=tokenizer.levels,
+        width=width, head_dim=head_dim, backbone=backbone, head=head, passes=train.passes,
+    )
+    return WorldConfig(name, train.size, tokenizer, dynamics, action_space, fps)

@@ -1,0 +1,162 @@
+"""One training run's folder: budget, metrics, checkpoints, Ctrl-C. Stopping at any time loses at most a minute."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from worldling.checkpoint import read_tensors, write_tensors
+from worldling.config import to_dict, write_atomic
+from worldling.errors import CheckpointError
+from worldling.progress import Progress
+from worldling.train.optimizer import Muon
+from worldling.train.recipe import TrainConfig
+
+
+class Stage:
+    """The clock and the log of one stage ("tokenizer" or "dynamics") of a run.
+
+    model, ema: the network and the running mean of its weights; step, seconds: what is done, kept over
+    interruptions; pauses for pictures do not count.
+    """
+
+    def __init__(
+        self, name: str, folder: Path, config: TrainConfig, minutes: float, model: nn.Module, ema: nn.Module,
+        optimizer: Muon, quiet: bool,
+    ) -> None:
+        self.name, self.folder, self.config, self.quiet = name, folder, config, quiet
+        self.model, self.ema, self.optimizer = model, ema, optimizer
+        self.budget_s = minutes * 60
+        self.step, self.seconds, self.finished = 0, 0.0, False
+        self._recent: list[float] = []
+        self._saved = self._mark = time.monotonic()
+        self.progress = Progress(f"training {name}", 1.0, "s", quiet)
+        if self.file.exists():
+            self._resume()
+
+    @property
+    def file(self) -> Path:
+        """The stage's checkpoint."""
+        return self.folder / f"{self.name}.safetensors"
+
+    @property
+    def done(self) -> float:
+        """Share of the budget used, 0 to 1."""
+        if self.finished:
+            return 1.0
+        return min(1.0, self.step / self.config.steps if self.config.steps else self.seconds / self.budget_s)
+
+    def generator(self) -> torch.Generator:
+        """Return this step's randomness: the same whether or not the run was interrupted."""
+        salt = {"tokenizer": 1, "dynamics": 2}[self.name]
+        return torch.Generator().manual_seed((self.config.seed * 4 + salt) * 100_000_007 + self.step)
+
+    def set_lr(self, peak: float) -> None:
+        """Warm up over 50 steps, hold, and fall linearly over the second half."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = peak * min(1.0, (self.step + 1) / 50) * min(1.0, 2 * (1 - self.done) + 0.01)
+
+    def update(self, loss: Tensor, **metrics: float) -> None:
+        """Take one optimizer step on `loss`, follow with the EMA, and log."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        with torch.no_grad():
+            follow = 1 - min(self.config.ema, (self.step + 1) / (self.step + 20))
+            torch._foreach_lerp_(list(self.ema.parameters()), list(self.model.parameters()), follow)
+        self.step += 1
+        now = time.monotonic()
+        self.seconds += now - self._mark
+        self._mark = now
+        self._recent.append(loss.item())
+        if not math.isfinite(self._recent[-1]):
+            raise CheckpointError(
+                f"`loss` must be finite, got {self._recent[-1]} at step {self.step}. "
+                f"Resume from the last checkpoint with a smaller --lr."
+            )
+        if len(self._recent) >= 20 or self.done >= 1:
+            self.log(loss=sum(self._recent) / len(self._recent), **metrics)
+            self._recent.clear()
+        self.progress.total = 1.0
+        self.progress.update(self.done, f"step {self.step}, loss {loss.item():.4f}")
+
+    def log(self, **metrics: float) -> None:
+        """Append one line to metrics.jsonl."""
+        row = {"stage": self.name, "step": self.step, "seconds": round(self.seconds, 2), **metrics}
+        with open(self.folder / "metrics.jsonl", "a") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def pause(self) -> AbstractContextManager[None]:
+        """Stop the clock inside a `with`."""
+        return _Pause(self)
+
+    def due(self, seconds: float) -> bool:
+        """Whether the last checkpoint is older than `seconds`."""
+        return time.monotonic() - self._saved > seconds
+
+    def save(self) -> None:
+        """Write the checkpoint: weights, EMA, optimizer, clock."""
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"ema.{k}": v for k, v in self.ema.state_dict().items()}
+        counts = {}
+        for i, state in self.optimizer.state_dict()["state"].items():
+            for key, value in state.items():
+                if isinstance(value, Tensor):
+                    tensors[f"optimizer.{i}.{key}"] = value
+                else:
+                    counts[f"{i}.{key}"] = value
+        meta = {
+            "stage": self.name, "step": self.step, "seconds": self.seconds, "finished": self.done >= 1,
+            "config": to_dict(self.config), "counts": counts,
+        }
+        write_tensors(self.file, tensors, meta)
+        self._saved = time.monotonic()
+
+    def _resume(self) -> None:
+        tensors, meta = read_tensors(self.file)
+        if meta.get("stage") != self.name or meta.get("config", {}).get("size") != self.config.size:
+            raise CheckpointError(
+                f"`{self.file}` must be a {self.name} of size {self.config.size}, got {meta.get('stage')} of size "
+                f"{meta.get('config', {}).get('size')}. Choose another --out, or the same --size."
+            )
+        for module, prefix in ((self.model, "model."), (self.ema, "ema.")):
+            own = {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
+            module.load_state_dict(own)
+        state: dict[int, dict[str, Any]] = {}
+        for key, value in tensors.items():
+            if key.startswith("optimizer."):
+                _, i, name = key.split(".")
+                state.setdefault(int(i), {})[name] = value
+        for key, value in meta["counts"].items():
+            i, name = key.split(".")
+            state.setdefault(int(i), {})[name] = value
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+        self.step, self.seconds, self.finished = meta["step"], meta["seconds"], meta["finished"]
+
+    def restart_clock(self) -> None:
+        """Count from now; call when the first step is about to begin."""
+        self._mark = time.monotonic()
+
+
+class _Pause:
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+
+    def __enter__(self) -> None:
+        self.began = time.monotonic()
+
+    def __exit__(self, *exc: object) -> None:
+        self.stage._mark += time.monotonic() - self.began
+
+
+def write_settings(folder: Path, config: TrainConfig, data: str) -> None:
+    """Save the resolved settings beside the checkpoints."""
+    write_atomic(folder / "train.json", json.dumps({"data": data, **to_dict(config)}, indent=2) + "\n")

@@ -1,0 +1,158 @@
+"""The two stages: the tokenizer from frames, then the dynamics from cached latents."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from worldling.dynamics.loss import changing_weight, dynamics_loss
+from worldling.dynamics.memory import clip_age
+from worldling.dynamics.model import Dynamics
+from worldling.tokenizer.loss import tokenizer_loss
+from worldling.tokenizer.model import Tokenizer
+from worldling.nn.lattice import jitter
+from worldling.train.latents import Clips
+from worldling.train.optimizer import optimizer_for
+from worldling.train.own_history import mixed, roll_out
+from worldling.train.recipe import TrainConfig
+from worldling.train.run import Stage
+from worldling.types import frames_to_float
+
+SAVE_EVERY_S = 60.0
+
+
+def autocast_for(device: torch.device) -> torch.autocast:
+    """Return bf16 autocast where the hardware computes in it, else a disabled one."""
+    fast = device.type == "cuda" or (device.type == "cpu" and torch.cpu._is_avx512_bf16_supported())
+    return torch.autocast(device.type, torch.bfloat16, enabled=fast)
+
+
+def wants_compile(config: TrainConfig) -> bool:
+    """Whether torch.compile pays: its 40 seconds come back in runs of ten minutes or more."""
+    if config.compile != "auto":
+        return config.compile == "on"
+    return not config.steps and config.minutes >= 10
+
+
+def train_tokenizer(
+    tokenizer: Tokenizer, pool: Tensor, folder: Path, config: TrainConfig, device: torch.device, quiet: bool
+) -> tuple[Tokenizer, Stage]:
+    """Train on random frames of `pool` uint8 `[F, H, W, 3]`; returns the averaged tokenizer."""
+    ema = copy.deepcopy(tokenizer)
+    stage = Stage(
+        "tokenizer", folder, config, config.minutes * config.tokenizer_share, tokenizer, ema,
+        optimizer_for(tokenizer, config.tokenizer_lr), quiet,
+    )
+    mean_image = frames_to_float(mean_frame(pool).to(device))
+    tokenizer.to(memory_format=torch.channels_last)
+    autocast = autocast_for(device)
+    with guarded(stage):
+        while stage.done < 1:
+            generator = stage.generator()
+            stage.set_lr(config.tokenizer_lr)
+            rows = torch.randint(len(pool), (config.frames,), generator=generator)
+            images = frames_to_float(pool[rows].to(device)).contiguous(memory_format=torch.channels_last)
+            with autocast:
+                loss, error = tokenizer_loss(tokenizer, images, mean_image, generator=generator)
+            stage.update(loss, psnr_db=-10 * math.log10(max(error.item() / 4, 1e-10)))
+            if stage.due(SAVE_EVERY_S):
+                with stage.pause():
+                    stage.save()
+    return ema.eval(), stage
+
+
+def train_dynamics(
+    dynamics: Dynamics, clips: Clips, folder: Path, config: TrainConfig, device: torch.device, quiet: bool,
+    show: Callable[[Dynamics, Stage], object],
+) -> tuple[Dynamics, Stage]:
+    """Train on random clips of latents; returns the averaged dynamics. show is called with it now and then."""
+    ema = copy.deepcopy(dynamics)
+    stage = Stage(
+        "dynamics", folder, config, config.minutes * (1 - config.tokenizer_share), dynamics, ema,
+        optimizer_for(dynamics, config.dynamics_lr), quiet,
+    )
+    shape, autocast = dynamics.config, autocast_for(device)
+    rows = round(config.bootstrap_share * config.clips * config.clip_frames) if shape.passes > 1 else 0
+
+    def losses(batch: dict[str, Tensor], age: Tensor, noise: Tensor, signal: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+        weight = changing_weight(batch["target"], batch["clean"], dynamics.head.values)
+        weight[:, 0] = 0  # one frame shows no velocity
+        with autocast:
+            return dynamics_loss(
+                dynamics, batch["latent"], batch["previous"], batch["action"], age, batch["target"], weight,
+                noise, signal, rows, steps,
+            )
+
+    compiled = torch.compile(losses, dynamic=False) if wants_compile(config) else losses
+    own: dict[str, Tensor] | None = None
+    shown = stage.done
+    with guarded(stage):
+        while stage.done < 1:
+            generator = stage.generator()
+            # Checkpoints fall on steps that begin with fresh roll-outs, so that a resumed run has the same ones.
+            if stage.step % config.own_every == 0:
+                if stage.due(SAVE_EVERY_S):
+                    with stage.pause():
+                        stage.save()
+                if stage.done >= config.own_from:
+                    count = max(8, round(config.clips * config.own_share * config.own_every / 2))
+                    fresh = to(clips.sample(count, config.clip_frames, shape.sinks, generator), device)
+                    fresh["clean"] = fresh["latent"]
+                    context = shape.sinks + 2 + int(torch.randint(5, (1,), generator=generator))
+                    with autocast:
+                        own = roll_out(dynamics, fresh, context, generator)
+                if stage.step and stage.done - shown >= 0.1:
+                    shown = stage.done
+                    with stage.pause():
+                        show(ema, stage)
+            stage.set_lr(config.dynamics_lr)
+            true = to(clips.sample(config.clips, config.clip_frames, shape.sinks, generator), device)
+            true["clean"] = true["latent"]
+            rate = config.jitter * torch.rand(config.clips, 1, 1, 1, generator=generator)
+            for name in ("latent", "previous"):
+                true[name] = jitter(true[name].cpu(), shape.levels, rate, generator).to(device)
+            batch = mixed(true, own, config.own_share, generator)
+            age = clip_age(batch["position"], shape).to(device)
+            drawn = batch["latent"].shape if shape.passes > 1 else (1, 1, 1, 1)
+            noise = torch.randn(drawn, generator=generator).to(device)
+            signal = torch.rand(drawn[:2], generator=generator).to(device)
+            halvings = max(1, shape.passes.bit_length() - 1)
+            steps = 2 ** int(torch.randint(halvings, (1,), generator=generator))
+            loss, entropy = compiled(batch, age, noise, signal, steps)
+            stage.update(loss, nats_per_frame=entropy.item(), own=float(own is not None))
+    return ema.eval(), stage
+
+
+@contextlib.contextmanager
+def guarded(stage: Stage):
+    """Save at the end, and on Ctrl-C before leaving. Finished stages stay as they are."""
+    stage.restart_clock()
+    already = stage.done >= 1
+    try:
+        yield
+    except KeyboardInterrupt:
+        stage.progress.close()
+        stage.save()
+        raise
+    stage.progress.close()
+    if not already:
+        stage.save()
+
+
+def mean_frame(pool: Tensor) -> Tensor:
+    """Return the mean picture uint8 `[H, W, 3]` of frames `[F, H, W, 3]`."""
+    total = torch.zeros(pool.shape[1:], dtype=torch.float64)
+    for part in pool.split(1024):
+        total += part.double().sum(0)
+    return (total / len(pool)).round().to(torch.uint8)
+
+
+def to(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """Move a batch to `device`, except positions, which stay with the memory's bookkeeping."""
+    return {name: t if name == "position" else t.to(device) for name, t in batch.items()}

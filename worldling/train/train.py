@@ -1,0 +1,137 @@
+"""`worldling train`: a data set in, a world out."""
+
+from __future__ import annotations
+
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from worldling.config import to_dict
+from worldling.data.dataset import Dataset
+from worldling.data.store import open_dataset
+from worldling.dynamics.model import Dynamics
+from worldling.errors import ConfigError
+from worldling.tokenizer.model import Tokenizer
+from worldling.train.latents import encode_episodes, frame_pool, split
+from worldling.train.pictures import draw_curves, draw_strip
+from worldling.train.recipe import TrainConfig, world_config
+from worldling.train.run import Stage, write_settings
+from worldling.train.stages import autocast_for, mean_frame, train_dynamics, train_tokenizer
+from worldling.types import Episode
+from worldling.world import World
+from worldling.world_files import save_world
+
+CONTEXT_FRAMES = 8
+STRIP_FRAMES = 50
+
+
+def train(
+    data: str | Path, out: str | Path, config: TrainConfig | None = None, device: str = "auto", quiet: bool = False,
+) -> World:
+    """Train a world on the data set `data` and write it to folder `out`; run again to resume.
+
+    `out` holds a world that can be played from the first tenth of the second stage on, and `out/train` the
+    checkpoints, metrics.jsonl, curves.png and strip.png (truth over dream). Raises `DatasetError`,
+    `ConfigError`, `CheckpointError` or `DiskFullError`; Ctrl-C saves first.
+    """
+    config = config or TrainConfig()
+    if config.minutes <= 0 and config.steps <= 0:
+        raise ConfigError(f"`minutes` must be above 0, got {config.minutes}. Use --minutes 30.")
+    dataset = open_dataset(data)
+    where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    began = time.time()
+    torch.manual_seed(config.seed)
+    folder = Path(out) / "train"
+    networks = world_config(Path(out).name, config, dataset.meta.size_px, dataset.meta.action_space, dataset.meta.fps)
+    training, held = split(dataset, config.clip_frames)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_settings(folder, config, str(data))
+
+    pool = frame_pool(dataset, training, config.pool_frames, quiet)
+    mean = mean_frame(pool).numpy()
+    tokenizer, first = train_tokenizer(Tokenizer(networks.tokenizer).to(where), pool, folder, config, where, quiet)
+    num_pool = len(pool)
+    del pool
+    clips = encode_episodes(tokenizer, dataset, training, where, autocast_for(where), quiet)
+    contexts = starting_clips(dataset, held)
+    source = to_dict(dataset.meta)
+
+    def world_of(dynamics: Dynamics, stage: Stage) -> World:
+        card = {
+            "source": source,
+            "data": {
+                "episodes": len(training), "frames": len(clips.levels), "tokenizer_frames": num_pool,
+                "held_out_episodes": len(held),
+            },
+            "training": to_dict(config),
+            "cost": {
+                "minutes": {"tokenizer": round(first.seconds / 60, 2), "dynamics": round(stage.seconds / 60, 2)},
+                "steps": {"tokenizer": first.step, "dynamics": stage.step},
+                "device": device_name(where), "threads": torch.get_num_threads(), "energy_joules": "not measured",
+            },
+            "parameters": {
+                "tokenizer": sum(p.numel() for p in tokenizer.parameters()),
+                "dynamics": sum(p.numel() for p in dynamics.parameters()),
+            },
+            "versions": {"torch": torch.__version__, "python": platform.python_version()},
+            "trained": time.strftime("%Y-%m-%d", time.gmtime(began)),
+        }
+        return World(networks, tokenizer, dynamics, card, contexts, mean)
+
+    def show(dynamics: Dynamics, stage: Stage) -> World:
+        world = world_of(dynamics.eval(), stage)
+        quality = world.card["quality"] = check(world, dataset, held, folder / "strip.png")
+        stage.log(**quality)
+        draw_curves(folder / "metrics.jsonl", folder / "curves.png")
+        save_world(world, out)
+        return world
+
+    dynamics, second = train_dynamics(
+        Dynamics(networks.dynamics).to(where), clips, folder, config, where, quiet, show
+    )
+    return show(dynamics, second)
+
+
+def check(world: World, dataset: Dataset, held: list[int], strip: Path) -> dict[str, float]:
+    """Dream a few held-out clips, draw the first, and return the PSNR in dB at a few horizons (a glance, not a judgement)."""
+    length = min(CONTEXT_FRAMES + STRIP_FRAMES, *(dataset.lengths[i] for i in held))
+    some = held[: max(1, min(len(held), 8))]
+    offset = [(dataset.lengths[i] - length) // 2 for i in some]
+    frames = np.stack([dataset.frames(i, o, o + length) for i, o in zip(some, offset)])
+    actions = np.stack([dataset.actions(i, o, o + length - 1) for i, o in zip(some, offset)])
+    k = min(CONTEXT_FRAMES, length - 2)
+    state = world.start(frames[:, :k], actions[:, : k - 1])
+    dream = world.rollout(state, actions[:, k - 1 :])
+    truth = frames[:, k:]
+    draw_strip(truth[0], dream[0], strip)
+    error = ((truth.astype(np.float32) - dream) ** 2).mean((2, 3, 4))
+    psnr = (-10 * np.log10(np.maximum(error, 1e-3) / 255**2)).mean(0)
+    return {f"psnr_h{h}_db": round(float(psnr[h - 1]), 2) for h in (1, 10, 50) if h <= len(psnr)}
+
+
+def starting_clips(dataset: Dataset, held: list[int]) -> list[Episode]:
+    """Cut a few short clips out of held-out episodes, for people to start from."""
+    clips = []
+    for i in held[:8]:
+        k = min(CONTEXT_FRAMES, dataset.lengths[i])
+        whole = dataset[i]
+        clips.append(Episode(
+            whole.frames[:k], whole.actions[: k - 1], whole.reward[: k - 1], whole.terminated[: k - 1],
+            whole.truncated[: k - 1], {name: v[:k] for name, v in whole.state.items()}, {**whole.meta, "cut": True},
+        ))
+    return clips
+
+
+def device_name(device: torch.device) -> str:
+    """Return what the hardware calls itself."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

@@ -1,0 +1,230 @@
+"""The words of the package: frames, actions, episodes, steps, and their shapes.
+
+Shape legend, used in every docstring:
+
+    B batch    T time    H W pixels    h w latent grid    N = h*w tokens
+    C latent channels    L levels a channel can take    D width    A encoded action size
+    R memory slots       S candidate plans
+
+A frame is uint8 `[H, W, 3]`, RGB. Row t of an episode is what was seen at t, and the action taken
+after seeing it: an episode of T frames has T - 1 actions, `actions[t]` leads from frame t to t + 1.
+This file holds the only conversion between uint8 frames and the floats that networks read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from worldling.errors import ActionError, ConfigError, ShapeError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def frames_to_float(frames: "torch.Tensor") -> "torch.Tensor":
+    """Turn uint8 frames `[..., H, W, 3]` into floats `[..., 3, H, W]` in [-1, 1]."""
+    return frames.movedim(-1, -3).float().div(127.5).sub(1.0)
+
+
+def float_to_frames(images: "torch.Tensor") -> "torch.Tensor":
+    """Turn floats `[..., 3, H, W]` in [-1, 1] into uint8 frames `[..., H, W, 3]`; clips and rounds."""
+    import torch
+
+    return images.add(1.0).mul(127.5).round().clamp(0, 255).to(torch.uint8).movedim(-3, -1)
+
+
+def check_frames(frames: Any, name: str = "frames", ndim: tuple[int, ...] = (4, 5)) -> np.ndarray:
+    """Return `frames` as a uint8 array of `[T, H, W, 3]` or `[B, T, H, W, 3]`, or raise `ShapeError`."""
+    array = np.asarray(frames)
+    if array.dtype != np.uint8 or array.ndim not in ndim or array.shape[-1] != 3:
+        wanted = " or ".join({3: "[H, W, 3]", 4: "[T, H, W, 3]", 5: "[B, T, H, W, 3]"}[n] for n in ndim)
+        raise ShapeError(
+            f"`{name}` must be uint8 {wanted}, got {array.dtype} {list(array.shape)}. "
+            "Convert pictures with np.asarray(picture, dtype=np.uint8) and keep the colour axis last."
+        )
+    return array
+
+
+@dataclass(frozen=True)
+class ActionSpace:
+    """What actions a world understands, and how they become vectors of size A.
+
+    kind: "discrete" (one of `nvec[0]` choices), "multi_discrete" (one of `nvec[i]` for each i),
+        "multi_binary" (`len(nvec)` switches), "box" (floats between `low` and `high`) or
+        "none" (video without actions).
+    names: one name per choice (discrete), switch or axis; for people and for key bindings.
+    """
+
+    kind: str
+    nvec: tuple[int, ...] = ()
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for key in ("nvec", "low", "high", "names"):
+            object.__setattr__(self, key, tuple(getattr(self, key)))
+        if self.kind not in ("discrete", "multi_discrete", "multi_binary", "box", "none"):
+            raise ConfigError(
+                f"`action_space.kind` must be discrete, multi_discrete, multi_binary, box or none, "
+                f"got {self.kind!r}. Describe the actions with one of these."
+            )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one raw action: `()` for discrete, `(n,)` otherwise, `(0,)` for none."""
+        if self.kind == "discrete":
+            return ()
+        return (len(self.low) if self.kind == "box" else len(self.nvec),)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of one raw action: float32 for boxes, int64 otherwise."""
+        return np.dtype(np.float32 if self.kind in ("box", "none") else np.int64)
+
+    @property
+    def size(self) -> int:
+        """A, the width of an encoded action (1 for "none", always zero)."""
+        return {"box": len(self.low), "multi_binary": len(self.nvec), "none": 1}.get(
+            self.kind, sum(self.nvec)
+        )
+
+    @property
+    def noop(self) -> np.ndarray:
+        """The resting action: choice 0, no switch, or zero moved inside the box."""
+        if self.kind == "box":
+            return np.clip(np.zeros(self.shape, np.float32), self.low, self.high).astype(np.float32)
+        return np.zeros(self.shape, self.dtype)
+
+    def check(self, actions: Any, lead: tuple[int, ...] | None = None) -> np.ndarray:
+        """Return raw `actions` `[*lead, *shape]` as an array, or raise `ActionError`.
+
+        lead: the leading axes expected; None accepts any. Box actions outside the bounds are an
+        error, not clipped: a silent clip would make the dream answer another question.
+        """
+        array = np.asarray(actions)
+        if array.dtype == object or array.dtype.kind not in "iufb":
+            raise ActionError(f"`action` must be numbers, got {actions!r}. {self._wanted(lead)}")
+        tail = array.shape[array.ndim - len(self.shape):] if self.shape else ()
+        got_lead = array.shape[: array.ndim - len(self.shape)]
+        if tail != self.shape or (lead is not None and got_lead != tuple(lead)):
+            raise ActionError(
+                f"`action` must have shape {self._axes(lead)}, got {list(array.shape)}. {self._wanted(lead)}"
+            )
+        if self.kind in ("box", "none"):
+            array = array.astype(np.float32)
+            slack = 1e-4 * np.maximum(1.0, np.subtract(self.high, self.low)) if self.kind == "box" else 0
+            if not np.isfinite(array).all() or (
+                self.kind == "box"
+                and ((array < np.subtract(self.low, slack)) | (array > np.add(self.high, slack))).any()
+            ):
+                raise ActionError(
+                    f"`action` must lie between {list(self.low)} and {list(self.high)}, got values from "
+                    f"{array.min():g} to {array.max():g}. Clip it first."
+                )
+            return array
+        if array.dtype.kind == "f" and not (array == np.round(array)).all():
+            raise ActionError(f"`action` must be whole numbers, got {array.ravel()[:4]}. {self._wanted(lead)}")
+        array = array.astype(np.int64)
+        top = np.asarray(self.nvec if self.kind != "multi_binary" else (2,) * len(self.nvec))
+        top = top[0] if self.kind == "discrete" else top
+        if ((array < 0) | (array >= top)).any():
+            raise ActionError(
+                f"`action` must lie in 0..{int(np.max(top)) - 1}, got values from {array.min()} to {array.max()}. "
+                f"{self._wanted(lead)}"
+            )
+        return array
+
+    def encode(self, actions: Any) -> np.ndarray:
+        """Turn raw actions `[..., *shape]` into float32 vectors `[..., A]`: one-hot, or scaled to [-1, 1]."""
+        array = self.check(actions)
+        lead = array.shape[: array.ndim - len(self.shape)]
+        if self.kind == "none":
+            return np.zeros((*lead, 1), np.float32)
+        if self.kind == "box":
+            low, high = np.asarray(self.low, np.float32), np.asarray(self.high, np.float32)
+            return ((array - low) / np.maximum(high - low, 1e-8) * 2 - 1).astype(np.float32)
+        if self.kind == "multi_binary":
+            return array.astype(np.float32) * 2 - 1
+        flat = array.reshape(*lead, -1)
+        parts = [np.eye(n, dtype=np.float32)[flat[..., i]] for i, n in enumerate(self.nvec)]
+        return np.concatenate(parts, axis=-1)
+
+    def sample(self, rng: np.random.Generator) -> np.ndarray:
+        """Draw one raw action uniformly."""
+        if self.kind == "box":
+            return rng.uniform(self.low, self.high).astype(np.float32)
+        if self.kind == "none":
+            return np.zeros(0, np.float32)
+        top = (2,) * len(self.nvec) if self.kind == "multi_binary" else self.nvec
+        draw = np.asarray([rng.integers(n) for n in top], dtype=np.int64)
+        return draw[0] if self.kind == "discrete" else draw
+
+    @classmethod
+    def from_gymnasium(cls, space: Any, names: tuple[str, ...] = ()) -> "ActionSpace":
+        """Describe a Gymnasium Discrete, MultiDiscrete, MultiBinary or Box (bounded, 1-D) space."""
+        kind = type(space).__name__
+        if kind == "Discrete":
+            return cls("discrete", (int(space.n),), names=names)
+        if kind == "MultiDiscrete":
+            return cls("multi_discrete", tuple(int(n) for n in np.ravel(space.nvec)), names=names)
+        if kind == "MultiBinary":
+            return cls("multi_binary", (2,) * int(np.prod(space.shape)), names=names)
+        if kind == "Box" and np.isfinite(space.low).all() and np.isfinite(space.high).all():
+            low, high = np.ravel(space.low).tolist(), np.ravel(space.high).tolist()
+            return cls("box", low=tuple(low), high=tuple(high), names=names)
+        raise ActionError(
+            f"`action_space` must be Discrete, MultiDiscrete, MultiBinary or a bounded Box, got {space}. "
+            "Wrap the environment so that its actions are one of these."
+        )
+
+    def _axes(self, lead: tuple[int, ...] | None) -> str:
+        return str([*(lead if lead is not None else ("...",)), *self.shape])
+
+    def _wanted(self, lead: tuple[int, ...] | None) -> str:
+        what = {
+            "discrete": f"Give one number in 0..{self.nvec[0] - 1 if self.nvec else 0} per frame",
+            "multi_discrete": f"Give {len(self.nvec)} numbers below {list(self.nvec)} per frame",
+            "multi_binary": f"Give {len(self.nvec)} zeros or ones per frame",
+            "box": f"Give {len(self.low)} floats between {list(self.low)} and {list(self.high)} per frame",
+            "none": "Give an empty array [..., 0]; this world was trained without actions",
+        }[self.kind]
+        return what + (f" ({', '.join(self.names)})." if self.names else ".")
+
+
+@dataclass
+class Episode:
+    """One uninterrupted recording of T frames.
+
+    frames `[T, H, W, 3]` uint8; actions `[T - 1, *action_space.shape]`; reward `[T - 1]` float32;
+    terminated, truncated `[T - 1]` bool; state: engine values per frame, each `[T, ...]`;
+    meta: seed, policy and whatever else identifies it.
+    """
+
+    frames: np.ndarray
+    actions: np.ndarray
+    reward: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    state: dict[str, np.ndarray] = field(default_factory=dict)
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+@dataclass
+class Step:
+    """What one step of a world gives.
+
+    frame: uint8 `[H, W, 3]` (`[B, H, W, 3]` for a batch), or None if not watched;
+    latent: committed latent, a tensor `[B, N, C]`, owned by the state: copy it before keeping it;
+    index: number of frames made since `start`.
+    """
+
+    frame: np.ndarray | None
+    latent: "torch.Tensor"
+    index: int

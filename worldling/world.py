@@ -1,0 +1,251 @@
+"""A World: tokenizer and dynamics together. `World.step` makes the frame.
+
+    world = worldling.load("pusht")
+    state = world.start(frames, actions)      # uint8 [T, H, W, 3] and the T - 1 actions between them
+    step = world.step(state, action)          # step.frame is uint8 [H, W, 3]
+
+Weights live in `World`; all that changes while it runs lives in `State`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from worldling.dynamics.memory import Memory
+from worldling.dynamics.model import Dynamics, DynamicsConfig
+from worldling.dynamics.sampler import denoise
+from worldling.errors import ActionError, ShapeError
+from worldling.tokenizer.model import Tokenizer, TokenizerConfig
+from worldling.types import ActionSpace, Episode, Step, check_frames, float_to_frames, frames_to_float
+
+
+@dataclass(frozen=True)
+class WorldConfig:
+    """Everything needed to build a world's networks. context: real frames to start from."""
+
+    name: str
+    size: str
+    tokenizer: TokenizerConfig
+    dynamics: DynamicsConfig
+    action_space: ActionSpace
+    fps: float = 30.0
+    context: int = 4
+
+
+@dataclass
+class State:
+    """What changes while a world runs, for B rows: made by `World.start`, advanced in place by `World.step`.
+
+    latent, previous `[B, N, C]`: the frame on show and the one before; memory: the past; seeds `[B]`; index:
+    frames made since start; batched: whether frames carry a batch axis.
+    """
+
+    latent: Tensor
+    previous: Tensor
+    memory: Memory
+    seeds: Tensor
+    index: int = 0
+    batched: bool = True
+
+    @property
+    def batch(self) -> int:
+        """B, the number of rows."""
+        return len(self.latent)
+
+    def fork(self, n: int | None = None) -> "State":
+        """Return an independent copy, or n copies of a single row (`[n, ...]`) that step as this one would."""
+        if n is not None and self.batch != 1:
+            raise ShapeError(f"`state` must hold one row to be forked into {n}, got {self.batch}. Use `state.rows([i])`.")
+        return dataclasses.replace(self.rows([0] * n if n else range(self.batch)), batched=self.batched if n is None else True)
+
+    def rows(self, rows: Sequence[int]) -> "State":
+        """Return an independent copy of some rows, repeats allowed."""
+        pick = torch.as_tensor(list(rows))
+        there = pick.to(self.latent.device)
+        return State(self.latent[there], self.previous[there], self.memory.rows(pick), self.seeds[pick], self.index)
+
+    def reseed(self, seeds: Sequence[int]) -> None:
+        """Give every row a seed of its own, so that forks of a stochastic world part ways."""
+        self.seeds = torch.as_tensor(list(seeds), dtype=torch.long).expand(self.batch).clone()
+
+
+class Tick(nn.Module):
+    """One frame as a pure function of tensors: what every backend runs.
+
+    forward(latent, previous, action, age, noise, *memory) returns (next latent, uint8 frame or nothing,
+    *fresh keys and values). Shapes as in `Backbone.step`; frame `[B, H, W, 3]`.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, dynamics: Dynamics, watch: bool) -> None:
+        super().__init__()
+        self.tokenizer, self.dynamics, self.watch = tokenizer, dynamics, watch
+
+    def forward(
+        self, latent: Tensor, previous: Tensor, action: Tensor, age: Tensor, noise: Tensor, *memory: Tensor
+    ) -> tuple[Tensor, ...]:
+        h, fresh = self.dynamics.backbone.step(latent, previous, action, list(memory), age)
+        following = denoise(self.dynamics.head, h, latent, noise, self.dynamics.config.passes)
+        frame = (float_to_frames(self.tokenizer.decode(following)),) if self.watch else ()
+        return (following, *frame, *fresh)
+
+
+# A runner is a Tick made fast: (inputs of Tick.forward, watch) -> outputs of Tick.forward.
+Runner = Callable[[Sequence[Tensor], bool], Sequence[Tensor]]
+
+
+class World:
+    """A trained world model. Made by `worldling.load` or `worldling.train`; see the module's docstring.
+
+    card: data, cost and quality, as json; contexts: a few real clips to start from; mean_frame uint8
+    `[H, W, 3]`: the mean of the training frames; path: where it lies on disk, if anywhere.
+    """
+
+    def __init__(
+        self, config: WorldConfig, tokenizer: Tokenizer, dynamics: Dynamics, card: dict[str, Any] | None = None,
+        contexts: list[Episode] | None = None, mean_frame: np.ndarray | None = None, path: Path | None = None,
+    ) -> None:
+        self.config, self.card, self.path = config, card or {}, path
+        self.tokenizer, self.dynamics = tokenizer.eval(), dynamics.eval()
+        self.contexts, self.mean_frame = contexts or [], mean_frame
+        self.device = next(dynamics.parameters()).device
+        self._ticks = {watch: Tick(self.tokenizer, self.dynamics, watch) for watch in (True, False)}
+        self.runner: Runner = self.reference
+        self.backend_name, self.backend_reason = "reference", "eager fp32 torch"
+
+    @property
+    def action_space(self) -> ActionSpace:
+        """The actions it understands."""
+        return self.config.action_space
+
+    @property
+    def size_px(self) -> int:
+        """Side of its frames."""
+        return self.config.tokenizer.size_px
+
+    def tick(self, watch: bool) -> Tick:
+        """Return one frame's computation as a module; for backends to export."""
+        return self._ticks[watch]
+
+    def reference(self, inputs: Sequence[Tensor], watch: bool) -> Sequence[Tensor]:
+        """Run one frame eagerly in fp32: the truth that every other backend is measured against."""
+        return self._ticks[watch](*inputs)
+
+    @torch.inference_mode()
+    def start(self, frames: Any, actions: Any, seed: int = 0) -> State:
+        """Look at real frames and return the state that follows them.
+
+        frames: uint8 `[T, H, W, 3]` or `[B, T, H, W, 3]`, T at least 1 (`config.context` or more is better);
+        actions: the T - 1 raw actions that led between them, with the same leading axes.
+        Raises `ShapeError` or `ActionError`.
+        """
+        frames = check_frames(frames)
+        batched = frames.ndim == 5
+        frames = frames if batched else frames[None]
+        size, count = self.size_px, frames.shape[1]
+        if frames.shape[2:4] != (size, size) or count < 1 or len(frames) < 1:
+            raise ShapeError(
+                f"`frames` must be at least one picture of {size} x {size}, got {list(frames.shape)}. "
+                f"Resize them, or load a world of the size you need."
+            )
+        lead = (len(frames), count - 1)
+        actions = np.asarray(actions)
+        if count == 1 and actions.size == 0:
+            actions = np.zeros((*lead, *self.action_space.shape), self.action_space.dtype)
+        self.action_space.check(actions, lead if batched else lead[1:])
+        vectors = torch.from_numpy(self.action_space.encode(actions)).to(self.device)
+        vectors = vectors if batched else vectors[None]
+        latents = self.encode(frames)
+        config = self.dynamics.config
+        memory = Memory.empty(config, len(frames), self.device)
+        previous = latents[:, 0]
+        for t in range(count - 1):
+            age = memory.age(config).to(self.device)
+            _, fresh = self.dynamics.backbone.step(latents[:, t], previous, vectors[:, t], memory.tensors, age)
+            memory.remember(fresh, config)
+            previous = latents[:, t]
+        seeds = torch.full((len(frames),), int(seed), dtype=torch.long)
+        return State(latents[:, -1].clone(), previous.clone(), memory, seeds, batched=batched)
+
+    @torch.inference_mode()
+    def step(self, state: State, action: Any, decode: bool = True) -> Step:
+        """Make the next frame, and advance `state` in place.
+
+        action: one raw action, or `[B, ...]` of them for a batch; decode: also paint the pixels (planners
+        and agents need not). Raises `ActionError`. Cost: one backbone pass, K head passes, one decoder pass.
+        """
+        lead = (state.batch,) if state.batched else ()
+        vector = torch.from_numpy(self.action_space.encode(self.action_space.check(action, lead)))
+        return self._advance(state, vector.reshape(state.batch, -1), decode)
+
+    @torch.inference_mode()
+    def rollout(self, state: State, actions: Any, decode: bool = True) -> np.ndarray | Tensor:
+        """Step through `actions` `[T, ...]` or `[B, T, ...]`, advancing `state` in place.
+
+        Returns uint8 frames `[B, T, H, W, 3]`, or latents `[B, T, N, C]` with `decode=False`. One sequence of
+        actions is given to every row. Raises `ActionError`.
+        """
+        actions = np.asarray(actions)
+        if actions.ndim == 1 + len(self.action_space.shape):
+            actions = np.broadcast_to(actions, (state.batch, *actions.shape))
+        if actions.ndim < 2 or len(actions) != state.batch:
+            raise ActionError(
+                f"`actions` must be [T, ...] or [{state.batch}, T, ...], got {list(actions.shape)}. "
+                "Give one sequence for all rows, or one per row."
+            )
+        vectors = torch.from_numpy(self.action_space.encode(actions))
+        steps = [self._advance(state, vectors[:, t], decode) for t in range(vectors.shape[1])]
+        if decode:
+            frames = [s.frame if state.batched else s.frame[None] for s in steps]
+            return np.stack(frames, 1) if frames else np.zeros((state.batch, 0, self.size_px, self.size_px, 3), np.uint8)
+        return torch.stack([s.latent for s in steps], 1)
+
+    def _advance(self, state: State, vector: Tensor, decode: bool) -> Step:
+        config, device = self.dynamics.config, self.device
+        inputs = (
+            state.latent, state.previous, vector.to(device), state.memory.age(config).to(device),
+            self._noise(state), *state.memory.tensors,
+        )
+        following, *rest = self.runner(inputs, decode)
+        frame = rest.pop(0) if decode else None
+        state.memory.remember(rest, config)
+        state.previous, state.latent = state.latent, following
+        state.index += 1
+        if frame is not None:
+            frame = frame.cpu().numpy()
+            frame = frame if state.batched else frame[0]
+        return Step(frame, following, state.index)
+
+    def _noise(self, state: State) -> Tensor:
+        """Draw the head's noise `[B, N, C]` from each row's seed and frame number, so that replays agree."""
+        config = self.dynamics.config
+        if config.passes == 1:
+            return torch.zeros_like(state.latent)
+        rows = []
+        for seed, index in zip(state.seeds.tolist(), state.memory.index.tolist()):
+            generator = torch.Generator().manual_seed((seed * 1_000_003 + index) % 2**63)
+            rows.append(torch.randn(config.tokens, config.channels, generator=generator))
+        return torch.stack(rows).to(self.device)
+
+    @torch.inference_mode()
+    def encode(self, frames: Any, chunk: int = 64) -> Tensor:
+        """Turn uint8 frames `[..., H, W, 3]` into latents `[..., N, C]`, on the lattice in [-1, 1]."""
+        frames = np.asarray(frames)
+        flat = torch.from_numpy(np.ascontiguousarray(frames.reshape(-1, *frames.shape[-3:])))
+        parts = [self.tokenizer.encode(frames_to_float(p.to(self.device))) for p in flat.split(chunk)]
+        latents = torch.cat(parts)
+        return latents.view(*frames.shape[:-3], *latents.shape[1:])
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor, chunk: int = 64) -> np.ndarray:
+        """Turn latents `[..., N, C]` into uint8 frames `[..., H, W, 3]`."""
+        flat = latents.reshape(-1, *latents.shape[-2:]).to(self.device)
+        frames = torch.cat([float_to_frames(self.tokenizer.decode(p)).cpu() for p in flat.split(chunk)]).numpy()
+        return frames.reshape(*latents.shape[:-2], *frames.shape[1:])
