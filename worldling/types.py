@@ -149,7 +149,7 @@ class ActionSpace:
             return ((array - low) / np.maximum(high - low, 1e-8) * 2 - 1).astype(np.float32)
         if self.kind == "multi_binary":
             return array.astype(np.float32) * 2 - 1
-        flat = array.reshape(*lead, -1)
+        flat = array[..., None] if self.kind == "discrete" else array
         parts = [np.eye(n, dtype=np.float32)[flat[..., i]] for i, n in enumerate(self.nvec)]
         return np.concatenate(parts, axis=-1)
 

@@ -158,7 +158,8 @@ class World:
         lead = (len(frames), count - 1)
         actions = np.asarray(actions)
         if count == 1 and actions.size == 0:
-            actions = np.zeros((*lead, *self.action_space.shape), self.action_space.dtype)
+            shape = (*(lead if batched else lead[1:]), *self.action_space.shape)
+            actions = np.zeros(shape, self.action_space.dtype)
         self.action_space.check(actions, lead if batched else lead[1:])
         vectors = torch.from_numpy(self.action_space.encode(actions)).to(self.device)
         vectors = vectors if batched else vectors[None]

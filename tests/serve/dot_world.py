@@ -52,7 +52,9 @@ class DotState:
 class DotWorld:
     """See the module. step_s: how long a step takes; broken: `step` fails as a bug would."""
 
-    def __init__(self, space: ActionSpace = DISCRETE, size_px: int = 64, fps: float = 20.0, step_s: float = 0.0) -> None:
+    def __init__(
+        self, space: ActionSpace = DISCRETE, size_px: int = 64, fps: float = 20.0, step_s: float = 0.0
+    ) -> None:
         self.action_space, self.size_px, self.step_s, self.broken = space, size_px, step_s, False
         self.config = SimpleNamespace(name="dots", context=4, fps=fps)
         self.card = {"source": {"env_id": "Dot-v0", "env_kwargs": {}, "fps": fps, "frame_skip": 1}}
@@ -70,7 +72,8 @@ class DotWorld:
 
     def start(self, frames: np.ndarray, actions: np.ndarray, seed: int = 0) -> DotState:
         rows, columns = np.nonzero(frames[-1][..., 0] > 200)
-        return DotState(np.array([columns.mean(), rows.mean()]) * 64 / self.size_px, np.random.default_rng(seed))
+        place = np.array([columns.mean(), rows.mean()]) * 64 / self.size_px
+        return DotState(place, np.random.default_rng(seed))
 
     def step(self, state: DotState, action: np.ndarray, decode: bool = True) -> Step:
         if self.broken:
@@ -101,3 +104,17 @@ class DotEnvironment:
 
     def close(self) -> None:
         self.closed = True
+
+
+def play(session, actions):
+    """Hold each action for one frame; returns the shots."""
+    shots = []
+    for i, action in enumerate(actions):
+        session.hold(action, i + 1)
+        shots.append(session.advance())
+    return shots
+
+
+def actions_of(num: int, seed: int = 0) -> np.ndarray:
+    """Random choices for the discrete world."""
+    return np.random.default_rng(seed).integers(0, 4, num)

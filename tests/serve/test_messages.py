@@ -12,7 +12,8 @@ from worldling.serve import messages
 
 
 def test_a_frame_survives_the_wire():
-    data = messages.pack_frame(b"dream", b"real!", seq=7, index=70, input_id=5, mse=2.5, num_branches=3, flags=messages.PEEK)
+    fields = dict(seq=7, index=70, input_id=5, mse=2.5, num_branches=3, flags=messages.PEEK)
+    data = messages.pack_frame(b"dream", b"real!", **fields)
     header, dream, real = messages.unpack_frame(data)
     assert (dream, real) == (b"dream", b"real!")
     assert header == messages.FrameHeader(messages.PEEK, 3, 7, 70, 5, 2.5, 5, 5)
@@ -25,7 +26,10 @@ def test_a_frame_without_a_real_one():
     assert dream == b"x" and real is None and np.isnan(header.mse)
 
 
-@pytest.mark.parametrize("data", [b"", b"\x09" * 40, messages.pack_frame(b"ab", None, seq=1, index=0, input_id=0, mse=0)[:-1]])
+WHOLE = messages.pack_frame(b"ab", None, seq=1, index=0, input_id=0, mse=0)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x09" * 40, WHOLE[:-1], WHOLE + b"c"])
 def test_a_cut_or_foreign_frame_is_refused(data):
     with pytest.raises(ServeError, match="`frame` must"):
         messages.unpack_frame(data)
@@ -49,7 +53,7 @@ def test_every_message_is_in_the_table():
     ('{"type": "ack"}', "`ack.seq` must be int"), ('{"type": "ack", "seq": true}', "must be int"),
     ('{"type": "pause", "on": 1}', "must be bool"), ('{"type": "branch", "index": -1}', "must be in 0"),
     ('{"type": "input", "id": 4294967296, "action": 0}', "must be in 0"),
-    ('{"type": "input", "id": 1, "action": [[1], [1, 2]]}', "flat list"),
+    ('{"type": "input", "id": 1, "action": [[1], [1, 2]]}', "list of numbers"),
 ])
 def test_bad_messages_are_one_clear_line(text, says):
     with pytest.raises(ServeError, match=re.escape(says)) as error:

@@ -2,24 +2,11 @@
 
 import numpy as np
 import pytest
-from dot_world import DISCRETE, POINTER, DotEnvironment, DotWorld
+from dot_world import DISCRETE, POINTER, DotWorld, actions_of, play
 
 from worldling.errors import ActionError, ServeError
-from worldling.serve.beside import Beside, open_beside, squared_error
 from worldling.serve.messages import decode_jpeg
 from worldling.serve.session import SEGMENT_S, Session
-
-
-def play(session, actions):
-    shots = []
-    for i, action in enumerate(actions):
-        session.hold(action, i + 1)
-        shots.append(session.advance())
-    return shots
-
-
-def actions_of(num, seed=0):
-    return np.random.default_rng(seed).integers(0, 4, num)
 
 
 def test_the_first_shot_is_the_last_context_frame():
@@ -32,8 +19,6 @@ def test_the_first_shot_is_the_last_context_frame():
 def test_seed_and_actions_replay_a_session():
     one, two = (Session(DotWorld(), 20, start=5) for _ in range(2))
     assert [s.jpeg for s in play(one, actions_of(30))] == [s.jpeg for s in play(two, actions_of(30))]
-    one.reset()
-    assert [s.jpeg for s in play(one, actions_of(30))] == [s.jpeg for s in play(two, actions_of(0))] or one.history.newest == 30
 
 
 @pytest.mark.parametrize("index", [0, 1, 24, 25, 26, 49, 99, 119])
@@ -141,63 +126,3 @@ def test_a_take_holds_what_was_seen_while_recording():
     play(session, [2] * 4)
     assert [s.index for s in session.clip(None)] == [3, 4, 5, 6, 7]
     assert [s.index for s in session.clip(3)] == [9, 10, 11]
-
-
-# ---- beside the real environment ----------------------------------------------------------------------------
-
-
-def test_dream_and_real_start_alike_and_the_error_is_theirs():
-    world = DotWorld()
-    session = Session(world, 10, Beside(DotEnvironment(world)), start=2)
-    assert session.shot.mse == 0 and session.shot.real_jpeg == session.shot.jpeg
-    shots = play(session, actions_of(10))
-    assert all(s.real_jpeg for s in shots) and max(s.mse for s in shots) > 0
-
-
-def test_squared_error():
-    a = np.zeros((4, 4, 3), np.uint8)
-    assert squared_error(a, a) == 0 and squared_error(a, a + 255) == 255**2
-
-
-def test_going_back_takes_the_real_one_along():
-    world, actions = DotWorld(), actions_of(40)
-    session = Session(world, 10, Beside(DotEnvironment(world)))
-    shots = play(session, actions)
-    session.branch(17)
-    again = play(session, actions[17:])
-    assert [(s.real_jpeg, s.mse) for s in again] == [(s.real_jpeg, s.mse) for s in shots[17:]]
-    assert session.standing()["note"] == ""
-
-
-def test_the_end_of_the_real_episode_is_said_and_the_dream_goes_on():
-    world = DotWorld()
-    session = Session(world, 10, Beside(DotEnvironment(world, length=8)))  # 3 of them are the context
-    shots = play(session, [2] * 9)
-    assert [np.isnan(s.mse) for s in shots] == [False] * 5 + [True] * 4
-    assert shots[-1].real_jpeg == shots[4].real_jpeg and "over" in session.standing()["note"]
-    session.branch(2)
-    assert session.standing()["note"] == "" and not np.isnan(play(session, [2])[0].mse)
-
-
-def test_an_environment_that_does_not_replay_is_admitted():
-    world = DotWorld()
-    real = DotEnvironment(world)
-    session = Session(world, 10, Beside(real))
-    play(session, [2] * 6)
-    world.action_space, reset = world.action_space, real.reset
-    real.reset = lambda seed: reset(seed + 1)
-    session.branch(3)
-    assert "did not replay exactly" in session.standing()["note"]
-
-
-def test_a_start_that_ends_within_the_context_is_refused():
-    world = DotWorld()
-    with pytest.raises(ServeError, match="`start` must leave the real episode running"):
-        Session(world, 10, Beside(DotEnvironment(world, length=2)))
-
-
-def test_a_world_without_an_environment_has_no_beside():
-    world = DotWorld()
-    world.card = {"source": {"env_id": None}}
-    with pytest.raises(ServeError, match="`--beside` must have an environment"):
-        open_beside(world)

@@ -14,13 +14,16 @@ from worldling.serve.recording import GAP_PX, compose, write_gif, write_mp4
 
 def shots_of(num, size_px=64, real=False):
     rows = np.arange(size_px)[:, None, None]
-    frames = [np.broadcast_to((rows * 2 + 4 * i) % 256, (size_px, size_px, 3)).astype(np.uint8) for i in range(num)]
-    return [Shot(i, encode_jpeg(f), real_jpeg=encode_jpeg(255 - f) if real else None) for i, f in enumerate(frames)]
+    shots = []
+    for i in range(num):
+        frame = np.broadcast_to((rows * 2 + 4 * i) % 256, (size_px, size_px, 3)).astype(np.uint8)
+        shots.append(Shot(i, encode_jpeg(frame), real_jpeg=encode_jpeg(255 - frame) if real else None))
+    return shots
 
 
 @pytest.mark.parametrize("size_px, real, shape", [
-    (64, False, (256, 256)), (64, True, (256, 512 + GAP_PX)), (256, False, (256, 256)), (300, False, (300, 300)),
-    (99, False, (298, 298)),
+    (64, False, (256, 256)), (64, True, (256, 512 + GAP_PX)), (256, False, (256, 256)),
+    (300, False, (300, 300)), (99, False, (298, 298)),
 ])
 def test_a_picture_is_large_enough_and_even(size_px, real, shape):
     assert compose(shots_of(1, size_px, real)[0]).shape == (*shape, 3)
@@ -32,7 +35,8 @@ def test_mp4():
         stream = film.streams.video[0]
         assert stream.codec_context.name == "h264" and float(stream.average_rate) == 12.5
         frames = [frame.to_ndarray(format="rgb24") for frame in film.decode(stream)]
-    assert len(frames) == 12 and np.abs(frames[5].astype(int) - compose(shots_of(12, real=True)[5])).mean() < 6
+    error = np.abs(frames[5].astype(int) - compose(shots_of(12, real=True)[5])).mean()
+    assert len(frames) == 12 and error < 6
 
 
 @pytest.mark.parametrize("fps, frames, seconds", [(15.0, 30, 2.0), (120.0, 10, 0.25)])
@@ -42,7 +46,8 @@ def test_gif(fps, frames, seconds):
     for i in range(film.n_frames):
         film.seek(i)
         durations.append(film.info["duration"])
-    assert film.n_frames == frames and film.size == (256, 256) and sum(durations) == pytest.approx(1000 * seconds, abs=10)
+    assert film.n_frames == frames and film.size == (256, 256)
+    assert sum(durations) == pytest.approx(1000 * seconds, abs=10)
 
 
 def test_nothing_to_record():

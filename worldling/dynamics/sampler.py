@@ -20,9 +20,9 @@ def denoise(head: Head, h: Tensor, latent: Tensor, noise: Tensor, passes: int) -
     h `[B, N, D]` and latent `[B, N, C]` of the committed frame; noise `[B, N, C]`, standard normal, read only by
     heads trained for several passes; passes: how many to take, up to `head.config.passes`.
     """
-    one = torch.ones(len(h), device=h.device)
+    one = torch.ones(1, device=h.device)  # one row for all: engines fold what depends on it into a constant
     if head.config.passes == 1:
-        scores = head(h, latent, torch.zeros_like(latent), 0 * one, one)
+        scores = head(h, latent, latent.new_zeros(1, 1, latent.shape[-1]), 0 * one, one)
     else:
         noisy, size = noise, 1.0 / passes
         for k in range(passes):

@@ -62,7 +62,8 @@ class Player:
             "backend": world.backend_name, "num_starts": len(world.contexts), "beside": self.beside,
             "kept_frames": round(KEPT_S * self.fps), "pointer": is_pointer(space),
             "action_space": {
-                "kind": space.kind, "nvec": space.nvec, "low": space.low, "high": space.high, "names": space.names,
+                "kind": space.kind, "nvec": space.nvec, "low": space.low, "high": space.high,
+                "names": space.names,
             },
         }
 
@@ -88,7 +89,7 @@ class Player:
         self._worker.shutdown()
 
 
-async def play(request: "web.Request", player: Player) -> "web.WebSocketResponse":
+async def _play(request: "web.Request", player: Player) -> "web.WebSocketResponse":
     """One player, from the handshake to the goodbye."""
     from aiohttp import web
 
@@ -116,7 +117,7 @@ async def play(request: "web.Request", player: Player) -> "web.WebSocketResponse
     return ws
 
 
-async def recording(request: "web.Request", player: Player) -> "web.Response":
+async def _recording(request: "web.Request", player: Player) -> "web.Response":
     """The last `seconds` of a session, or its last take, as mp4 or GIF.
 
     Query: `session`, by default the newest; `seconds`, by default 10, or `take=1`.
@@ -133,7 +134,8 @@ async def recording(request: "web.Request", player: Player) -> "web.Response":
             seconds = float(query.get("seconds", 10))
             frames = None if query.get("take") == "1" else round(seconds * player.fps)
         except (ValueError, OverflowError):
-            raise ServeError(f"`seconds` must be a number, got {query['seconds']!r}. Try seconds=10.") from None
+            got = query["seconds"]
+            raise ServeError(f"`seconds` must be a number, got {got!r}. Try seconds=10.") from None
         shots = await player.call(connection.session.clip, frames)
         # Not in the world's thread: encoding takes a second, and the dream goes on.
         data = await asyncio.to_thread({"mp4": write_mp4, "gif": write_gif}[kind], shots, player.fps)
@@ -141,7 +143,8 @@ async def recording(request: "web.Request", player: Player) -> "web.Response":
         return web.json_response({"error": str(error)}, status=400)
     file = f"{player.describe()['name']}-{shots[0].index}-{shots[-1].index}.{kind}"
     headers = {"Content-Disposition": f'attachment; filename="{file}"', **HEADERS}
-    return web.Response(body=data, content_type={"mp4": "video/mp4", "gif": "image/gif"}[kind], headers=headers)
+    mime = {"mp4": "video/mp4", "gif": "image/gif"}[kind]
+    return web.Response(body=data, content_type=mime, headers=headers)
 
 
 def build_app(player: Player, hosts: tuple[str, ...] | None = LOOPBACK) -> "web.Application":
@@ -157,7 +160,8 @@ def build_app(player: Player, hosts: tuple[str, ...] | None = LOOPBACK) -> "web.
         origin = request.headers.get("Origin")
         name = urlsplit(f"//{request.host}").hostname
         if (hosts is not None and name not in hosts) or (origin and urlsplit(origin).netloc != request.host):
-            raise web.HTTPForbidden(text=f"This player answers only to {', '.join(hosts or ['its own page'])}.\n")
+            ours = ", ".join(hosts or ["its own page"])
+            raise web.HTTPForbidden(text=f"This player answers only to {ours}.\n")
         response = await handler(request)
         if not response.prepared:
             response.headers.update(HEADERS)
@@ -176,11 +180,17 @@ def build_app(player: Player, hosts: tuple[str, ...] | None = LOOPBACK) -> "web.
     async def world(request: web.Request) -> web.Response:
         return web.json_response(player.describe())
 
+    async def websocket(request: web.Request) -> web.WebSocketResponse:
+        return await _play(request, player)
+
+    async def recording(request: web.Request) -> web.Response:
+        return await _recording(request, player)
+
     app = web.Application(middlewares=[only_our_page])
     app.router.add_get("/", page)
-    app.router.add_get("/ws", lambda request: play(request, player))
+    app.router.add_get("/ws", websocket)
     app.router.add_get("/api/world", world)
-    app.router.add_get("/api/recording.{kind:mp4|gif}", lambda request: recording(request, player))
+    app.router.add_get("/api/recording.{kind:mp4|gif}", recording)
     app.router.add_static("/player/", PAGE)
     app.on_shutdown.append(goodbye)
     app.on_cleanup.append(close)
@@ -202,7 +212,9 @@ def serve(
     if not 0 < fps <= 1000:
         raise ServeError(f"`fps` must be above 0 and at most 1000, got {fps}. Try 30.")
     if not world.contexts:
-        raise ServeError("`world.contexts` must hold at least one start, got none. Train it again with worldling train.")
+        raise ServeError(
+            "`world.contexts` must hold at least one start, got none. Train it again with worldling train."
+        )
     sock = open_port(host, port)
     player = Player(world, float(fps), (lambda: open_beside(world)) if beside else None)
     try:
@@ -218,7 +230,8 @@ async def _run(player: Player, sock: socket.socket, host: str, open_browser: boo
 
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
+        # On Windows, or outside the main thread, the loop cannot take signals.
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             loop.add_signal_handler(name, stop.set)
     runner = web.AppRunner(build_app(player, LOOPBACK if host in LOOPBACK else None), access_log=None)
     await runner.setup()
@@ -238,5 +251,5 @@ async def _run(player: Player, sock: socket.socket, host: str, open_browser: boo
 
 
 def _has_screen() -> bool:
-    """Tell whether a browser can open a window; without one, webbrowser may start a text browser in the terminal."""
+    """Tell whether a browser can open a window; if not, webbrowser may start one in the terminal."""
     return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -29,7 +29,8 @@ def open_beside(world: Any) -> "Beside":
     from worldling.data.environment import open_environment
 
     return Beside(open_environment(
-        source["env_id"], size_px=world.size_px, frame_skip=source["frame_skip"], env_kwargs=source["env_kwargs"]
+        source["env_id"], size_px=world.size_px, frame_skip=source["frame_skip"],
+        env_kwargs=source["env_kwargs"],
     ))
 
 
@@ -56,7 +57,9 @@ class Beside:
         """One line the player should know, or nothing."""
         if self._over_at is not None:
             return "The real episode is over. Reset to start both again."
-        return "The real environment did not replay exactly; the error is no longer fair." if self._drifted else ""
+        if self._drifted:
+            return "The real environment did not replay exactly; the error is no longer fair."
+        return ""
 
     def start(self, seed: int, actions: np.ndarray) -> np.ndarray:
         """Reset and take the `actions` `[T - 1, ...]`; returns the frames uint8 `[T, H, W, 3]`.

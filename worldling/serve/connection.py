@@ -68,7 +68,7 @@ class Connection:
         self._wake.set()
 
     async def _send(self) -> None:
-        """Send the waiting shot whenever fewer than `MAX_IN_FLIGHT` are unacknowledged; runs until cancelled."""
+        """Send the waiting shot whenever fewer than `MAX_IN_FLIGHT` are unacknowledged, until cancelled."""
         with contextlib.suppress(ConnectionError):
             while True:
                 await self._wake.wait()
@@ -76,9 +76,10 @@ class Connection:
                 while self._waiting and self._seq - self._acked < MAX_IN_FLIGHT:
                     (shot, flags), self._waiting = self._waiting, None
                     self._seq += 1
+                    branches = self.session.num_branches if self.session else 0
                     await self.socket.send_bytes(pack_frame(
                         shot.jpeg, shot.real_jpeg, seq=self._seq, index=shot.index, input_id=shot.input_id,
-                        mse=shot.mse, num_branches=self.session.num_branches if self.session else 0, flags=flags,
+                        mse=shot.mse, num_branches=branches, flags=flags,
                     ))
                     if not flags:
                         self.meter.sent(shot.input_id)
@@ -135,7 +136,7 @@ class Connection:
         await self._guarded(act)
 
     async def _guarded(self, work: Callable[[], Awaitable[None]]) -> bool:
-        """Run `work`; whatever goes wrong is told to the player, and the connection lives. True if all went well."""
+        """Run `work` and return whether it went well; if not, the player is told and the connection lives."""
         try:
             await work()
             return True
@@ -175,7 +176,9 @@ class Connection:
     async def _on_speed(self, message: dict[str, Any]) -> None:
         speed = message["value"]
         if speed is not None and not 0 < speed <= MAX_SPEED:
-            raise ServeError(f"`speed.value` must be above 0 and at most {MAX_SPEED:g}, got {speed}. Send null for most.")
+            raise ServeError(
+                f"`speed.value` must be above 0 and at most {MAX_SPEED:g}, got {speed}. Send null for most."
+            )
         self.speed = speed
 
     async def _on_reset(self, message: dict[str, Any]) -> None:

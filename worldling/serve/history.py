@@ -93,5 +93,7 @@ class History:
     def _find(self, index: int) -> _Segment:
         if not self._segments or not self.oldest <= index <= self.newest:
             kept = f"{self.oldest}..{self.newest}" if self._segments else "nothing yet"
-            raise ServeError(f"`index` must be a frame of the last minute ({kept}), got {index}. Pick a later one.")
+            raise ServeError(
+                f"`index` must be a frame of the last minute ({kept}), got {index}. Pick one of these."
+            )
         return next(s for s in reversed(self._segments) if s.shots[0].index <= index)

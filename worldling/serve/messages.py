@@ -2,43 +2,43 @@
 
 Client to server (json, told apart by `type`):
 
-| type   | fields                   | meaning                                                                   |
-|--------|--------------------------|---------------------------------------------------------------------------|
-| input  | id: int, action: any     | hold this raw action; ids rise; a frame echoes the last id it includes    |
-| ack    | seq: int                 | frame `seq` was drawn; without acks at most `MAX_IN_FLIGHT` frames come   |
-| pause  | on: bool                 | stop or start the clock                                                   |
-| step   |                          | pause, then make one frame                                                |
-| speed  | value: number or null    | times the world's own frame rate; null is as fast as possible             |
-| reset  | start: int or null       | begin again: at this start, or (null) at the same one                     |
-| peek   | index: int or null       | halt and show a stored frame; null ends the look back and plays on        |
-| branch | index: int               | go back to that frame and play on from there; what came after is dropped  |
-| rewind | frames: int              | branch this many frames back, or at the oldest frame kept                 |
-| record | on: bool                 | start or stop a recording                                                 |
+| type   | fields                   | meaning                                                                |
+|--------|--------------------------|------------------------------------------------------------------------|
+| input  | id: int, action: any     | hold this raw action; ids rise; a frame echoes the last id it includes |
+| ack    | seq: int                 | frame `seq` was drawn; unacknowledged, at most `MAX_IN_FLIGHT` come    |
+| pause  | on: bool                 | stop or start the clock                                                |
+| step   |                          | pause, then make one frame                                             |
+| speed  | value: number or null    | times the world's own frame rate; null is as fast as possible          |
+| reset  | start: int or null       | begin again: at this start, or (null) at the same one                  |
+| peek   | index: int or null       | halt and show a stored frame; null ends that, and the clock goes on    |
+| branch | index: int               | go back to that frame and play on; what came after is dropped          |
+| rewind | frames: int              | branch this many frames back, or at the oldest frame kept              |
+| record | on: bool                 | start or stop a recording                                              |
 
 Server to client (json):
 
 | type    | fields                                                                                        |
 |---------|-----------------------------------------------------------------------------------------------|
-| welcome | session: str, world: object (as `/api/world`), held: the action that is held                  |
+| welcome | session: str, for `/api/recording`; world: object, as `/api/world`                            |
 | status  | fps_made, latency_ms: {p50, p95} or null (input received to frame sent), dropped, oldest,     |
 |         | newest, branches: [index], num_branches, paused, speed, start, held, recording, take, note    |
 | error   | message: one line; the connection lives on                                                    |
 
 Server to client (binary): a frame, `HEADER` (little endian, 32 bytes), then one or two JPEGs:
 
-| offset | type    | field      | meaning                                                                    |
-|--------|---------|------------|----------------------------------------------------------------------------|
-| 0      | uint8   | version    | `VERSION`                                                                  |
-| 1      | uint8   | flags      | bit 0 `PEEK`: stored, shown while looking back; bit 1 `OPENING`: a start,  |
-|        |         |            | shown before the world is ready                                            |
-| 2      | uint16  | num_branch | how often this session has branched                                        |
-| 4      | uint32  | seq        | to be acknowledged                                                         |
-| 8      | uint32  | index      | frames made since the start                                                |
-| 12     | uint32  | input_id   | the last input this frame includes                                         |
-| 16     | float32 | mse        | squared error to the real frame, 0 to 65025; NaN without one               |
-| 20     | uint32  | dream_size | bytes of the dream's JPEG, which follows the header                        |
-| 24     | uint32  | real_size  | bytes of the real frame's JPEG, which follows the dream's; 0 without one   |
-| 28     | uint32  | reserved   | 0                                                                          |
+| offset | type    | field        | meaning                                                                  |
+|--------|---------|--------------|--------------------------------------------------------------------------|
+| 0      | uint8   | version      | `VERSION`                                                                |
+| 1      | uint8   | flags        | bit 0 `PEEK`: stored, seen while looking back; bit 1 `OPENING`: a start, |
+|        |         |              | shown before the world is ready                                          |
+| 2      | uint16  | num_branches | how often this session has branched                                      |
+| 4      | uint32  | seq          | to be acknowledged                                                       |
+| 8      | uint32  | index        | frames made since the start                                              |
+| 12     | uint32  | input_id     | the last input this frame includes                                       |
+| 16     | float32 | mse          | squared error to the real frame, 0 to 65025; NaN without one             |
+| 20     | uint32  | dream_size   | bytes of the dream's JPEG, which follows the header                      |
+| 24     | uint32  | real_size    | bytes of the real frame's JPEG, which follows the dream's; 0 without one |
+| 28     | uint32  | reserved     | 0                                                                        |
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def parse(text: str | bytes) -> dict[str, Any]:
     try:
         message = json.loads(text)
     except (ValueError, RecursionError):
-        raise ServeError(f"`message` must be json, got {text[:40]!r}. Send an object with a `type`.") from None
+        raise ServeError(f"`message` must be json, got {text[:40]!r}. Send an object.") from None
     kind = message.get("type") if isinstance(message, dict) else None
     if not isinstance(kind, str) or kind not in _FIELDS:
         raise ServeError(f"`type` must be a known message, got {kind!r}. {nearest(str(kind), _FIELDS)}")
@@ -104,11 +104,11 @@ def parse(text: str | bytes) -> dict[str, Any]:
         # bool is an int to Python, but `true` is no frame number.
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
             wanted = " or ".join("null" if t is _NULL else t.__name__ for t in types)
-            raise ServeError(f"`{kind}.{name}` must be {wanted}, got {value!r}. See the table in messages.py.")
+            raise ServeError(f"`{kind}.{name}` must be {wanted}, got {value!r}. See messages.py.")
         if types[0] is int and float not in types and value is not None and not 0 <= value < 2**32:
             raise ServeError(f"`{kind}.{name}` must be in 0..{2**32 - 1}, got {value}. Count from 0.")
         if isinstance(value, list) and not all(isinstance(item, _NUMBER) for item in value):
-            raise ServeError(f"`{kind}.{name}` must be a flat list of numbers, got {value!r:.60}. Send one action.")
+            raise ServeError(f"`{kind}.{name}` must be a list of numbers, got {value!r:.40}. Flatten it.")
     return message
 
 
@@ -118,14 +118,14 @@ def pack_frame(
 ) -> bytes:
     """Build a binary frame message."""
     real = real_jpeg or b""
-    head = HEADER.pack(VERSION, flags, num_branches & 0xFFFF, seq, index, input_id, mse, len(jpeg), len(real), 0)
-    return head + jpeg + real
+    sizes, branches = (len(jpeg), len(real)), num_branches & 0xFFFF
+    return HEADER.pack(VERSION, flags, branches, seq, index, input_id, mse, *sizes, 0) + jpeg + real
 
 
 def unpack_frame(data: bytes) -> tuple[FrameHeader, bytes, bytes | None]:
     """Take a frame message apart: header, dream JPEG, real JPEG or None. Raises `ServeError`."""
     if len(data) < HEADER.size or data[0] != VERSION:
-        raise ServeError(f"`frame` must start with a version {VERSION} header, got {data[:4]!r}. Reload the page.")
+        raise ServeError(f"`frame` must have a version {VERSION} header, got {data[:4]!r}. Reload the page.")
     _, flags, branches, seq, index, input_id, mse, dream, real, _ = HEADER.unpack_from(data)
     body = data[HEADER.size:]
     if len(body) != dream + real:

@@ -7,7 +7,7 @@ from collections import deque
 
 
 class Meter:
-    """Frames made per second, and milliseconds from an input's arrival to the first frame that includes it."""
+    """Frames made per second, and milliseconds from an input's arrival to the frame that includes it."""
 
     def __init__(self) -> None:
         self._made: deque[float] = deque(maxlen=4096)
@@ -45,5 +45,5 @@ class Meter:
         ordered = sorted(self._latencies_ms)
         if not ordered:
             return None
-        pick = {"p50": 0.5, "p95": 0.95}
-        return {name: round(ordered[min(len(ordered) - 1, int(q * len(ordered)))], 2) for name, q in pick.items()}
+        last = len(ordered) - 1
+        return {name: round(ordered[round(q * last)], 2) for name, q in (("p50", 0.5), ("p95", 0.95))}

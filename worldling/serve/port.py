@@ -19,10 +19,12 @@ def open_port(host: str, port: int) -> socket.socket:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise ServeError(
-                f"`port` must be free, got {port}, which another program uses. Use --port {_free_port(host, port)}."
+                f"`port` must be free, got {port}, which another program uses. "
+                f"Use --port {_free_port(host, port)}."
             ) from None
         if error.errno in (errno.EACCES, errno.EPERM):
-            raise ServeError(f"`port` must be open to you, got {port}: {error.strerror}. Use --port 8000.") from None
+            reason = error.strerror
+            raise ServeError(f"`port` must be open to you, got {port}: {reason}. Use --port 8000.") from None
         raise ServeError(f"`host` must be an address of this machine, got {host!r}. Use 127.0.0.1.") from None
 
 
@@ -41,7 +43,7 @@ def _bind(host: str, port: int) -> socket.socket:
 
 
 def _free_port(host: str, taken: int) -> int:
-    """A port that is free now: one of the next few, which are easy to remember, or whatever the system has."""
+    """A port that is free now: one of the next few, which are easy to remember, or any."""
     for port in [*range(taken + 1, min(taken + 20, 65536)), 0]:
         with contextlib.suppress(OSError), _bind(host, port) as sock:
             return sock.getsockname()[1]

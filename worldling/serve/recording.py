@@ -19,18 +19,18 @@ GIF_MAX_FPS = 50  # browsers slow down delays below 20 ms
 
 
 def compose(shot: Shot) -> np.ndarray:
-    """Return the picture to record, uint8 `[H, W, 3]` with even sides: small worlds enlarged in whole steps."""
+    """Return the picture to record, uint8 `[H, W, 3]`, even sides; small worlds enlarged in whole steps."""
     pictures = [decode_jpeg(jpeg) for jpeg in (shot.jpeg, shot.real_jpeg) if jpeg]
     scale = -(-MIN_SIDE_PX // min(pictures[0].shape[:2]))
     pictures = [picture.repeat(scale, axis=0).repeat(scale, axis=1) for picture in pictures]
     gap = np.zeros((pictures[0].shape[0], GAP_PX, 3), np.uint8)
-    joined = np.concatenate([pictures[0], *(part for picture in pictures[1:] for part in (gap, picture))], axis=1)
+    joined = np.concatenate([pictures[0], gap, pictures[1]], axis=1) if pictures[1:] else pictures[0]
     height, width = joined.shape[:2]
     return np.pad(joined, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
 def write_mp4(shots: Iterable[Shot], fps: float) -> bytes:
-    """Encode shots as an H.264 mp4 that plays everywhere. Costs about 2 ms a frame. Raises `ServeError` if empty."""
+    """Encode shots as an H.264 mp4 that plays everywhere. Raises `ServeError` if empty."""
     import av
 
     pictures = _pictures(shots)

@@ -53,13 +53,14 @@ class Session:
         return self.history.get(self.history.newest)
 
     def standing(self) -> dict[str, Any]:
-        """Return what the player's page shows of this session, as json values (see the table in messages.py)."""
+        """Return what the page shows of this session, as json values: see `status` in messages.py."""
         with self._lock:
             held, _ = self._inputs[-1] if self._inputs else self._held
         return {
             "oldest": self.history.oldest, "newest": self.history.newest, "branches": self.branches,
             "num_branches": self.num_branches, "start": self.start, "held": held.tolist(),
-            "recording": self.recording, "take": len(self.take), "note": self.beside.note if self.beside else "",
+            "recording": self.recording, "take": len(self.take),
+            "note": self.beside.note if self.beside else "",
         }
 
     def hold(self, action: Any, input_id: int) -> None:
@@ -107,7 +108,7 @@ class Session:
         return self.shot
 
     def peek(self, index: int | None) -> Shot:
-        """Return a stored shot without going there, `index` brought into the kept range; None is the newest."""
+        """Return the stored shot nearest to `index`, without going there; None is the newest."""
         newest = self.history.newest
         return self.history.get(newest if index is None else min(max(index, self.history.oldest), newest))
 
@@ -137,7 +138,7 @@ class Session:
         self.recording = on
 
     def clip(self, num_frames: int | None) -> list[Shot]:
-        """Return the last `num_frames` shots, or the last take (None). Raises `ServeError` if there is none."""
+        """Return the last `num_frames` shots, or (None) the last take. Raises `ServeError` without one."""
         if num_frames is None and not self.take:
             raise ServeError("`take` must be recorded first, got none. Press record, or ask for `seconds`.")
         return list(self.take) if num_frames is None else list(self.history)[-max(1, num_frames):]

@@ -39,11 +39,11 @@ class TrainConfig:
     steps: int = 0
     passes: int = 1
     seed: int = 0
-    tokenizer_share: float = 0.18
+    tokenizer_share: float = 0.15
     frames: int = 32
     clips: int = 6
     clip_frames: int = 18
-    tokenizer_lr: float = 8e-3
+    tokenizer_lr: float = 4e-3
     dynamics_lr: float = 3e-3
     jitter: float = 0.03
     own_from: float = 0.3

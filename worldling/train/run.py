@@ -59,9 +59,9 @@ class Stage:
         return torch.Generator().manual_seed((self.config.seed * 4 + salt) * 100_000_007 + self.step)
 
     def set_lr(self, peak: float) -> None:
-        """Warm up over 50 steps, hold, and fall linearly over the second half."""
+        """Warm up over 50 steps, then fall linearly to nothing."""
         for group in self.optimizer.param_groups:
-            group["lr"] = peak * min(1.0, (self.step + 1) / 50) * min(1.0, 2 * (1 - self.done) + 0.01)
+            group["lr"] = peak * min(1.0, (self.step + 1) / 50) * max(1 - self.done, 0.01)
 
     def update(self, loss: Tensor, **metrics: float) -> None:
         """Take one optimizer step on `loss`, follow with the EMA, and log."""

@@ -13,7 +13,7 @@ const screens = [$("dream"), $("real")].map((canvas) => ({ canvas, context: canv
 let world, session, controls, timeline, curve, status;
 let waiting = null;          // decoded, not drawn yet: only ever the newest
 let lastSeq = 0, shownIndex = 0, opened = false, dirty = true;
-let hiddenPause = false, lostSince = 0;
+let hiddenPause = false, lostSince = 0, failure = "";
 let drawn = [], inputs = [], latencies = [], inputId = 0;
 
 // ---- frames -------------------------------------------------------------------------------------------------
@@ -73,20 +73,20 @@ const link = new Link({
   up() { lastSeq = 0; [opened, waiting] = [false, null]; },
   down(seconds) {
     lostSince ||= performance.now();
+    if (failure) return cover("The world could not start", failure);
     const long = performance.now() - lostSince > 3000;
     cover(long ? "The server is not there" : "Connection lost",
       long ? "Start it again in the terminal with worldling play. This page comes back by itself." : "Trying again…");
     $("facts").textContent = `next try in ${seconds.toFixed(0) || 1} s`;
   },
   message(message) {
-    ({ welcome, status: stand, error: (m) => toast(m.message) })[message.type](message);
+    ({ welcome, status: stand, error: trouble })[message.type](message);
   },
 });
 
 const film = new Film(link, toast);
 
 function welcome(message) {
-  const again = Boolean(session);
   ({ world, session } = message);
   status = null;
   controls?.close();
@@ -111,17 +111,23 @@ function welcome(message) {
   document.title = `${world.name} · Worldling`;
   $("name").textContent = world.name;
   $("facts").textContent = world.beside ? "starting the real environment…" : "waking up…";
-  $("cover").hidden = true;
   arrange();
   if (hiddenPause || document.hidden) { hiddenPause = true; link.send({ type: "pause", on: true }); }
   const speed = SPEEDS[$("speed").value][0];
   if (speed !== 1) link.send({ type: "speed", value: speed });
-  if (again && lostSince) toast("Connected again. This is a new session.");
-  lostSince = 0;
+}
+
+function trouble({ message }) {
+  if (status) toast(message);
+  else failure = message;  // it never started, and the socket closes next
 }
 
 function stand(message) {
   status = message;
+  failure = "";
+  $("cover").hidden = true;
+  if (lostSince) toast("Connected again. This is a new session.");
+  lostSince = 0;
   if (status.paused) inputs = [];
   Object.assign(timeline, { oldest: status.oldest, branches: status.branches });
   if (timeline.looking === null) timeline.newest = Math.max(timeline.newest, status.newest);
@@ -194,7 +200,10 @@ function command(name, down) {
   else if (down && session) commands[name]();
 }
 
-const KEYS = { Space: "pause", Period: "step", NumpadDecimal: "step", KeyR: "reset", KeyN: "next", KeyV: "record", Backspace: "rewind", BracketLeft: "rewind" };
+const KEYS = {
+  Space: "pause", Period: "step", NumpadDecimal: "step", KeyR: "reset", KeyN: "next", KeyV: "record",
+  Backspace: "rewind", BracketLeft: "rewind",
+};
 // A focused button takes Space and Enter, a focused slider the arrows; all else is the game's.
 const isWidget = (element, key) => (element?.matches?.("button") && ["Space", "Enter"].includes(key))
   || (element?.matches?.("input") && /^(Arrow|Page|Home|End)/.test(key));
@@ -231,7 +240,9 @@ $("speed").oninput = (event) => {
   link.send({ type: "speed", value });
 };
 // After a click the keys belong to the game again; with the keyboard, focus stays where it is.
-addEventListener("pointerup", () => setTimeout(() => document.activeElement?.matches("button, input[type=range]") && document.activeElement.blur()));
+addEventListener("pointerup", () => setTimeout(() => {
+  if (document.activeElement?.matches("button, input, #timeline")) document.activeElement.blur();
+}));
 
 // ---- the look -----------------------------------------------------------------------------------------------
 

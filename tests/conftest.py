@@ -1,0 +1,38 @@
+"""The tiny world every test may play with: untrained, but with scores of its own, so that it moves."""
+
+import numpy as np
+import pytest
+
+
+def build_world(passes=1, grid=8, size_px=64, seed=0):
+    """Return an untrained world of 64 tokens and width 32, whose frames still depend on everything it is given."""
+    import torch
+
+    from worldling.dynamics.model import Dynamics, DynamicsConfig
+    from worldling.tokenizer.model import Tokenizer, TokenizerConfig
+    from worldling.types import ActionSpace
+    from worldling.world import World, WorldConfig
+
+    torch.manual_seed(seed)
+    space = ActionSpace("discrete", (3,), names=("stay", "up", "down"))
+    tokens = TokenizerConfig(size_px=size_px, grid=grid, channels=8)
+    shape = DynamicsConfig(
+        action_size=3, grid=grid, channels=8, width=32, head_dim=16, backbone="STST", window=6, sinks=2, passes=passes
+    )
+    dynamics = Dynamics(shape)
+    torch.nn.init.normal_(dynamics.head.scores.weight, std=0.5)
+    config = WorldConfig("tiny", "tiny", tokens, shape, space, fps=10.0)
+    card = {"source": {"env_id": "test/Tiny-v0", "size_px": size_px, "action_space": {"kind": "discrete", "nvec": [3]}}}
+    return World(config, Tokenizer(tokens), dynamics, card)
+
+
+@pytest.fixture(scope="session")
+def tiny_world():
+    return build_world()
+
+
+@pytest.fixture(scope="session")
+def tiny_clip():
+    """Frames uint8 [3, 5, 64, 64, 3] and actions [3, 4] to start from."""
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (3, 5, 64, 64, 3), dtype=np.uint8), rng.integers(0, 3, (3, 4))

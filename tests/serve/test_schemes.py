@@ -1,0 +1,58 @@
+"""The page's controls: what is held becomes the right raw action. Runs the page's own file, given node."""
+
+import json
+import shutil
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+import worldling.serve
+from worldling.types import ActionSpace
+
+PONG = ActionSpace("discrete", (6,), names=("NOOP", "FIRE", "RIGHT", "LEFT", "RIGHTFIRE", "LEFTFIRE"))
+ATARI = ActionSpace("discrete", (6,), names=("NOOP", "UP", "RIGHT", "UPRIGHT", "UPRIGHTFIRE", "FIRE"))
+GRID = ActionSpace("discrete", (4,), names=("left", "right", "forward", "pickup"))
+PLAIN = ActionSpace("discrete", (2,))
+CAR = ActionSpace("box", low=(-1, 0, 0), high=(1, 1, 1), names=("steer", "gas", "brake"))
+PUSH = ActionSpace("box", low=(0, 0), high=(512, 512), names=("x", "y"))
+AXES = ActionSpace("box", low=(-2, -1, 0.5), high=(2, 1, 1))
+KEYS = ActionSpace("multi_binary", (2, 2, 2), names=("left", "jump", "map"))
+PARTS = ActionSpace("multi_discrete", (3, 2))
+NONE = ActionSpace("none")
+
+CASES = [  # space, words held (the newest first), the action
+    (PONG, [], 0), (PONG, ["up"], 2), (PONG, ["down"], 3), (PONG, ["right"], 2), (PONG, ["fire", "up"], 4),
+    (PONG, ["down", "up"], 3), (PONG, ["#5"], 5),
+    (ATARI, ["right", "up"], 3), (ATARI, ["fire", "up", "right"], 4), (ATARI, ["down"], 0),
+    (ATARI, ["down", "up"], 1), (ATARI, ["fire", "right"], 5),
+    (GRID, ["up"], 2), (GRID, ["#3"], 3), (PLAIN, ["#1"], 1), (PLAIN, [], 0),
+    (CAR, [], [0, 0, 0]), (CAR, ["left", "up"], [-1, 1, 0]), (CAR, ["down"], [0, 0, 1]),
+    (AXES, [], [0, 0, 0.5]), (AXES, ["right", "down", "#3"], [2, -1, 1]),
+    (KEYS, ["fire"], [0, 1, 0]), (KEYS, ["#3", "left"], [1, 0, 1]), (NONE, ["up"], []),
+]
+OTHERS = [  # the same, with a target in the picture, sliders or pickers
+    (PUSH, {"target": [0.25, 1]}, [128, 512]), (PUSH, {"target": None}, None),
+    (AXES, {"sliders": {"1": 0.5}}, [0, 0.5, 0.5]), (PARTS, {"picked": [2, 1]}, [2, 1]),
+]
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+def test_held_words_become_actions():
+    source = (Path(worldling.serve.__file__).parent / "player" / "schemes.js").read_text()
+    cases = [(space, {"recent": held}, wanted) for space, held, wanted in CASES] + OTHERS
+    asked = [[asdict(space), space is PUSH, given] for space, given, _ in cases]
+    code = source + f"""
+        const answers = {json.dumps(asked)}.map(([space, pointer, given]) => {{
+          const input = {{ recent: [], sliders: {{}}, picked: [], target: null, ...given }};
+          const strength = (word) => Number(input.recent.includes(word));
+          return makeScheme(space, pointer).action({{ ...input, strength }});
+        }});
+        console.log(JSON.stringify(answers));"""
+    done = subprocess.run(["node", "--input-type=module", "-"], input=code, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for (space, given, wanted), got in zip(cases, json.loads(done.stdout), strict=True):
+        assert got == wanted, f"{space} with {given}"
+        if got is not None:
+            space.check(got, lead=())

@@ -1,0 +1,62 @@
+import pytest
+import torch
+
+from worldling.errors import ConfigError
+from worldling.tokenizer.loss import moving_weight, tokenizer_loss
+from worldling.tokenizer.model import Tokenizer, TokenizerConfig
+from worldling.train.optimizer import optimizer_for
+from worldling.types import float_to_frames, frames_to_float
+
+
+@pytest.mark.parametrize("size_px,grid", [(64, 8), (64, 4), (128, 8), (256, 8), (256, 16), (512, 8)])
+def test_shapes_and_lattice(size_px, grid):
+    config = TokenizerConfig(size_px=size_px, grid=grid, channels=8)
+    model = Tokenizer(config)
+    latent = model.encode(torch.rand(2, 3, size_px, size_px) * 2 - 1)
+    assert latent.shape == (2, grid * grid, 8)
+    assert torch.allclose((latent + 1) * 1.5, ((latent + 1) * 1.5).round(), atol=1e-5)
+    assert model.decode(latent).shape == (2, 3, size_px, size_px)
+
+
+def test_a_cell_sees_little_beyond_itself():
+    torch.manual_seed(0)
+    model = Tokenizer(TokenizerConfig())
+    image = torch.rand(1, 3, 64, 64) * 2 - 1
+    other = image.clone()
+    other[:, :, :8, :8] = -other[:, :, :8, :8]
+    changed = (model.bounded(image) != model.bounded(other)).any(-1)[0].view(8, 8)
+    assert changed[0, 0]
+    assert not changed[2:].any() and not changed[:, 2:].any()
+
+
+@pytest.mark.parametrize("size_px,grid", [(100, 8), (32, 8), (64, 3)])
+def test_impossible_sizes_are_errors(size_px, grid):
+    with pytest.raises(ConfigError, match="size_px"):
+        TokenizerConfig(size_px=size_px, grid=grid)
+
+
+def test_moving_pixels_weigh_as_much_as_still_ones():
+    images, mean = torch.zeros(1, 3, 64, 64), torch.zeros(3, 64, 64)
+    images[..., 10:20, 10:20] = 0.5
+    weight = moving_weight(images, mean)
+    assert (weight - 1).sum() == pytest.approx(64 * 64)
+
+
+def test_frames_survive_the_one_conversion():
+    frames = torch.arange(256, dtype=torch.uint8).repeat(3 * 64 // 4)[: 64 * 64 * 3].view(64, 64, 3)
+    assert torch.equal(float_to_frames(frames_to_float(frames)), frames)
+
+
+def test_it_learns_a_picture():
+    torch.manual_seed(0)
+    model = Tokenizer(TokenizerConfig())
+    images = (torch.rand(4, 3, 8, 8) * 2 - 1).repeat_interleave(8, 2).repeat_interleave(8, 3).contiguous()
+    optimizer = optimizer_for(model, 4e-3)
+    errors = []
+    for _ in range(60):
+        loss, error = tokenizer_loss(model, images, images.mean(0))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        errors.append(error.item())
+    assert errors[-1] < 0.3 * errors[0]

@@ -1,0 +1,147 @@
+"""Training on a toy data set: a world comes out, it resumes on the same curve, and it fails in words."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from worldling.data.store import DatasetMeta, DatasetWriter, open_dataset
+from worldling.errors import ConfigError, DatasetError
+from worldling.train.latents import Clips, split
+from worldling.train.optimizer import Muon, optimizer_for, orthogonal
+from worldling.train.own_history import mixed, roll_out
+from worldling.train.recipe import SIZES, TrainConfig, world_config
+from worldling.train.train import train
+from worldling.types import ActionSpace, Episode
+from worldling.world_files import load_world
+
+SPACE = ActionSpace("discrete", (3,))
+QUICK = TrainConfig(size="xs", steps=8, frames=4, clips=2, clip_frames=8, own_every=2, own_share=0.5, compile="off")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A square that goes where it is told, in 4 episodes of 20 frames."""
+    folder, rng = tmp_path_factory.mktemp("data") / "square", np.random.default_rng(0)
+    with DatasetWriter(folder, DatasetMeta("test/Square-v0", 64, SPACE, fps=10.0)) as writer:
+        for number in range(4):
+            actions, x, frames = rng.integers(0, 3, 19), 28, []
+            for t in range(20):
+                frame = np.zeros((64, 64, 3), np.uint8)
+                frame[28:36, x : x + 8] = 255
+                frames.append(frame)
+                if t < 19:
+                    x = int(np.clip(x + 4 * (actions[t] - 1), 0, 56))
+            flags = np.zeros(19, bool)
+            writer.write(Episode(np.stack(frames), actions, np.zeros(19, np.float32), flags, flags, meta={"seed": number}))
+    return folder
+
+
+def losses(folder):
+    rows = [json.loads(line) for line in (folder / "train" / "metrics.jsonl").read_text().splitlines()]
+    return {(r["stage"], r["step"]): r["loss"] for r in rows if "loss" in r}
+
+
+def test_a_world_comes_out_and_plays(data, tmp_path):
+    train(data, tmp_path / "world", QUICK, quiet=True)
+    world = load_world(tmp_path / "world")
+    clip = world.contexts[0]
+    assert world.rollout(world.start(clip.frames, clip.actions), [0, 1, 2]).shape == (1, 3, 64, 64, 3)
+    assert world.card["cost"]["steps"] == {"tokenizer": 8, "dynamics": 8}
+    assert world.card["cost"]["energy_joules"] == "not measured"
+    for name in ("curves.png", "strip.png", "metrics.jsonl", "train.json"):
+        assert (tmp_path / "world" / "train" / name).stat().st_size > 100
+
+
+def test_a_resumed_run_continues_the_same_curve(data, tmp_path, monkeypatch):
+    """Stop the dynamics half-way with Ctrl-C, go on, and end with the very weights of an uninterrupted run."""
+    from worldling.train import stages
+
+    whole = train(data, tmp_path / "whole", QUICK, quiet=True)
+    sample, calls = Clips.sample, []
+
+    def interrupted(self, *arguments):
+        calls.append(1)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return sample(self, *arguments)
+
+    monkeypatch.setattr(stages.Clips, "sample", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(data, tmp_path / "parts", QUICK, quiet=True)
+    monkeypatch.undo()
+    parts = train(data, tmp_path / "parts", QUICK, quiet=True)
+    for a, b in zip(whole.dynamics.parameters(), parts.dynamics.parameters()):
+        assert torch.equal(a, b)
+    assert losses(tmp_path / "parts")["tokenizer", 8] == losses(tmp_path / "whole")["tokenizer", 8]
+
+
+def test_bad_training_is_told(data, tmp_path):
+    with pytest.raises(DatasetError, match="dataset.json"):
+        train(tmp_path / "nothing", tmp_path / "w", QUICK, quiet=True)
+    with pytest.raises(ConfigError, match="size"):
+        train(data, tmp_path / "w", TrainConfig(size="xl", steps=1), quiet=True)
+    with pytest.raises(ConfigError, match="minutes"):
+        train(data, tmp_path / "w", TrainConfig(minutes=0), quiet=True)
+    with pytest.raises(DatasetError, match="more than 31 frames"):
+        train(data, tmp_path / "w", TrainConfig(steps=1, clip_frames=30), quiet=True)
+
+
+def test_validation_episodes_are_not_trained_on(data):
+    training, held = split(open_dataset(data), 8)
+    assert training and held and not set(training) & set(held)
+
+
+def test_every_size_can_be_built():
+    for size in SIZES:
+        config = world_config("w", TrainConfig(size=size), 256 if size == "g" else 64 * (1 + (size in "ml")), SPACE, 10.0)
+        assert config.dynamics.channels == config.tokenizer.channels
+        assert config.dynamics.grid == config.tokenizer.grid
+
+
+def test_clips_follow_the_episode_and_jump_only_from_their_sinks():
+    levels = torch.arange(60, dtype=torch.uint8).view(60, 1, 1) % 4
+    clips = Clips(levels, torch.arange(60.0)[:, None], [0, 25, 60], 4)
+    batch = clips.sample(64, 8, 2, torch.Generator().manual_seed(0))
+    jumped = 0
+    for action, position, target in zip(batch["action"][..., 0], batch["position"], batch["target"][..., 0, 0]):
+        assert torch.equal(action - action[0], position.float())  # rows and positions advance together
+        assert (action < 25).all() or (action >= 25).all()
+        assert torch.equal(target, (action.long() + 1) % 4)
+        steps = position.diff()
+        jumped += bool((steps[1] > 1).item())
+        assert (steps[[0, 2, 3, 4, 5, 6]] == 1).all()
+    assert jumped > 5
+
+
+def test_own_history_replaces_what_follows_the_context(tiny_world):
+    config = tiny_world.dynamics.config
+    shape = (4, 9, config.tokens, config.channels)
+    latent = torch.randint(4, shape) * 2 / 3 - 1
+    clips = {
+        "latent": latent, "previous": latent.roll(1, 1), "action": torch.zeros(4, 9, 3),
+        "target": torch.zeros(shape, dtype=torch.long), "position": torch.arange(9).expand(4, -1).clone(),
+    }
+    own = roll_out(tiny_world.dynamics, clips, 3, torch.Generator())
+    assert torch.equal(own["latent"][:, :3], latent[:, :3])
+    assert torch.equal(own["previous"][:, 4:], own["latent"][:, 3:-1])
+    assert not torch.equal(own["latent"][:, 3:], latent[:, 3:])
+    both = mixed(clips, own, 0.5, torch.Generator().manual_seed(0))
+    assert torch.equal(both["latent"][:2], latent[:2]) and len(both["latent"]) == 4
+
+
+def test_orthogonal_is_close_to_the_polar_factor():
+    x = torch.randn(3, 20, 48)
+    u, _, v = torch.linalg.svd(x, full_matrices=False)
+    for got, polar in zip(orthogonal(x), u @ v):
+        assert torch.nn.functional.cosine_similarity(got.flatten(), polar.flatten(), 0) > 0.97
+
+
+def test_matrices_go_to_muon_and_tables_do_not(tiny_world):
+    optimizer = optimizer_for(tiny_world.dynamics, 1e-3)
+    assert isinstance(optimizer, Muon)
+    muon, adam = (set(map(id, g["params"])) for g in optimizer.param_groups)
+    layer = tiny_world.dynamics.backbone.layers[0]
+    assert id(layer.mlp.rise.weight) in muon and id(layer.attention.position) in adam
+    assert len(muon) + len(adam) == len(list(tiny_world.dynamics.parameters()))
