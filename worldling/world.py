@@ -97,7 +97,8 @@ class Tick(nn.Module):
         return (following, *frame, *fresh)
 
 
-# A runner is a Tick made fast: (inputs of Tick.forward, watch) -> outputs of Tick.forward.
+# A runner is a Tick made fast: (inputs of Tick.forward, watch) -> outputs of Tick.forward. It gives the latent and
+# the frame away; the keys and values may lie in a buffer of its own that the next call overwrites.
 Runner = Callable[[Sequence[Tensor], bool], Sequence[Tensor]]
 
 
@@ -118,6 +119,7 @@ class World:
         self.device = next(dynamics.parameters()).device
         self._ticks = {watch: Tick(self.tokenizer, self.dynamics, watch) for watch in (True, False)}
         self.runner: Runner = self.reference
+        self.memory_dtype = torch.float32  # of states that start now; a runner may prefer half
         self.backend_name, self.backend_reason = "reference", "eager fp32 torch"
 
     @property
@@ -165,7 +167,7 @@ class World:
         vectors = vectors if batched else vectors[None]
         latents = self.encode(frames)
         config = self.dynamics.config
-        memory = Memory.empty(config, len(frames), self.device)
+        memory = Memory.empty(config, len(frames), self.device, self.memory_dtype)
         previous = latents[:, 0]
         for t in range(count - 1):
             age = memory.age(config).to(self.device)
@@ -184,7 +186,8 @@ class World:
         """
         lead = (state.batch,) if state.batched else ()
         vector = torch.from_numpy(self.action_space.encode(self.action_space.check(action, lead)))
-        return self._advance(state, vector.reshape(state.batch, -1), decode)
+        frame = self.advance(state, vector.reshape(state.batch, -1), decode)
+        return Step(frame if frame is None or state.batched else frame[0], state.latent, state.index)
 
     @torch.inference_mode()
     def rollout(self, state: State, actions: Any, decode: bool = True) -> np.ndarray | Tensor:
@@ -202,27 +205,39 @@ class World:
                 "Give one sequence for all rows, or one per row."
             )
         vectors = torch.from_numpy(self.action_space.encode(actions))
-        steps = [self._advance(state, vectors[:, t], decode) for t in range(vectors.shape[1])]
+        made: list[Any] = []
+        for t in range(vectors.shape[1]):
+            frame = self.advance(state, vectors[:, t], decode)
+            made.append(frame if decode else state.latent)
         if decode:
-            frames = [s.frame if state.batched else s.frame[None] for s in steps]
-            return np.stack(frames, 1) if frames else np.zeros((state.batch, 0, self.size_px, self.size_px, 3), np.uint8)
-        return torch.stack([s.latent for s in steps], 1)
+            return np.stack(made, 1) if made else np.zeros((state.batch, 0, self.size_px, self.size_px, 3), np.uint8)
+        return torch.stack(made, 1) if made else state.latent[:, None][:, :0]
 
-    def _advance(self, state: State, vector: Tensor, decode: bool) -> Step:
+    def inputs(self, state: State, vectors: Tensor) -> tuple[Tensor, ...]:
+        """Return what `Tick.forward` reads to make the next frame of `state`; vectors `[B, A]`: encoded actions."""
         config, device = self.dynamics.config, self.device
-        inputs = (
-            state.latent, state.previous, vector.to(device), state.memory.age(config).to(device),
+        return (
+            state.latent, state.previous, vectors.to(device), state.memory.age(config).to(device),
             self._noise(state), *state.memory.tensors,
         )
-        following, *rest = self.runner(inputs, decode)
-        frame = rest.pop(0) if decode else None
-        state.memory.remember(rest, config)
-        state.previous, state.latent = state.latent, following
+
+    @torch.inference_mode()
+    def advance(self, state: State, vectors: Tensor, decode: bool = True, rows: Tensor | None = None) -> np.ndarray | None:
+        """Make one frame for every row, advance `state` in place and return frames uint8 `[B, H, W, 3]`.
+
+        vectors: encoded actions `[B, A]`; rows: int64, the only rows to advance (the others stand still, and
+        their frames mean nothing); None advances all. This is `step` without its checks.
+        """
+        latent, *fresh = self.runner(self.inputs(state, vectors), decode)
+        frame = fresh.pop(0).cpu().numpy() if decode else None
+        state.memory.remember(fresh, self.dynamics.config, rows)
+        before = state.latent
+        if rows is not None:
+            moves = torch.zeros(state.batch, 1, 1, dtype=torch.bool).index_fill(0, rows, True).to(self.device)
+            before, latent = torch.where(moves, before, state.previous), torch.where(moves, latent, before)
+        state.previous, state.latent = before, latent
         state.index += 1
-        if frame is not None:
-            frame = frame.cpu().numpy()
-            frame = frame if state.batched else frame[0]
-        return Step(frame, following, state.index)
+        return frame
 
     def _noise(self, state: State) -> Tensor:
         """Draw the head's noise `[B, N, C]` from each row's seed and frame number, so that replays agree."""

@@ -10,7 +10,7 @@ from worldling.data.store import DatasetMeta, DatasetWriter, open_dataset
 from worldling.errors import ConfigError, DatasetError
 from worldling.train.latents import Clips, split
 from worldling.train.optimizer import Muon, optimizer_for, orthogonal
-from worldling.train.own_history import mixed, roll_out
+from worldling.train.own_history import OwnHistory, roll_out
 from worldling.train.recipe import SIZES, TrainConfig, world_config
 from worldling.train.train import train
 from worldling.types import ActionSpace, Episode
@@ -115,20 +115,48 @@ def test_clips_follow_the_episode_and_jump_only_from_their_sinks():
     assert jumped > 5
 
 
-def test_own_history_replaces_what_follows_the_context(tiny_world):
+@pytest.fixture
+def counting(tiny_world):
+    """Clips of two episodes whose every latent is different, for the tiny world's dynamics."""
     config = tiny_world.dynamics.config
-    shape = (4, 9, config.tokens, config.channels)
-    latent = torch.randint(4, shape) * 2 / 3 - 1
-    clips = {
-        "latent": latent, "previous": latent.roll(1, 1), "action": torch.zeros(4, 9, 3),
-        "target": torch.zeros(shape, dtype=torch.long), "position": torch.arange(9).expand(4, -1).clone(),
-    }
-    own = roll_out(tiny_world.dynamics, clips, 3, torch.Generator())
-    assert torch.equal(own["latent"][:, :3], latent[:, :3])
+    levels = torch.randint(4, (70, config.tokens, config.channels), generator=torch.Generator().manual_seed(0))
+    return Clips(levels.to(torch.uint8), torch.zeros(70, 3), [0, 30, 70], config.levels)
+
+
+def test_own_history_replaces_what_follows_the_context(tiny_world, counting):
+    true = counting.at(torch.arange(3, 12).expand(4, -1))
+    own = roll_out(tiny_world.dynamics, true, 3, torch.Generator())
+    assert torch.equal(own["latent"][:, :3], true["latent"][:, :3])
     assert torch.equal(own["previous"][:, 4:], own["latent"][:, 3:-1])
-    assert not torch.equal(own["latent"][:, 3:], latent[:, 3:])
-    both = mixed(clips, own, 0.5, torch.Generator().manual_seed(0))
-    assert torch.equal(both["latent"][:2], latent[:2]) and len(both["latent"]) == 4
+    assert not torch.equal(own["latent"][:, 3:], true["latent"][:, 3:])
+    assert torch.equal(own["target"], true["target"])
+
+
+def test_own_history_goes_on_where_it_ended(tiny_world, counting):
+    own = OwnHistory(counting, 8, 9)
+    for step in range(4):
+        before = own.pool
+        own.refresh(tiny_world.dynamics, step, torch.Generator().manual_seed(step))
+    assert before is not None and own.pool is not None
+    going_on = [(i, j) for i in range(8) for j in range(8) if own.pool["row"][i, 0] > before["row"][j, 0]
+                and torch.equal(own.pool["latent"][i, 0], before["latent"][j, before["row"][j].tolist().index(own.pool["row"][i, 0])]
+                                if own.pool["row"][i, 0] in before["row"][j] else torch.zeros(1))]
+    assert going_on, "no roll-out was taken up again"
+    for name in own.pool:
+        assert len(own.pool[name]) == 8
+    again = OwnHistory(counting, 8, 9)
+    again.restore(own.tensors(), torch.device("cpu"))
+    for name in own.pool:
+        assert torch.allclose(again.pool[name].float(), own.pool[name].float(), atol=1e-6), name
+
+
+def test_a_mix_ends_with_own_clips(tiny_world, counting):
+    own, generator = OwnHistory(counting, 8, 9), torch.Generator().manual_seed(0)
+    true = counting.sample(4, 9, 2, generator)
+    assert own.mix(true, 0.5, generator) is true
+    own.refresh(tiny_world.dynamics, 0, generator)
+    both = own.mix(true, 0.5, generator)
+    assert torch.equal(both["latent"][:2], true["latent"][:2]) and len(both["latent"]) == 4
 
 
 def test_orthogonal_is_close_to_the_polar_factor():

@@ -5,6 +5,7 @@ The first `sinks` slots hold the first frames for good; the others are a ring of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -38,10 +39,12 @@ class Memory:
     index: Tensor
 
     @classmethod
-    def empty(cls, config: DynamicsConfig, batch: int, device: torch.device | str = "cpu") -> "Memory":
+    def empty(
+        cls, config: DynamicsConfig, batch: int, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    ) -> "Memory":
         """Return a memory of nothing."""
         shape = (batch, config.slots, config.tokens, config.width)
-        tensors = [torch.zeros(shape, device=device) for _ in range(2 * config.time_layers)]
+        tensors = [torch.zeros(shape, device=device, dtype=dtype) for _ in range(2 * config.time_layers)]
         return cls(tensors, torch.full((batch, config.slots), -1), torch.zeros(batch, dtype=torch.long))
 
     def age(self, config: DynamicsConfig) -> Tensor:
@@ -49,20 +52,25 @@ class Memory:
         age = (self.index[:, None] - self.stamp).clamp(max=config.window + 1)
         return torch.where(self.stamp < 0, config.window + 2, age)
 
-    def remember(self, fresh: list[Tensor], config: DynamicsConfig) -> None:
-        """Write one frame's keys and values `[B, N, D]`, over the oldest frame of the window, in place."""
-        ring = config.sinks + (self.index - config.sinks) % config.window
-        slot = torch.where(self.index < config.sinks, self.index, ring)
+    def remember(self, fresh: Sequence[Tensor], config: DynamicsConfig, rows: Tensor | None = None) -> None:
+        """Write one frame's keys and values `[B, N, D]`, over the oldest frame of the window, in place.
+
+        rows: int64, the only rows to write (the others stand still); None writes all.
+        """
+        index = self.index if rows is None else self.index[rows]
+        ring = config.sinks + (index - config.sinks) % config.window
+        slot = torch.where(index < config.sinks, index, ring)
         first = int(slot[0])
-        together = bool((slot == first).all())
-        rows = None if together else torch.arange(len(slot))
-        for tensor, new in zip(self.tensors, fresh):
-            if together:
+        if rows is None and bool((slot == first).all()):
+            for tensor, new in zip(self.tensors, fresh):
                 tensor[:, first] = new
-            else:
-                tensor[rows, slot] = new.to(tensor.dtype)
-        self.stamp[torch.arange(len(slot)), slot] = self.index
-        self.index += 1
+            self.stamp[:, first] = index
+        else:
+            rows = torch.arange(len(slot)) if rows is None else rows
+            for tensor, new in zip(self.tensors, fresh):
+                tensor[rows, slot] = new[rows].to(tensor.dtype)
+            self.stamp[rows, slot] = index
+        self.index[rows if rows is not None else slice(None)] += 1
 
     def rows(self, rows: Tensor) -> "Memory":
         """Return a copy that holds only `rows` (repeats allowed)."""

@@ -63,32 +63,40 @@ class Clips:
     num_levels: int
 
     def sample(self, clips: int, length: int, sinks: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """Draw clips of `length` frames and the frame that follows each.
+        """Draw clips of `length` frames and the frame that follows each; see `at` for what is returned.
 
         Half of the clips that start late enough begin with `sinks` frames from earlier in the episode, as
-        the ring memory will have them. Returns latent, previous `[B, T, N, C]`, action `[B, T, A]`,
-        target (level numbers) `[B, T, N, C]` and position `[B, T]`.
+        the ring memory will have them.
         """
-        room = torch.tensor([b - a - length - 1 for a, b in zip(self.offsets, self.offsets[1:])]).clamp(min=0)
+        room = torch.tensor([b - a - length for a, b in zip(self.offsets, self.offsets[1:])]).clamp(min=0)
         episode = torch.multinomial(room.double(), clips, replacement=True, generator=generator)
-        rows, position = [], []
+        rows = []
         for e in episode.tolist():
-            start = int(torch.randint(int(room[e]) + 1, (1,), generator=generator))
-            first = torch.arange(start, start + length)
+            start = int(torch.randint(int(room[e]), (1,), generator=generator))
+            row = torch.arange(start, start + length)
             if start > sinks and torch.rand((), generator=generator) < 0.5:
                 sink = int(torch.randint(start - sinks + 1, (1,), generator=generator))
-                first = torch.cat([torch.arange(sink, sink + sinks), first[sinks:]])
-            rows.append(first + self.offsets[e])
-            position.append(first - first[0])
-        row, position = torch.stack(rows), torch.stack(position)
-        before = torch.where(position > 0, row - 1, row)
+                row = torch.cat([torch.arange(sink, sink + sinks), row[sinks:]])
+            rows.append(row + self.offsets[e])
+        return self.at(torch.stack(rows))
+
+    def at(self, row: Tensor) -> dict[str, Tensor]:
+        """Return the clips at rows `[B, T]`: latent, previous `[B, T, N, C]`, action `[B, T, A]`, target (level
+        numbers of the frames that follow) `[B, T, N, C]`, position (frames since the first) and row `[B, T]`."""
+        position = row - row[:, :1]
         return {
             "latent": from_levels(self.levels[row], self.num_levels),
-            "previous": from_levels(self.levels[before], self.num_levels),
+            "previous": from_levels(self.levels[torch.where(position > 0, row - 1, row)], self.num_levels),
             "action": self.action[row],
             "target": self.levels[row + 1].long(),
             "position": position,
+            "row": row,
         }
+
+    def follows(self, row: Tensor, length: int) -> Tensor:
+        """Whether `length` frames from each row `[B]` on, and one more, lie in the row's own episode."""
+        end = torch.tensor(self.offsets[1:])[torch.searchsorted(torch.tensor(self.offsets), row, right=True) - 1]
+        return row + length < end
 
 
 @torch.inference_mode()

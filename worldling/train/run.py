@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ class Stage:
         self.model, self.ema, self.optimizer = model, ema, optimizer
         self.budget_s = minutes * 60
         self.step, self.seconds, self.finished = 0, 0.0, False
+        self.extra: dict[str, Tensor] = {}  # what the stage kept in its last checkpoint
+        self.keep: Callable[[], dict[str, Tensor]] = dict
         self._recent: list[float] = []
         self._saved = self._mark = time.monotonic()
         self.progress = Progress(f"training {name}", 1.0, "s", quiet)
@@ -53,10 +56,10 @@ class Stage:
             return 1.0
         return min(1.0, self.step / self.config.steps if self.config.steps else self.seconds / self.budget_s)
 
-    def generator(self) -> torch.Generator:
-        """Return this step's randomness: the same whether or not the run was interrupted."""
-        salt = {"tokenizer": 1, "dynamics": 2}[self.name]
-        return torch.Generator().manual_seed((self.config.seed * 4 + salt) * 100_000_007 + self.step)
+    def generator(self, purpose: int = 0) -> torch.Generator:
+        """Return this step's randomness for a purpose: the same whether or not the run was interrupted."""
+        salt = self.config.seed * 8 + {"tokenizer": 0, "dynamics": 4}[self.name] + purpose
+        return torch.Generator().manual_seed(salt * 100_000_007 + self.step)
 
     def set_lr(self, peak: float) -> None:
         """Warm up over 50 steps, then fall linearly to nothing."""
@@ -103,9 +106,10 @@ class Stage:
         return time.monotonic() - self._saved > seconds
 
     def save(self) -> None:
-        """Write the checkpoint: weights, EMA, optimizer, clock."""
+        """Write the checkpoint: weights, EMA, optimizer, clock, and what the stage keeps."""
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"ema.{k}": v for k, v in self.ema.state_dict().items()}
+        tensors |= {f"extra.{k}": v for k, v in self.keep().items()}
         counts = {}
         for i, state in self.optimizer.state_dict()["state"].items():
             for key, value in state.items():
@@ -130,6 +134,7 @@ class Stage:
         for module, prefix in ((self.model, "model."), (self.ema, "ema.")):
             own = {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
             module.load_state_dict(own)
+        self.extra = {k.removeprefix("extra."): v for k, v in tensors.items() if k.startswith("extra.")}
         state: dict[int, dict[str, Any]] = {}
         for key, value in tensors.items():
             if key.startswith("optimizer."):

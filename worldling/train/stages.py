@@ -19,7 +19,7 @@ from worldling.tokenizer.model import Tokenizer
 from worldling.nn.lattice import jitter
 from worldling.train.latents import Clips
 from worldling.train.optimizer import optimizer_for
-from worldling.train.own_history import mixed, roll_out
+from worldling.train.own_history import OwnHistory, on
 from worldling.train.recipe import TrainConfig
 from worldling.train.run import Stage
 from worldling.types import frames_to_float
@@ -90,42 +90,42 @@ def train_dynamics(
             )
 
     compiled = torch.compile(losses, dynamic=False) if wants_compile(config) else losses
-    own: dict[str, Tensor] | None = None
+    own = OwnHistory(clips, max(8, round(config.clips * config.own_share * config.own_every / 2)), config.clip_frames)
+    own.restore(stage.extra, device)
+    stage.keep = own.tensors
     shown = stage.done
     with guarded(stage):
         while stage.done < 1:
             generator = stage.generator()
-            # Checkpoints fall on steps that begin with fresh roll-outs, so that a resumed run has the same ones.
             if stage.step % config.own_every == 0:
                 if stage.due(SAVE_EVERY_S):
                     with stage.pause():
                         stage.save()
-                if stage.done >= config.own_from:
-                    count = max(8, round(config.clips * config.own_share * config.own_every / 2))
-                    fresh = to(clips.sample(count, config.clip_frames, shape.sinks, generator), device)
-                    fresh["clean"] = fresh["latent"]
-                    context = shape.sinks + 2 + int(torch.randint(5, (1,), generator=generator))
-                    with autocast:
-                        own = roll_out(dynamics, fresh, context, generator)
                 if stage.step and stage.done - shown >= 0.1:
                     shown = stage.done
                     with stage.pause():
                         show(ema, stage)
+                if stage.done >= config.own_from:
+                    with autocast:
+                        own.refresh(dynamics, stage.step, stage.generator(1))
             stage.set_lr(config.dynamics_lr)
-            true = to(clips.sample(config.clips, config.clip_frames, shape.sinks, generator), device)
-            true["clean"] = true["latent"]
+            batch = clips.sample(config.clips, config.clip_frames, shape.sinks, generator)
+            clean = batch["latent"]
             rate = config.jitter * torch.rand(config.clips, 1, 1, 1, generator=generator)
             for name in ("latent", "previous"):
-                true[name] = jitter(true[name].cpu(), shape.levels, rate, generator).to(device)
-            batch = mixed(true, own, config.own_share, generator)
-            age = clip_age(batch["position"], shape).to(device)
+                batch[name] = jitter(batch[name], shape.levels, rate, generator)
+            batch = own.mix(on(batch, device), config.own_share, generator)
+            num_true = config.clips if own.pool is None else config.clips - round(config.clips * config.own_share)
+            batch["clean"] = torch.cat([clean[:num_true].to(device), batch["latent"][num_true:]])
+            age = clip_age(batch.pop("position"), shape).to(device)
+            del batch["row"]
             drawn = batch["latent"].shape if shape.passes > 1 else (1, 1, 1, 1)
             noise = torch.randn(drawn, generator=generator).to(device)
             signal = torch.rand(drawn[:2], generator=generator).to(device)
             halvings = max(1, shape.passes.bit_length() - 1)
             steps = 2 ** int(torch.randint(halvings, (1,), generator=generator))
             loss, entropy = compiled(batch, age, noise, signal, steps)
-            stage.update(loss, nats_per_frame=entropy.item(), own=float(own is not None))
+            stage.update(loss, nats_per_frame=entropy.item(), own=float(own.pool is not None))
     return ema.eval(), stage
 
 
@@ -152,7 +152,3 @@ def mean_frame(pool: Tensor) -> Tensor:
         total += part.double().sum(0)
     return (total / len(pool)).round().to(torch.uint8)
 
-
-def to(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-    """Move a batch to `device`, except positions, which stay with the memory's bookkeeping."""
-    return {name: t if name == "position" else t.to(device) for name, t in batch.items()}

@@ -1,0 +1,50 @@
+"""Bad input on the command line: one clear line on stderr, exit status 2, nothing half-written."""
+
+import json
+
+import pytest
+
+from worldling.cli import build_parser, main
+
+
+def test_help_of_every_command_teaches(capsys):
+    parser = build_parser()
+    names = parser._subparsers._group_actions[0].choices
+    assert {"play", "record", "import", "train", "judge", "bench", "info", "list"} <= set(names)
+    for name, sub in names.items():
+        text = sub.format_help()
+        assert "--json" in text and len(text.splitlines()) > 5, name
+
+
+@pytest.mark.parametrize("command,words", [
+    (["record", "NoSuch-v0", "--out", "{tmp}/d"], "NoSuch-v0"),
+    (["record", "CartPole-v1", "--out", "{tmp}/d", "--frames", "0"], "frames"),
+    (["record", "CartPole-v1", "--out", "{tmp}/d", "--policy", "nosuch"], "policy"),
+    (["record", "CartPole-v1", "--out", "{tmp}/d", "--env-arg", "x"], "NAME=VALUE"),
+    (["train", "{tmp}/nothing", "--out", "{tmp}/w"], "dataset.json"),
+    (["train", "{tmp}/nothing", "--out", "{tmp}/w", "--set", "lr=1"], "lr"),
+    (["judge", "nosuchworld", "--data", "{tmp}"], "nosuchworld"),
+    (["info", "{tmp}/nothing"], "nothing"),
+    (["info", "{tmp}"], "config.json"),
+    (["bench", "{tmp}/nothing"], "nothing"),
+    (["import", "{tmp}", "--out", "{tmp}/d"], "videos"),
+    (["play", "{tmp}/nothing", "--no-browser"], "nothing"),
+])
+def test_bad_input_is_one_clear_line(command, words, tmp_path, capsys):
+    before = sorted(tmp_path.rglob("*"))
+    status = main([part.replace("{tmp}", str(tmp_path)) for part in command])
+    out, err = capsys.readouterr()
+    lines = [line for line in err.splitlines() if line.startswith("worldling:")]
+    assert status == 2 and len(lines) == 1 and words in lines[0] and "must" in lines[0]
+    assert "Traceback" not in err and out == ""
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_errors_are_json_when_asked_for(tmp_path, capsys):
+    assert main(["info", str(tmp_path / "nothing"), "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["error"] == "CheckpointError"
+
+
+def test_list_is_one_json_object(capsys):
+    assert main(["list", "--json"]) == 0
+    assert "worlds" in json.loads(capsys.readouterr().out)

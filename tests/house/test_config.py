@@ -1,0 +1,55 @@
+import errno
+import os
+from dataclasses import dataclass, field
+
+import pytest
+
+from worldling.config import from_dict, replace, to_dict, write_atomic
+from worldling.errors import ConfigError, DiskFullError
+
+
+@dataclass(frozen=True)
+class Inner:
+    width: int = 1
+
+
+@dataclass(frozen=True)
+class Outer:
+    inner: Inner = field(default_factory=Inner)
+    sizes: tuple[int, ...] = (1, 2)
+
+
+def test_there_and_back():
+    config = Outer(Inner(5), (3, 4))
+    assert from_dict(Outer, to_dict(config)) == config
+
+
+def test_unknown_settings_name_the_nearest():
+    with pytest.raises(ConfigError, match="'width'"):
+        from_dict(Outer, {"inner": {"widht": 3}})
+    with pytest.raises(ConfigError, match="'sizes'"):
+        replace(Outer(), size=3)
+
+
+def test_a_full_disk_leaves_the_old_file_whole(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_atomic(path, "old")
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DiskFullError, match="must fit on the disk"):
+        write_atomic(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_interrupted_write_leaves_nothing_behind(tmp_path, monkeypatch):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomic(tmp_path / "file", "new")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,27 @@
+"""`worldling.load`: a world from disk, on the fastest backend this machine has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from worldling.world import World
+
+
+def load(name_or_path: str | Path, backend: str = "auto", device: str = "auto", quiet: bool = True) -> World:
+    """Load a bundled world by name, or any world by its folder.
+
+    backend: see `worldling.engine.backends`; device: "cpu", "cuda" or "auto" (cuda if there is one); quiet:
+    do not say which backend was taken and why (`world.backend_name`, `world.backend_reason` tell it later).
+    Raises `CheckpointError` or `BackendError`.
+    """
+    import torch
+
+    from worldling.engine.backends import use_backend
+    from worldling.errors import BackendError
+    from worldling.world_files import load_world
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() and not backend.startswith("openvino") else "cpu"
+    if device.partition(":")[0] not in ("cpu", "cuda") or (device != "cpu" and not torch.cuda.is_available()):
+        raise BackendError(f"`device` must be auto, cpu or a cuda device that is there, got {device!r}. Use auto.")
+    return use_backend(load_world(name_or_path, device), backend, quiet)

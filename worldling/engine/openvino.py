@@ -1,0 +1,214 @@
+"""OpenVINO: one frame as a graph in f32, bf16 or int8, for the CPU.
+
+The graph is free of the batch size, so one file on disk serves every batch; it is fixed to a batch when
+that batch is first asked for. The memory stays outside: its tensors are read where they lie, and only one
+frame's keys and values come back.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from worldling.engine import cache
+from worldling.engine.calibrate import quantize
+from worldling.errors import BackendError
+from worldling.world import State, World
+
+if TYPE_CHECKING:
+    import openvino as ov
+
+# Precision of what is not int8.
+PRECISION = {"openvino-f32": "f32", "openvino-bf16": "bf16", "openvino-int8": "bf16"}
+SMALL_INPUTS = 5  # latent, previous, action, age, noise: copied; what follows is memory, read in place
+FRAME_OUTPUT = 1
+MICRO_BATCH = 64  # larger batches run in parts of at most this size: their activations then stay in cache
+
+
+def import_openvino() -> Any:
+    """Return the openvino module, or raise `BackendError` naming the package to install."""
+    try:
+        import openvino
+    except ImportError as error:
+        raise BackendError(
+            f"`backend` must be installed, got {error}. Run: pip install \"worldling[fast]\"."
+        ) from None
+    return openvino
+
+
+def supports_bf16() -> bool:
+    """Return whether this CPU multiplies in bf16."""
+    return "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def file_name(world: World, name: str) -> str:
+    """Return the name under which this world's graph for backend `name` is cached."""
+    return f"{name}-{cache.fingerprint(world, import_openvino().__version__)}.xml"
+
+
+def is_built(world: World, name: str) -> bool:
+    """Return whether the graph of backend `name` lies ready on disk."""
+    return cache.find(world, file_name(world, name)) is not None
+
+
+def start(world: World, name: str, quiet: bool = True) -> tuple["OpenVinoRunner", str]:
+    """Return the runner of backend `name`, built now or read from disk, and one phrase on how it came about.
+
+    Cost: under 2 s from disk; building takes seconds, for int8 tens of seconds. Raises `BackendError`.
+    """
+    ov = import_openvino()
+    if world.device.type != "cpu":
+        raise BackendError(f"`device` must be cpu for {name}, got {world.device}. Use the torch backend there.")
+    precision = PRECISION[name] if supports_bf16() else "f32"
+    file = file_name(world, name)
+    path = cache.find(world, file)
+    if path is not None:
+        model, how = read(path), "built before"
+    else:
+        model = export(world)
+        if name == "openvino-int8":
+            model = quantize(world, model, quiet)
+        how = save(world, model, file, compress=name != "openvino-f32")
+    if precision != PRECISION[name]:
+        how += f"; this CPU has no bf16, so {precision}"
+    runner = OpenVinoRunner(model, precision, torch.get_num_threads())
+    runner.prepare(1, watch=True)
+    return runner, how
+
+
+def export(world: World) -> "ov.Model":
+    """Return one frame's computation as an f32 graph whose batch axis is free."""
+    import warnings
+
+    ov = import_openvino()
+    example = example_inputs(world, 2)
+    shapes = [ov.PartialShape([-1, *t.shape[1:]]) for t in example]
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer warns of every shape it fixes: all are constants of the world
+        return ov.convert_model(world.tick(watch=True), example_input=example, input=shapes)
+
+
+def example_inputs(world: World, batch: int) -> tuple[Tensor, ...]:
+    """Return inputs of `Tick.forward` of the right shapes and types, for tracing."""
+    from worldling.dynamics.memory import Memory
+
+    config = world.dynamics.config
+    memory = Memory.empty(config, batch)
+    latent = torch.zeros(batch, config.tokens, config.channels)
+    state = State(latent, latent.clone(), memory, torch.zeros(batch, dtype=torch.long))
+    return world.inputs(state, torch.zeros(batch, config.action_size))
+
+
+def read(path: Path) -> "ov.Model":
+    """Read a graph. Raises `BackendError` if it is damaged."""
+    try:
+        return import_openvino().Core().read_model(path)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise BackendError(f"`{path}` must be a whole graph, got: {reason}. Delete it; it is built again.") from None
+
+
+def save(world: World, model: "ov.Model", file: str, compress: bool) -> str:
+    """Keep a graph for the next start; returns a phrase that says where."""
+    folder = cache.place(world)
+    if folder is None:
+        return "built now, not kept since the world is not saved" if world.path is None else "built now, nowhere to keep it"
+    name = Path(file).stem
+    for old in folder.glob(f"{name.rsplit('-', 1)[0]}-*") if folder.name == ".engine" else ():
+        old.unlink()  # of older weights or code
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        import_openvino().save_model(model, Path(temporary) / file, compress_to_fp16=compress)
+        for part in (f"{name}.bin", file):  # the .xml last, so that a graph with one is whole
+            os.replace(Path(temporary) / part, folder / part)
+    return "built now, kept beside the world" if folder.name == ".engine" else f"built now, kept in {folder}"
+
+
+class OpenVinoRunner:
+    """A `Runner` over graphs of fixed batch sizes, made from one batch-free graph when first needed."""
+
+    def __init__(self, model: "ov.Model", precision: str, threads: int) -> None:
+        self.model, self.precision, self.threads = model, precision, threads
+        self.memory_dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        self._calls: dict[tuple[int, bool], _Call] = {}
+
+    def __call__(self, inputs: Sequence[Tensor], watch: bool) -> Sequence[Tensor]:
+        batch = len(inputs[0])
+        if batch <= MICRO_BATCH:
+            return self.prepare(batch, watch)(inputs)
+        parts = -(-batch // MICRO_BATCH)
+        pieces = zip(*(t.tensor_split(parts) for t in inputs))
+        results = [[t.clone() for t in self.prepare(len(piece[0]), watch)(piece)] for piece in pieces]
+        return [torch.cat(column) for column in zip(*results)]
+
+    def prepare(self, batch: int, watch: bool) -> "_Call":
+        """Return the graph for `batch` rows, compiling it if it is new (some tenths of a second)."""
+        if (batch, watch) not in self._calls:
+            self._calls[batch, watch] = _Call(self._compile(batch, watch), self.memory_dtype)
+        return self._calls[batch, watch]
+
+    def _compile(self, batch: int, watch: bool) -> "ov.CompiledModel":
+        ov = import_openvino()
+        model = self.model.clone()
+        if not watch:
+            model.remove_result(model.get_results()[FRAME_OUTPUT])
+        model.reshape({i: [batch, *list(port.get_partial_shape())[1:]] for i, port in enumerate(model.inputs)})
+        if self.memory_dtype == torch.bfloat16:
+            edges = ov.preprocess.PrePostProcessor(model)
+            for i in range(SMALL_INPUTS, len(model.inputs)):
+                edges.input(i).tensor().set_element_type(ov.Type.bf16)
+            for i in range(FRAME_OUTPUT + watch, len(model.outputs)):
+                edges.output(i).tensor().set_element_type(ov.Type.bf16)
+            model = edges.build()
+        settings = {
+            "INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1",
+            "INFERENCE_NUM_THREADS": self.threads,
+        }
+        return ov.Core().compile_model(model, "CPU", settings)
+
+
+class _Call:
+    """One graph of one batch size, with its buffers."""
+
+    def __init__(self, compiled: "ov.CompiledModel", memory_dtype: torch.dtype) -> None:
+        self.request, self.memory_dtype = compiled.create_infer_request(), memory_dtype
+        self.inputs = [_buffer(port) for port in compiled.inputs[:SMALL_INPUTS]]
+        self.outputs = [_buffer(port) for port in compiled.outputs]
+        self.fresh = len(compiled.outputs) - (len(compiled.inputs) - SMALL_INPUTS)  # where keys and values begin
+        self.memory: list[Tensor | None] = [None] * (len(compiled.inputs) - SMALL_INPUTS)
+        for i, own in enumerate(self.inputs):
+            self.request.set_input_tensor(i, _shared(own))
+        for i, own in enumerate(self.outputs):
+            self.request.set_output_tensor(i, _shared(own))
+
+    def __call__(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        for own, new in zip(self.inputs, inputs):
+            own.copy_(new)
+        for i, tensor in enumerate(inputs[SMALL_INPUTS:]):
+            tensor = tensor.to(self.memory_dtype).contiguous()  # no copy for states that started on this backend
+            bound = self.memory[i]
+            if bound is None or bound.data_ptr() != tensor.data_ptr():
+                self.request.set_input_tensor(SMALL_INPUTS + i, _shared(tensor))
+                self.memory[i] = tensor
+        self.request.infer(share_outputs=True)
+        return [t.clone() if i < self.fresh else t for i, t in enumerate(self.outputs)]
+
+
+def _buffer(port: Any) -> Tensor:
+    dtype = {"f32": torch.float32, "bf16": torch.bfloat16, "i64": torch.int64, "u8": torch.uint8}
+    return torch.zeros(tuple(port.shape), dtype=dtype[port.get_element_type().get_type_name()])
+
+
+def _shared(tensor: Tensor) -> "ov.Tensor":
+    """Return an OpenVINO tensor over the memory of `tensor`, which must outlive it."""
+    import openvino as ov
+
+    if tensor.dtype == torch.bfloat16:  # numpy has no such type: pass the bits
+        return ov.Tensor(tensor.view(torch.int16).numpy(), list(tensor.shape), ov.Type.bf16)
+    return ov.Tensor(tensor.numpy(), shared_memory=True)

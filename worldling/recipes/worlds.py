@@ -1,0 +1,61 @@
+"""How the worlds of this project were made: record, record held-out data, train, judge.
+
+    python -m worldling.recipes.worlds pusht       # writes data/pusht, data/pusht-test and worlds/pusht
+
+One function per world. Everything is resumable: run the same line again after an interruption.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from worldling.data.record import record
+from worldling.engine.library import load
+from worldling.errors import ConfigError, nearest
+from worldling.judge.judge import judge
+from worldling.train.recipe import TrainConfig
+from worldling.train.train import train
+
+POLICIES = "worldling.recipes.policies:"
+HELD_OUT_SEED = 1_000_000  # far from the training seeds, which count up from 0
+
+
+def pusht() -> None:
+    """Push-T at 64 px: 50 000 frames, 40 minutes on 2 cores."""
+    make("pusht", "gym_pusht/PushT-v0", POLICIES + "pusht_pusher", 50_000, 6_000, TrainConfig(minutes=40))
+
+
+def carracing() -> None:
+    """CarRacing at 64 px: 40 000 frames, 30 minutes on 2 cores."""
+    make("carracing", "CarRacing-v3", POLICIES + "carracing_driver", 40_000, 5_000, TrainConfig(minutes=30))
+
+
+def pong() -> None:
+    """Pong at 64 px: 20 000 frames, 30 minutes on 2 cores. Not bundled: its ROM is not ours."""
+    still = {"repeat_action_probability": 0.0}
+    make("pong", "ALE/Pong-v5", POLICIES + "pong_follower", 20_000, 12_000, TrainConfig(minutes=30), env_kwargs=still)
+
+
+def make(
+    name: str, env_id: str, policy: str, frames: int, held_out: int, config: TrainConfig, size_px: int = 64,
+    env_kwargs: dict[str, Any] | None = None,
+) -> None:
+    """Record, train and judge one world below the current folder."""
+    data, test, out = Path("data") / name, Path("data") / f"{name}-test", Path("worlds") / name
+    for path, count, seed in ((data, frames, 0), (test, held_out, HELD_OUT_SEED)):
+        record(env_id, path, count, policy, size_px, workers=2, seed=seed, env_kwargs=env_kwargs, resume=path.exists())
+    train(data, out, config)
+    judge(load(out), test, out / "judge")
+
+
+RECIPES: dict[str, Callable[[], None]] = {recipe.__name__: recipe for recipe in (pusht, carracing, pong)}
+
+
+if __name__ == "__main__":
+    wanted = sys.argv[1] if len(sys.argv) == 2 else ""
+    if wanted not in RECIPES:
+        raise SystemExit(str(ConfigError(f"`recipe` must be a world, got {wanted!r}. {nearest(wanted, RECIPES)}")))
+    RECIPES[wanted]()
