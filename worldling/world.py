@@ -184,9 +184,11 @@ class World:
         action: one raw action, or `[B, ...]` of them for a batch; decode: also paint the pixels (planners
         and agents need not). Raises `ActionError`. Cost: one backbone pass, K head passes, one decoder pass.
         """
+        vector = self.action_space.encode(action)
         lead = (state.batch,) if state.batched else ()
-        vector = torch.from_numpy(self.action_space.encode(self.action_space.check(action, lead)))
-        frame = self.advance(state, vector.reshape(state.batch, -1), decode)
+        if vector.shape[:-1] != lead:
+            self.action_space.check(action, lead)  # raises: it says what was wrong
+        frame = self.advance(state, torch.from_numpy(vector).view(state.batch, -1), decode)
         return Step(frame if frame is None or state.batched else frame[0], state.latent, state.index)
 
     @torch.inference_mode()
@@ -212,6 +214,13 @@ class World:
         if decode:
             return np.stack(made, 1) if made else np.zeros((state.batch, 0, self.size_px, self.size_px, 3), np.uint8)
         return torch.stack(made, 1) if made else state.latent[:, None][:, :0]
+
+    def blank(self, batch: int, memory_dtype: torch.dtype | None = None) -> State:
+        """Return a state of `batch` rows that has seen nothing: for engines to fill and backends to trace."""
+        config = self.dynamics.config
+        memory = Memory.empty(config, batch, self.device, memory_dtype or self.memory_dtype)
+        latent = torch.zeros(batch, config.tokens, config.channels, device=self.device)
+        return State(latent, latent.clone(), memory, torch.zeros(batch, dtype=torch.long))
 
     def inputs(self, state: State, vectors: Tensor) -> tuple[Tensor, ...]:
         """Return what `Tick.forward` reads to make the next frame of `state`; vectors `[B, A]`: encoded actions."""

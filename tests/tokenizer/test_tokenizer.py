@@ -54,7 +54,7 @@ def test_it_learns_a_picture():
     optimizer = optimizer_for(model, 4e-3)
     errors = []
     for _ in range(60):
-        loss, error = tokenizer_loss(model, images, images.mean(0))
+        loss, error = tokenizer_loss(model, images, images.mean(0), 0.02)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -57,21 +58,27 @@ class Memory:
 
         rows: int64, the only rows to write (the others stand still); None writes all.
         """
-        index = self.index if rows is None else self.index[rows]
-        ring = config.sinks + (index - config.sinks) % config.window
-        slot = torch.where(index < config.sinks, index, ring)
-        first = int(slot[0])
-        if rows is None and bool((slot == first).all()):
+        first = int(self.index[0])
+        if rows is None and bool((self.index == first).all()):  # rows in step: one slice for all, and no index tensors
+            slot = _slot(first, config) if first >= config.sinks else first
             for tensor, new in zip(self.tensors, fresh):
-                tensor[:, first] = new
-            self.stamp[:, first] = index
-        else:
-            rows = torch.arange(len(slot)) if rows is None else rows
-            for tensor, new in zip(self.tensors, fresh):
-                tensor[rows, slot] = new[rows].to(tensor.dtype)
-            self.stamp[rows, slot] = index
-        self.index[rows if rows is not None else slice(None)] += 1
+                tensor[:, slot] = new
+            self.stamp[:, slot] = first
+            self.index += 1
+            return
+        rows = torch.arange(len(self.index)) if rows is None else rows
+        index = self.index[rows]
+        slots = torch.where(index < config.sinks, index, _slot(index, config))
+        for tensor, new in zip(self.tensors, fresh):
+            tensor[rows, slots] = new[rows].to(tensor.dtype)
+        self.stamp[rows, slots] = index
+        self.index[rows] += 1
 
     def rows(self, rows: Tensor) -> "Memory":
         """Return a copy that holds only `rows` (repeats allowed)."""
         return Memory([t[rows.to(t.device)] for t in self.tensors], self.stamp[rows], self.index[rows])
+
+
+def _slot(index: Any, config: DynamicsConfig) -> Any:
+    """Return where in the ring frame number `index` (an int or a tensor) goes."""
+    return config.sinks + (index - config.sinks) % config.window

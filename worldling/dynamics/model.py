@@ -89,13 +89,17 @@ class Backbone(nn.Module):
             SpaceLayer(d, heads, c.grid) if kind == "S" else TimeLayer(d, heads, c.window) for kind in c.backbone
         )
 
-    def _enter(self, latent: Tensor, previous: Tensor, action: Tensor) -> Tensor:
+    def enter(self, latent: Tensor, previous: Tensor, action: Tensor) -> Tensor:
+        """Embed latents, their change and actions, to `[..., N, D]`."""
         joined = torch.cat([latent, latent - previous], -1)
         return self.latent_in(joined) + self.place + self.action_in(action)[..., None, :]
 
     def forward(self, latent: Tensor, previous: Tensor, action: Tensor, age: Tensor) -> Tensor:
         """Run a whole clip: latents `[B, T, N, C]`, actions `[B, T, A]`, age `[B, T, T]`; returns h `[B, T, N, D]`."""
-        x = self._enter(latent, previous, action)
+        return self.layer_by_layer(self.enter(latent, previous, action), age)
+
+    def layer_by_layer(self, x: Tensor, age: Tensor) -> Tensor:
+        """Run the layers over a clip `[B, T, N, D]`; age `[B, T, T]`."""
         for layer in self.layers:
             if isinstance(layer, TimeLayer):
                 x = layer(x, age)
@@ -110,7 +114,11 @@ class Backbone(nn.Module):
 
         memory: key, value, key, value ... of each T layer, each `[B, R, N, D]`; age `[B, R]` of each slot.
         """
-        x, fresh, place = self._enter(latent, previous, action), [], 0
+        return self.layers_with_memory(self.enter(latent, previous, action), memory, age)
+
+    def layers_with_memory(self, x: Tensor, memory: list[Tensor], age: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Run the layers over one frame `[B, N, D]` against memory, as `step` does."""
+        fresh, place = [], 0
         for layer in self.layers:
             if isinstance(layer, TimeLayer):
                 x, key, value = layer.step(x, memory[place], memory[place + 1], age)

@@ -62,7 +62,7 @@ def rollout_samples(world: World, quiet: bool = True) -> list[list[np.ndarray]]:
     count = world.config.context
     clips = [world.contexts[i % len(world.contexts)] for i in range(ROWS)]
     state = world.start(np.stack([c.frames[:count] for c in clips]), np.stack([c.actions[: count - 1] for c in clips]))
-    actions = torch.from_numpy(world.action_space.encode(calibration_actions(world, rng)))
+    actions = torch.from_numpy(world.action_space.encode(rollout_actions(world, ROWS, STEPS, rng)))
     chosen = set(rng.permutation(STEPS * ROWS)[:SAMPLES].tolist())
     samples = []
     with Progress("calibrating int8", STEPS, "frames", quiet) as progress, torch.inference_mode():
@@ -76,14 +76,13 @@ def rollout_samples(world: World, quiet: bool = True) -> list[list[np.ndarray]]:
     return samples
 
 
-def calibration_actions(world: World, rng: np.random.Generator) -> np.ndarray:
-    """Return raw actions `[ROWS, STEPS, ...]`: stretches of what was really done, and every fourth row at random."""
+def rollout_actions(world: World, rows: int, steps: int, rng: np.random.Generator) -> np.ndarray:
+    """Return raw actions `[rows, steps, ...]`: stretches of what was really done, and every fourth row at random."""
     done = np.concatenate([c.actions for c in world.contexts])
-    rows: list[Any] = []
-    for row in range(ROWS):
+    made: list[Any] = []
+    for row in range(rows):
         if row % 4 == 3 or len(done) < 2:
-            rows.append(np.stack([world.action_space.sample(rng) for _ in range(STEPS)]))
-            continue
-        first = rng.integers(len(done))
-        rows.append(done[(first + np.arange(STEPS)) % len(done)])
-    return np.stack(rows)
+            made.append(np.stack([world.action_space.sample(rng) for _ in range(steps)]))
+        else:
+            made.append(done[(rng.integers(len(done)) + np.arange(steps)) % len(done)])
+    return np.stack(made)

@@ -20,7 +20,7 @@ def moving_weight(images: Tensor, mean_image: Tensor, threshold: float = 0.08) -
 
 
 def tokenizer_loss(
-    model: Tokenizer, images: Tensor, mean_image: Tensor, jitter_rate: float = 0.02,
+    model: Tokenizer, images: Tensor, mean_image: Tensor, jitter_rate: float,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return (loss, mean squared error) of reconstructing `images` `[B, 3, H, W]`.

@@ -28,6 +28,7 @@ class TrainConfig:
     minutes: wall-clock budget for both stages, or steps: of each stage, if above 0 (then minutes is ignored);
     tokenizer_share: of the minutes, for the first stage; frames, clips, clip_frames: batch of the tokenizer
     (frames), of the dynamics (clips of so many frames); tokenizer_lr, dynamics_lr: peak learning rates;
+    tokenizer_jitter: share of latent values moved one level before the decoder sees them;
     jitter: largest share of latent values moved one level in the given history; own_from: when the model's
     own roll-outs start to replace the given history, as a share of the second stage; own_share: of the
     clips; own_every: steps between fresh roll-outs; bootstrap_share: of the clips on which K > 1 worlds
@@ -45,6 +46,7 @@ class TrainConfig:
     clip_frames: int = 18
     tokenizer_lr: float = 4e-3
     dynamics_lr: float = 3e-3
+    tokenizer_jitter: float = 0.02
     jitter: float = 0.03
     own_from: float = 0.3
     own_share: float = 0.5

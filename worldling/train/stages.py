@@ -59,7 +59,7 @@ def train_tokenizer(
             rows = torch.randint(len(pool), (config.frames,), generator=generator)
             images = frames_to_float(pool[rows].to(device)).contiguous(memory_format=torch.channels_last)
             with autocast:
-                loss, error = tokenizer_loss(tokenizer, images, mean_image, generator=generator)
+                loss, error = tokenizer_loss(tokenizer, images, mean_image, config.tokenizer_jitter, generator)
             stage.update(loss, psnr_db=-10 * math.log10(max(error.item() / 4, 1e-10)))
             if stage.due(SAVE_EVERY_S):
                 with stage.pause():

@@ -1,0 +1,40 @@
+"""The bench measures every arm against the reference and says on what."""
+
+import json
+
+import pytest
+from with_clips import world  # noqa: F401
+
+from worldling.engine.backends import BOUND
+from worldling.engine.bench import bench, table
+from worldling.engine.deviation import deviation
+
+ROW = {
+    "backend", "kind", "size_px", "batch", "fps_p50", "p50_ms", "p99_ms", "num_steps", "memory_mb", "start_s", "err",
+    "err_free", "bound", "ratio_to_reference",
+}
+
+
+def test_shape_of_the_result(world):
+    pytest.importorskip("openvino")
+    result = bench(world, ["openvino-f32"], batches=(1, 2), seconds=0.05, steps=4, starts=1)
+    assert json.loads(json.dumps(result)) == result
+    assert set(result) == {"machine", "versions", "commit", "world", "rows"}
+    assert all(set(row) == ROW for row in result["rows"])
+    arms = [(row["backend"], row["kind"], row["batch"]) for row in result["rows"]]
+    wanted = [("frames", 1), ("frames", 2), ("latents", 2)]
+    assert arms == [(name, *kind) for name in ("reference", "openvino-f32") for kind in wanted]
+    for row in result["rows"]:
+        assert row["fps_p50"] > 0 and row["p99_ms"] >= row["p50_ms"] and row["err"] <= row["bound"]
+        assert row["backend"] != "reference" or row["ratio_to_reference"] == 1
+    assert len(table(result).splitlines()) == 7
+
+
+def test_deviation_sees_a_wrong_backend(world):
+    def wrong(inputs, watch):
+        latent, frame, *fresh = world.reference(inputs, watch)
+        return [latent, 255 - frame, *fresh]
+
+    found = deviation(world, {"same": world.reference, "wrong": wrong}, steps=3, starts=2)
+    assert found["same"] == {"err": 0.0, "err_free": 99.0}
+    assert found["wrong"]["err"] > BOUND["openvino-int8"] and found["wrong"]["err_free"] < 20

@@ -1,0 +1,129 @@
+"""OpenVINO backends: they make the reference's frames, within their bounds, and are kept on disk."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from with_clips import own_cache, world  # noqa: F401
+
+from worldling.engine import cache
+from worldling.engine.backends import BOUND, use_backend
+from worldling.engine.deviation import deviation
+from worldling.errors import BackendError
+from worldling.nn.lattice import snap
+from worldling.world_files import load_world, save_world
+
+pytest.importorskip("openvino")
+ACTIONS = np.random.default_rng(1).integers(0, 3, 12)
+NAMES = ["openvino-f32", "openvino-bf16", "openvino-int8"]
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def fast(request, world):
+    if request.param == "openvino-int8":
+        pytest.importorskip("nncf")
+    return use_backend(copy.copy(world), request.param, quiet=True)
+
+
+def test_stays_within_its_bound(world, fast):
+    found = deviation(world, {"fast": fast.runner}, steps=32, starts=2)["fast"]
+    assert found["err"] < BOUND[fast.backend_name], found
+    assert (found["err"] > 0) == (fast.backend_name != "openvino-f32")  # fp32 tips no level here; others must differ
+
+
+def test_latents_lie_on_the_lattice(fast, tiny_clip):
+    state = fast.start(tiny_clip[0][0], tiny_clip[1][0])
+    latents = fast.rollout(state, ACTIONS, decode=False)
+    assert (latents - snap(latents, fast.dynamics.config.levels)).abs().max() < 1e-6
+
+
+def test_watching_changes_nothing(fast, tiny_clip):
+    state = fast.start(tiny_clip[0][0], tiny_clip[1][0])
+    blind = state.fork()
+    fast.rollout(state, ACTIONS)
+    fast.rollout(blind, ACTIONS, decode=False)
+    assert torch.equal(state.latent, blind.latent)
+
+
+def test_fork_and_replay_give_the_same_frames(fast, tiny_clip):
+    state = fast.start(tiny_clip[0], tiny_clip[1])
+    fork = state.fork()
+    first = fast.rollout(state, ACTIONS)
+    assert np.array_equal(fast.rollout(fork, ACTIONS), first)
+    assert np.array_equal(fast.rollout(fast.start(tiny_clip[0], tiny_clip[1]), ACTIONS), first)
+
+
+def test_two_states_in_turns_do_not_meet(fast, tiny_clip):
+    frames, actions = tiny_clip
+    alone = fast.rollout(fast.start(frames[0], actions[0]), ACTIONS)[0]
+    a, b = fast.start(frames[0], actions[0]), fast.start(frames[1], actions[1])
+    shown = []
+    for action in ACTIONS:
+        shown.append(fast.step(a, action).frame)
+        fast.step(b, action)
+    assert np.array_equal(np.stack(shown), alone)
+
+
+def test_a_large_batch_runs_in_parts(fast, tiny_clip, monkeypatch):
+    from worldling.engine import openvino
+
+    state = fast.start(tiny_clip[0], tiny_clip[1])
+    fork = state.fork()
+    whole = fast.step(state, [0, 1, 2])
+    monkeypatch.setattr(openvino, "MICRO_BATCH", 2)
+    parts = fast.step(fork, [0, 1, 2])
+    assert (np.abs(whole.frame.astype(int) - parts.frame) > 1).mean() < 1e-2
+    assert all(torch.equal(a[2], b[2]) for a, b in zip(fork.memory.tensors, fork.fork().memory.tensors))
+
+
+def test_a_state_from_another_backend_goes_on(world, fast, tiny_clip):
+    state = world.start(tiny_clip[0][0], tiny_clip[1][0])
+    assert state.memory.tensors[0].dtype == torch.float32
+    expected = fast.step(fast.start(tiny_clip[0][0], tiny_clip[1][0]), 1).frame
+    assert np.abs(fast.step(state, 1).frame.astype(int) - expected).mean() < 1
+
+
+def saved(world, folder):
+    plain = copy.copy(world)
+    plain.contexts = []
+    return save_world(plain, folder)
+
+
+def test_the_second_start_reads_the_graph(world, tmp_path, own_cache):
+    path = saved(world, tmp_path / "w")
+    first = use_backend(load_world(path), "openvino-bf16", quiet=True)
+    assert "kept beside the world" in first.backend_reason
+    (graph,) = (path / ".engine").glob("*.xml")
+    assert graph.name.startswith("openvino-bf16-") and not own_cache.exists()
+    again = use_backend(load_world(path), "openvino-bf16", quiet=True)
+    assert "built before" in again.backend_reason
+    graph.write_text("<net")
+    with pytest.raises(BackendError, match="Delete it"):
+        use_backend(load_world(path), "openvino-bf16", quiet=True)
+
+
+def test_a_folder_that_cannot_be_written(world, tmp_path, own_cache):
+    path = saved(world, tmp_path / "w")
+    (path / ".engine").write_text("in the way")
+    made = use_backend(load_world(path), "openvino-bf16", quiet=True)
+    assert str(own_cache) in made.backend_reason
+    assert "built before" in use_backend(load_world(path), "openvino-bf16", quiet=True).backend_reason
+
+
+def test_other_weights_need_another_graph(world):
+    before = cache.fingerprint(world)
+    assert cache.fingerprint(copy.copy(world)) == before
+    other = copy.copy(world)
+    other.tokenizer = copy.deepcopy(world.tokenizer)
+    with torch.no_grad():
+        next(other.tokenizer.parameters()).add_(0.01)
+    assert cache.fingerprint(other) != before
+
+
+def test_int8_needs_clips(world):
+    pytest.importorskip("nncf")
+    bare = copy.copy(world)
+    bare.contexts = []
+    with pytest.raises(BackendError, match="contexts"):
+        use_backend(bare, "openvino-int8", quiet=True)

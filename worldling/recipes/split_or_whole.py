@@ -1,0 +1,182 @@
+"""The experiment behind the design: a split dynamics against one whole network that denoises, then commits.
+
+    python -m worldling.recipes.split_or_whole worlds/pong data/pong --minutes 8
+
+Takes a trained world for its tokenizer, and trains two dynamics of equal parameters for equal time on the same
+latents: ours (backbone once per frame, then a light head) and the usual one, in which every layer runs once to
+draw the frame and once more to write the finished frame into the memory. Both by regression (K = 1), without
+own roll-outs. Prints parameters, training steps, milliseconds per frame and open-loop PSNR as json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from worldling.data.store import open_dataset
+from worldling.dynamics.loss import changing_weight, dynamics_loss
+from worldling.dynamics.memory import Memory, clip_age
+from worldling.dynamics.model import Backbone, Dynamics, DynamicsConfig, Head
+from worldling.dynamics.sampler import denoise
+from worldling.nn.lattice import from_levels, jitter
+from worldling.train.latents import Clips, encode_episodes, split
+from worldling.train.optimizer import optimizer_for
+from worldling.train.recipe import TrainConfig
+from worldling.train.stages import autocast_for
+from worldling.world import World
+from worldling.world_files import load_world
+
+HORIZONS, CONTEXT = (1, 10, 25), 8
+Step = Callable[[Tensor, Tensor, Tensor, Memory], Tensor]  # latent, previous, action, memory -> next latent
+
+
+class Whole(nn.Module):
+    """The usual design: the frame to come enters as a token grid of its own, empty at first, then finished.
+
+    Built from the same layers as ours: the backbone's and the head's in one stack, and a flag that says
+    whether a frame is finished. A frame's pass sees the two frames before it, as ours does.
+    """
+
+    def __init__(self, config: DynamicsConfig) -> None:
+        super().__init__()
+        stack = DynamicsConfig(**{**config.__dict__, "backbone": config.backbone + "S" * config.head, "head": 0})
+        self.config = config
+        self.stack, self.scores = Backbone(stack), Head(stack)
+        self.frame_in = nn.Linear(config.channels + 1, config.width)
+
+    def enter(self, frame: Tensor, finished: bool, latent: Tensor, previous: Tensor, action: Tensor) -> Tensor:
+        flag = torch.full_like(frame[..., :1], float(finished))
+        joined = torch.cat([frame if finished else torch.zeros_like(frame), flag], -1)
+        return self.stack.enter(latent, previous, action) + self.frame_in(joined)
+
+    def loss(self, latent: Tensor, previous: Tensor, action: Tensor, age: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """Run finished and empty copies of every frame side by side; empty ones see finished frames before them."""
+        frames = from_levels(target, self.config.levels)
+        finished = self.enter(frames, True, latent, previous, action)
+        empty = self.enter(frames, False, latent, previous, action)
+        missing = self.config.window + 2
+        before = age.masked_fill(age == 0, missing)  # an empty frame never sees itself finished
+        itself = torch.where(torch.eye(age.shape[-1], dtype=torch.bool), 0, missing).expand_as(age)
+        ages = torch.cat([torch.cat([age, torch.full_like(age, missing)], 2), torch.cat([before, itself], 2)], 1)
+        x = self.stack.layer_by_layer(torch.cat([finished, empty], 1), ages)[:, latent.shape[1]:]
+        flat = lambda t: t.flatten(0, 1)
+        one = torch.ones(x.shape[0] * x.shape[1])
+        scores = self.scores(flat(x), flat(latent), torch.zeros_like(flat(latent)), 0 * one, one)
+        entropy = F.cross_entropy(scores.flatten(0, 2), flat(target).flatten(), reduction="none")
+        by_cell = flat(weight)
+        return (entropy.view(*flat(target).shape).sum(-1) * by_cell).sum() / by_cell.sum()
+
+    def step(self, latent: Tensor, previous: Tensor, action: Tensor, memory: Memory) -> Tensor:
+        """Draw the next frame with one pass, then commit it with another."""
+        one = torch.ones(len(latent))
+        for finished in (False, True):
+            frame = following if finished else latent  # noqa: F821  (drawn in the first round)
+            x = self.enter(frame, finished, latent, previous, action)
+            x, fresh = self.stack.layers_with_memory(x, memory.tensors, memory.age(self.config))
+            if not finished:
+                scores = self.scores(x, latent, torch.zeros_like(latent), 0 * one, one)
+                following = from_levels(scores.argmax(-1), self.config.levels)
+        memory.remember(fresh, self.config)
+        return following
+
+
+def split_step(dynamics: Dynamics) -> Step:
+    """Return one frame of our design, as `Whole.step`."""
+
+    def step(latent: Tensor, previous: Tensor, action: Tensor, memory: Memory) -> Tensor:
+        h, fresh = dynamics.backbone.step(latent, previous, action, memory.tensors, memory.age(dynamics.config))
+        memory.remember(fresh, dynamics.config)
+        return denoise(dynamics.head, h, latent, latent, 1)
+
+    return step
+
+
+def train(model: nn.Module, loss_of: Callable[..., Tensor], clips: Clips, minutes: float, config: TrainConfig) -> int:
+    """Train for some minutes from the end of compilation on; returns the number of steps."""
+    optimizer, step, began = optimizer_for(model, config.dynamics_lr), 0, None
+    shape, autocast = model.config, autocast_for(torch.device("cpu"))
+
+    def losses(latent: Tensor, previous: Tensor, action: Tensor, age: Tensor, target: Tensor, clean: Tensor) -> Tensor:
+        weight = changing_weight(target, clean, torch.linspace(-1, 1, shape.levels))
+        weight[:, 0] = 0
+        with autocast:
+            return loss_of(latent, previous, action, age, target, weight)
+
+    compiled = torch.compile(losses, dynamic=False)
+    while began is None or time.monotonic() - began < 60 * minutes:
+        done = 0.0 if began is None else (time.monotonic() - began) / (60 * minutes)
+        generator = torch.Generator().manual_seed(step)
+        batch = clips.sample(config.clips, config.clip_frames, shape.sinks, generator)
+        given = [jitter(batch[name], shape.levels, config.jitter / 2, generator) for name in ("latent", "previous")]
+        for group in optimizer.param_groups:
+            group["lr"] = config.dynamics_lr * min(1.0, (step + 1) / 50) * max(1 - done, 0.01)
+        loss = compiled(*given, batch["action"], clip_age(batch["position"], shape), batch["target"], batch["latent"])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        step += 1
+        began = began or time.monotonic()
+    return step
+
+
+@torch.inference_mode()
+def judge(step: Step, world: World, clips: Clips, starts: int = 128) -> dict[str, float]:
+    """Return PSNR in dB at the horizons, and milliseconds per frame at batch 1."""
+    length = CONTEXT + max(HORIZONS)
+    batch = clips.sample(starts, length, 0, torch.Generator().manual_seed(0))
+    config = world.dynamics.config
+    truth = from_levels(batch["target"], clips.num_levels)
+    memory, latent, previous, dream = Memory.empty(config, starts), batch["latent"][:, 0], batch["latent"][:, 0], []
+    for t in range(length):
+        following = step(latent, previous, batch["action"][:, t], memory)
+        previous, latent = latent, (truth[:, t] if t + 1 < CONTEXT else following)
+        dream.append(latent)
+    result = {}
+    for h in HORIZONS:
+        a, b = (world.decode(x).astype(np.float32) for x in (dream[CONTEXT - 2 + h], truth[:, CONTEXT - 2 + h]))
+        result[f"psnr_h{h}_db"] = float((-10 * np.log10(np.maximum(((a - b) ** 2).mean((1, 2, 3)), 0.1) / 255**2)).mean())
+    memory, times = Memory.empty(config, 1), []
+    for t in range(200):
+        began = time.perf_counter()
+        step(latent[:1], previous[:1], batch["action"][:1, 0], memory)
+        times.append(time.perf_counter() - began)
+    return {**result, "ms_per_frame": 1000 * float(np.median(times[50:]))}
+
+
+def main() -> None:
+    """Run the experiment and print its table as json."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("world")
+    parser.add_argument("data")
+    parser.add_argument("--minutes", type=float, default=8.0)
+    a = parser.parse_args()
+    world, dataset, config = load_world(a.world), open_dataset(a.data), TrainConfig()
+    training, held = split(dataset, CONTEXT + max(HORIZONS))
+    autocast, cpu = autocast_for(torch.device("cpu")), torch.device("cpu")
+    clips, test = (encode_episodes(world.tokenizer, dataset, e, cpu, autocast) for e in (training, held))
+    rows = {}
+    for name in ("split", "whole"):
+        torch.manual_seed(0)
+        model = (Dynamics if name == "split" else Whole)(world.dynamics.config)
+        if name == "split":
+            none = torch.zeros(1, 1, 1, 1)
+            loss_of = lambda *x: dynamics_loss(model, *x, none, none[..., 0, 0])[0]  # noqa: B023
+        else:
+            loss_of = model.loss
+        steps = train(model, loss_of, clips, a.minutes, config)
+        step = split_step(model) if name == "split" else model.step
+        rows[name] = {"parameters": sum(p.numel() for p in model.parameters()), "steps": steps, **judge(step, world, test)}
+        print(name, rows[name], flush=True)
+    print(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()
