@@ -113,7 +113,8 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--backend", action="append", help="repeatable (default: all that are installed)")
     p.add_argument("--batches", default="1,8", help="rows per step")
     p.add_argument("--seconds", type=float, default=6.0, help="per backend and batch")
-    p.add_argument("--latents", action="store_true", help="do not paint pixels, as planners and agents do not")
+    p.add_argument("--steps", type=int, default=256, help="length of the roll-outs that measure the error")
+    p.add_argument("--latents", action="store_true", help="also the largest batch without pixels, as planners and agents run")
 
     p = command("info", _info, "describe a world or a data set")
     p.add_argument("path")
@@ -173,7 +174,9 @@ def _bench(a: argparse.Namespace) -> dict[str, Any] | None:
     from worldling.engine.library import load
 
     world = load(a.world, backend="reference", quiet=True)
-    report = bench(world, a.backend, _whole(a.batches, "batches"), a.seconds, a.latents, a.json)
+    report = bench(
+        world, a.backend, _whole(a.batches, "batches"), a.seconds, a.latents, steps=a.steps, quiet=a.json
+    )
     if a.json:
         return report
     print(table(report))

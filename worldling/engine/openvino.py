@@ -105,13 +105,15 @@ def _compare_instead(top: "ov.Node") -> None:
 
     scores, index = top.input_value(0), top.output(1)
     levels = scores.get_partial_shape()[-1].get_length()
-    first, *others = op.split(scores, -1, levels).outputs()
+    planes = op.transpose(scores, op.constant([3, 0, 1, 2]))  # whole planes [1, B, N, C] split without a copy
+    first, *others = op.split(planes, op.constant(0), levels).outputs()
     best, winner = first, op.constant(0.0)
     for number, score in enumerate(others, 1):
         winner = op.select(op.greater(score, best), op.constant(float(number)), winner)
         best = op.maximum(score, best)
     for reader in list(index.get_target_inputs()):
-        reader.replace_source_output(op.convert(winner, index.get_element_type()).output(0))
+        level = op.reshape(op.convert(winner, index.get_element_type()), op.shape_of(index), False)
+        reader.replace_source_output(level.output(0))
 
 
 def read(path: Path) -> "ov.Model":
