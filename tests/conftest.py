@@ -27,6 +27,12 @@ def build_world(passes=1, grid=8, size_px=64, seed=0):
 
 
 @pytest.fixture(scope="session")
+def make_world():
+    """The function that builds one, for tests that want another seed or more passes."""
+    return build_world
+
+
+@pytest.fixture(scope="session")
 def tiny_world():
     return build_world()
 

@@ -17,7 +17,13 @@ from worldling.types import ActionSpace, Episode
 from worldling.world_files import load_world
 
 SPACE = ActionSpace("discrete", (3,))
-QUICK = TrainConfig(size="xs", steps=8, frames=4, clips=2, clip_frames=8, own_every=2, own_share=0.5, compile="off")
+QUICK = TrainConfig(size="tiny", steps=8, frames=2, clips=2, clip_frames=8, own_every=2, own_share=0.5, compile="off")
+
+
+@pytest.fixture(autouse=True)
+def tiny_size(monkeypatch):
+    """A size of which eight steps take a second."""
+    monkeypatch.setitem(SIZES, "tiny", (8, 32, 16, "ST", 1))
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +73,9 @@ def test_a_resumed_run_continues_the_same_curve(data, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return sample(self, *arguments)
 
-    monkeypatch.setattr(stages.Clips, "sample", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(stages.Clips, "sample", interrupted)
         train(data, tmp_path / "parts", QUICK, quiet=True)
-    monkeypatch.undo()
     parts = train(data, tmp_path / "parts", QUICK, quiet=True)
     for a, b in zip(whole.dynamics.parameters(), parts.dynamics.parameters()):
         assert torch.equal(a, b)

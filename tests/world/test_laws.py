@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import build_world
 from worldling.errors import ActionError, ShapeError
 
 ACTIONS = np.random.default_rng(1).integers(0, 3, 20)
@@ -53,15 +52,15 @@ def test_stepping_a_fork_leaves_the_original_alone(tiny_world, tiny_clip):
 
 
 @pytest.mark.parametrize("passes", [1, 2, 4])
-def test_same_seed_and_actions_same_frames(passes, tiny_clip):
-    world, (frames, actions) = build_world(passes), tiny_clip
+def test_same_seed_and_actions_same_frames(passes, make_world, tiny_clip):
+    world, (frames, actions) = make_world(passes), tiny_clip
     a, b, c = (world.rollout(world.start(frames[0], actions[0], seed=s), ACTIONS) for s in (7, 7, 8))
     assert np.array_equal(a, b)
     assert np.array_equal(a, c) == (passes == 1)
 
 
-def test_rewinding_and_replaying_gives_the_same_frames(tiny_clip):
-    world, (frames, actions) = build_world(2), tiny_clip
+def test_rewinding_and_replaying_gives_the_same_frames(make_world, tiny_clip):
+    world, (frames, actions) = make_world(2), tiny_clip
     state = world.start(frames[0], actions[0], seed=3)
     world.rollout(state, ACTIONS[:5])
     kept = state.fork()
@@ -69,8 +68,8 @@ def test_rewinding_and_replaying_gives_the_same_frames(tiny_clip):
     assert np.array_equal(world.rollout(kept, ACTIONS[5:]), first)
 
 
-def test_reseeded_forks_part_ways(tiny_clip):
-    world, (frames, actions) = build_world(2), tiny_clip
+def test_reseeded_forks_part_ways(make_world, tiny_clip):
+    world, (frames, actions) = make_world(2), tiny_clip
     forks = world.start(frames[0], actions[0]).fork(2)
     forks.reseed([1, 2])
     dream = world.rollout(forks, ACTIONS)

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 PRECISION = {"openvino-f32": "f32", "openvino-bf16": "bf16", "openvino-int8": "bf16"}
 SMALL_INPUTS = 5  # latent, previous, action, age, noise: copied; what follows is memory, read in place
 FRAME_OUTPUT = 1
-MICRO_BATCH = 64  # larger batches run in parts of at most this size: their activations then stay in cache
+PARTS_FROM = 16  # rows from which a batch is cut into parts, at least one for each thread
+MICRO_BATCH = 64  # the largest part: its activations stay in cache
 
 
 def import_openvino() -> Any:
@@ -141,29 +142,41 @@ def save(world: World, model: "ov.Model", file: str, compress: bool) -> str:
 
 
 class OpenVinoRunner:
-    """A `Runner` over graphs of fixed batch sizes, made from one batch-free graph when first needed."""
+    """A `Runner` over graphs of fixed batch sizes, made from one batch-free graph when first needed.
+
+    Small batches run on all threads at once, for the shortest wait. Large ones are cut into parts that run side
+    by side, one thread each: threads that need not meet after every operation get more done.
+    """
 
     def __init__(self, model: "ov.Model", precision: str, threads: int) -> None:
         self.model, self.precision, self.threads = model, precision, threads
         self.memory_dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        self._calls: dict[tuple[int, bool], _Call] = {}
+        self._compiled: dict[tuple[int, bool, int], ov.CompiledModel] = {}
+        self._calls: dict[tuple[int, bool, int, int], _Call] = {}
 
     def __call__(self, inputs: Sequence[Tensor], watch: bool) -> Sequence[Tensor]:
         batch = len(inputs[0])
-        if batch <= MICRO_BATCH:
-            return self.prepare(batch, watch)(inputs)
-        parts = -(-batch // MICRO_BATCH)
-        pieces = zip(*(t.tensor_split(parts) for t in inputs))
-        results = [[t.clone() for t in self.prepare(len(piece[0]), watch)(piece)] for piece in pieces]
-        return [torch.cat(column) for column in zip(*results)]
+        if batch < PARTS_FROM:
+            call = self.prepare(batch, watch)
+            call.begin(inputs)
+            return call.end()
+        count = max(self.threads, -(-batch // MICRO_BATCH))
+        parts = list(zip(*(t.tensor_split(count) for t in inputs)))
+        calls = [self.prepare(len(part[0]), watch, self.threads, number) for number, part in enumerate(parts)]
+        for call, part in zip(calls, parts):
+            call.begin(part)
+        return [torch.cat(column) for column in zip(*[call.end() for call in calls])]
 
-    def prepare(self, batch: int, watch: bool) -> "_Call":
-        """Return the graph for `batch` rows, compiling it if it is new (some tenths of a second)."""
-        if (batch, watch) not in self._calls:
-            self._calls[batch, watch] = _Call(self._compile(batch, watch), self.memory_dtype)
-        return self._calls[batch, watch]
+    def prepare(self, batch: int, watch: bool, streams: int = 1, number: int = 0) -> "_Call":
+        """Return call `number` of the graph for `batch` rows, compiling it if it is new (some tenths of a second)."""
+        key = (batch, watch, streams)
+        if key not in self._compiled:
+            self._compiled[key] = self._compile(*key)
+        if (*key, number) not in self._calls:
+            self._calls[*key, number] = _Call(self._compiled[key], self.memory_dtype)
+        return self._calls[*key, number]
 
-    def _compile(self, batch: int, watch: bool) -> "ov.CompiledModel":
+    def _compile(self, batch: int, watch: bool, streams: int) -> "ov.CompiledModel":
         ov = import_openvino()
         model = self.model.clone()
         if not watch:
@@ -177,14 +190,14 @@ class OpenVinoRunner:
                 edges.output(i).tensor().set_element_type(ov.Type.bf16)
             model = edges.build()
         settings = {
-            "INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1",
-            "INFERENCE_NUM_THREADS": self.threads,
+            "INFERENCE_PRECISION_HINT": self.precision, "INFERENCE_NUM_THREADS": self.threads,
+            "PERFORMANCE_HINT": "LATENCY" if streams == 1 else "THROUGHPUT", "NUM_STREAMS": str(streams),
         }
         return ov.Core().compile_model(model, "CPU", settings)
 
 
 class _Call:
-    """One graph of one batch size, with its buffers."""
+    """One graph of one batch size with buffers of its own: `begin` starts it, `end` waits for it."""
 
     def __init__(self, compiled: "ov.CompiledModel", memory_dtype: torch.dtype) -> None:
         self.request, self.memory_dtype = compiled.create_infer_request(), memory_dtype
@@ -197,7 +210,8 @@ class _Call:
         for i, own in enumerate(self.outputs):
             self.request.set_output_tensor(i, _shared(own))
 
-    def __call__(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+    def begin(self, inputs: Sequence[Tensor]) -> None:
+        """Start computing on `inputs` of `Tick.forward`."""
         for own, new in zip(self.inputs, inputs):
             own.copy_(new)
         for i, tensor in enumerate(inputs[SMALL_INPUTS:]):
@@ -206,7 +220,11 @@ class _Call:
             if bound is None or bound.data_ptr() != tensor.data_ptr():
                 self.request.set_input_tensor(SMALL_INPUTS + i, _shared(tensor))
                 self.memory[i] = tensor
-        self.request.infer(share_outputs=True)
+        self.request.start_async()
+
+    def end(self) -> list[Tensor]:
+        """Return the outputs: latent and frame to keep, keys and values to copy before the next `begin`."""
+        self.request.wait()
         return [t.clone() if i < self.fresh else t for i, t in enumerate(self.outputs)]
 
 
