@@ -76,10 +76,10 @@ def test_a_large_batch_runs_in_parts(fast, tiny_clip, monkeypatch):
     fork = state.fork()
     monkeypatch.setattr(openvino, "MICRO_BATCH", 2)
     monkeypatch.setattr(openvino, "PARTS_FROM", 9)
-    whole = [fast.step(state, [0, 1, 2]).frame for _ in range(3)][-1]
+    whole = fast.step(state, [0, 1, 2]).frame
     monkeypatch.setattr(openvino, "PARTS_FROM", 3)
-    parts = [fast.step(fork, [0, 1, 2]).frame for _ in range(3)][-1]
-    assert (np.abs(whole.astype(int) - parts) > 1).mean() < 0.05  # other graphs, other last bits
+    parts = fast.step(fork, [0, 1, 2]).frame
+    assert np.abs(whole.astype(int) - parts).mean() < 1  # other graphs, other last bits
 
 
 def test_a_state_from_another_backend_goes_on(world, fast, tiny_clip):
