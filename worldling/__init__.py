@@ -12,8 +12,6 @@ Importing this prints nothing and loads nothing heavy: the names below are fetch
 from __future__ import annotations
 
 import importlib
-import sys
-from types import ModuleType
 from typing import Any
 
 __version__ = "0.1.0"
@@ -32,14 +30,10 @@ _NAMES = {
     "Episode": "worldling.types",
     "Step": "worldling.types",
 }
-_VERBS = ("train", "judge")  # rooms that are also functions
-
-__all__ = [*_NAMES, *_VERBS, "__version__"]
+__all__ = [*_NAMES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _VERBS:
-        return importlib.import_module(f"worldling.{name}")
     if name in _NAMES:
         return getattr(importlib.import_module(_NAMES[name]), name)
     raise AttributeError(f"module 'worldling' has no attribute {name!r}")
@@ -47,23 +41,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-
-
-class _Verb(ModuleType):
-    """A room that can be called: `worldling.train(...)` runs the function `train` in worldling/train/train.py."""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        name = self.__name__.rpartition(".")[2]
-        return getattr(importlib.import_module(f"{self.__name__}.{name}"), name)(*args, **kwargs)
-
-
-class _House(ModuleType):
-    """The package. Python hangs an imported room on it under the very name that its function would have."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in _VERBS and isinstance(value, ModuleType):
-            value.__class__ = _Verb
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _House

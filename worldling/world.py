@@ -103,7 +103,7 @@ Runner = Callable[[Sequence[Tensor], bool], Sequence[Tensor]]
 
 
 class World:
-    """A trained world model. Made by `worldling.load` or `worldling.train`; see the module's docstring.
+    """A trained world model. Made by `worldling.load` or by training (train/train.py); see the module's docstring.
 
     card: data, cost and quality, as json; contexts: a few real clips to start from; mean_frame uint8
     `[H, W, 3]`: the mean of the training frames; path: where it lies on disk, if anywhere.
