@@ -4,6 +4,7 @@ import torch
 
 from worldling.dynamics.memory import Memory, clip_age
 from worldling.dynamics.model import Dynamics, DynamicsConfig
+from worldling.train.latents import only
 
 
 def clip(config, frames, batch=2):
@@ -46,6 +47,26 @@ def test_stream_equals_full_pass_on_a_clip_that_jumps_from_its_sinks():
     with torch.inference_mode():
         full = dynamics.backbone(latent, previous, action, clip_age(position, config))
     assert torch.allclose(stream(dynamics, latent, previous, action, position), full, atol=1e-4)
+
+
+def test_naming_every_cell_equals_naming_none():
+    """sparse(full) = dense, in any order of the cells."""
+    torch.manual_seed(0)
+    config = DynamicsConfig(action_size=2, grid=4, channels=4, width=32, head_dim=16, backbone="SST", window=5, sinks=2)
+    dynamics = Dynamics(config).eval()
+    latent, previous, action = clip(config, 6)
+    age = clip_age(torch.arange(6).expand(2, -1), config)
+    cells = torch.stack([torch.randperm(16), torch.arange(16)])
+    with torch.inference_mode():
+        dense = dynamics.backbone(latent, previous, action, age)
+        sparse = dynamics.backbone(*only(cells, latent, previous), action, age, cells)
+        one = torch.ones(12)
+        scores = dynamics.head(dense.flatten(0, 1), latent.flatten(0, 1), torch.zeros(1, 1, 4), 0 * one, one)
+        few = dynamics.head(
+            sparse.flatten(0, 1), only(cells, latent)[0].flatten(0, 1), torch.zeros(1, 1, 4), 0 * one, one, cells
+        )
+    assert torch.allclose(sparse, only(cells, dense)[0], atol=1e-5)
+    assert torch.allclose(few.view(2, 6, 16, 4, 4), only(cells, scores.view(2, 6, 16, 4, 4))[0], atol=1e-5)
 
 
 def test_age_shows_the_window_the_sinks_and_nothing_later():

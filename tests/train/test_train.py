@@ -1,5 +1,6 @@
 """Training on a toy data set: a world comes out, it resumes on the same curve, and it fails in words."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 
 from worldling.data.store import DatasetMeta, DatasetWriter, open_dataset
 from worldling.errors import ConfigError, DatasetError
-from worldling.train.latents import Clips, split
+from worldling.train.latents import Clips, busiest, only, split
 from worldling.train.optimizer import Muon, optimizer_for, orthogonal
 from worldling.train.own_history import OwnHistory, roll_out
 from worldling.train.recipe import SIZES, TrainConfig, world_config
@@ -118,6 +119,31 @@ def test_clips_follow_the_episode_and_jump_only_from_their_sinks():
         jumped += bool((steps[1] > 1).item())
         assert (steps[[0, 2, 3, 4, 5, 6]] == 1).all()
     assert jumped > 5
+
+
+def test_clips_where_more_happens_are_drawn_more_often():
+    levels = torch.zeros(400, 4, 1, dtype=torch.uint8)
+    levels[:200, :, 0] = torch.arange(200)[:, None] % 4  # all four cells change; afterwards none does
+    rows = Clips(levels, torch.zeros(400, 1), [0, 200, 400], 4).sample(500, 8, 2, torch.Generator().manual_seed(0))["row"]
+    still = (rows[:, -1] >= 200).float().mean()
+    assert 0.05 < still < 0.25  # a quarter of the mean for every clip, and the rest by what happens
+
+
+def test_the_busiest_cells_are_given_and_nothing_else():
+    weight = torch.zeros(2, 3, 6)
+    weight[0, 1, 4], weight[0, :, 2], weight[1, 2, 0], weight[1, 0, 5] = 2.0, 1.0, 1.0, 1.0
+    cells = busiest(weight, 2)
+    assert cells.tolist() == [[2, 4], [0, 5]]
+    number = torch.arange(6.0).expand(2, 3, 6)
+    for part in only(cells, number, number[..., None].expand(-1, -1, -1, 7)):
+        assert torch.equal(part.reshape(2, 3, 2, -1)[..., 0], cells[:, None].expand(-1, 3, -1).float())
+
+
+def test_most_steps_look_at_few_cells_and_still_learn(data, tmp_path):
+    config = dataclasses.replace(QUICK, steps=60, cells=0.25, dense_every=4, own_from=0.9)
+    train(data, tmp_path / "few", config, quiet=True)
+    by_step = losses(tmp_path / "few")
+    assert by_step["dynamics", 60] < 0.7 * by_step["dynamics", 20]
 
 
 @pytest.fixture

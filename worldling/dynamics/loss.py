@@ -24,26 +24,27 @@ def changing_weight(target: Tensor, latent: Tensor, values: Tensor) -> Tensor:
 
 def dynamics_loss(
     model: Dynamics, latent: Tensor, previous: Tensor, action: Tensor, age: Tensor, target: Tensor, weight: Tensor,
-    noise: Tensor, signal: Tensor, bootstrap_rows: int = 0, bootstrap_steps: int = 1,
+    noise: Tensor, signal: Tensor, bootstrap_rows: int = 0, bootstrap_steps: int = 1, cells: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return (loss, cross-entropy per frame in nats) of predicting `target` levels `[B, T, N, C]`.
 
     latent, previous, action, age: as in `Backbone.forward`; weight `[B, T, N]`; noise `[B, T, N, C]` and
     signal `[B, T]` in [0, 1) are read only if the model takes more than one pass; then the first
-    `bootstrap_rows` frames also learn steps of size 1 / bootstrap_steps.
+    `bootstrap_rows` frames also learn steps of size 1 / bootstrap_steps. cells `[B, M]`: the only cells given
+    (then N = M everywhere); not with bootstrap rows.
     """
     head, flat = model.head, lambda t: t.flatten(0, 1)
-    h = flat(model.backbone(latent, previous, action, age))
+    h = flat(model.backbone(latent, previous, action, age, cells))
     now, goal = flat(latent), flat(target)
     one = torch.ones(len(h), device=h.device)
     if model.config.passes == 1:
-        scores = head(h, now, torch.zeros_like(now), 0 * one, one)
+        scores = head(h, now, torch.zeros_like(now), 0 * one, one, cells)
         ramp = one
     else:
         size, tau = 1.0 / model.config.passes, flat(signal)
         tau = (tau * model.config.passes).floor() * size
         noisy = mix(flat(noise), head.values[goal], tau)
-        scores = head(h, now, noisy, tau, size * one)
+        scores = head(h, now, noisy, tau, size * one, cells)
         ramp = 0.9 * tau + 0.1
     entropy = F.cross_entropy(scores.flatten(0, 2), goal.flatten(), reduction="none").view(*goal.shape).sum(-1)
     by_cell = flat(weight) * ramp[:, None]

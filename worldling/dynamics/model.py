@@ -89,22 +89,28 @@ class Backbone(nn.Module):
             SpaceLayer(d, heads, c.grid) if kind == "S" else TimeLayer(d, heads, c.window) for kind in c.backbone
         )
 
-    def enter(self, latent: Tensor, previous: Tensor, action: Tensor) -> Tensor:
-        """Embed latents, their change and actions, to `[..., N, D]`."""
+    def enter(self, latent: Tensor, previous: Tensor, action: Tensor, cells: Tensor | None = None) -> Tensor:
+        """Embed latents, their change and actions, to `[..., N, D]`; cells `[B, M]` as in `forward`."""
         joined = torch.cat([latent, latent - previous], -1)
-        return self.latent_in(joined) + self.place + self.action_in(action)[..., None, :]
+        place = self.place if cells is None else self.place[cells][:, None]
+        return self.latent_in(joined) + place + self.action_in(action)[..., None, :]
 
-    def forward(self, latent: Tensor, previous: Tensor, action: Tensor, age: Tensor) -> Tensor:
-        """Run a whole clip: latents `[B, T, N, C]`, actions `[B, T, A]`, age `[B, T, T]`; returns h `[B, T, N, D]`."""
-        return self.layer_by_layer(self.enter(latent, previous, action), age)
+    def forward(
+        self, latent: Tensor, previous: Tensor, action: Tensor, age: Tensor, cells: Tensor | None = None
+    ) -> Tensor:
+        """Run a whole clip: latents `[B, T, N, C]`, actions `[B, T, A]`, age `[B, T, T]`; returns h `[B, T, N, D]`.
 
-    def layer_by_layer(self, x: Tensor, age: Tensor) -> Tensor:
-        """Run the layers over a clip `[B, T, N, D]`; age `[B, T, T]`."""
+        cells int64 `[B, M]`: the only cells given (N = M), for training on those where something happens.
+        """
+        return self.layer_by_layer(self.enter(latent, previous, action, cells), age, cells)
+
+    def layer_by_layer(self, x: Tensor, age: Tensor, cells: Tensor | None = None) -> Tensor:
+        """Run the layers over a clip `[B, T, N, D]`; age `[B, T, T]`; cells as in `forward`."""
         for layer in self.layers:
             if isinstance(layer, TimeLayer):
                 x = layer(x, age)
             else:
-                x = layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+                x = layer(x.flatten(0, 1), cells).unflatten(0, x.shape[:2])
         return x
 
     def step(
@@ -146,15 +152,18 @@ class Head(nn.Module):
         self.stay = nn.Parameter(torch.full((c.channels, 1), 0.5))
         self.register_buffer("values", level_values(c.levels), persistent=False)
 
-    def forward(self, h: Tensor, latent: Tensor, noisy: Tensor, tau: Tensor, step: Tensor) -> Tensor:
+    def forward(
+        self, h: Tensor, latent: Tensor, noisy: Tensor, tau: Tensor, step: Tensor, cells: Tensor | None = None
+    ) -> Tensor:
         """Return scores `[B, N, C, L]` of the next latent.
 
         h `[B, N, D]`; latent `[B, N, C]`, the committed frame, towards which the scores lean at first;
-        noisy `[B, N, C]`, the next latent at signal level tau `[B]` in [0, 1]; step `[B]`, the step size.
+        noisy `[B, N, C]`, the next latent at signal level tau `[B]` in [0, 1]; step `[B]`, the step size;
+        cells `[G, M]`: the only cells given, for each of G equal groups of rows.
         """
         x = h + self.noisy_in(noisy) + self.time_in(torch.stack([tau, step], -1))[:, None]
         for layer in self.layers:
-            x = layer(x)
+            x = layer(x, cells)
         scores = self.scores(self.norm(x)).unflatten(-1, (self.config.channels, self.config.levels)).float()
         away = (latent[..., None] - self.values) * ((self.config.levels - 1) / 2)
         return scores - F.softplus(self.stay) * away.square()

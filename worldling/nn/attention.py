@@ -49,14 +49,21 @@ class SpaceAttention(nn.Module):
             rows.append(-0.5 * ((dy - cy) ** 2 + (dx - cx) ** 2).float().clamp(max=8) * (1 if head % 2 == 0 else 0.25))
         return torch.stack([r.flatten() for r in rows])
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Mix `[B, N, D]` over N."""
+    def forward(self, x: Tensor, cells: Tensor | None = None) -> Tensor:
+        """Mix `[B, N, D]` over N; cells int64 `[G, M]`: the only cells there, for each of G equal groups of rows."""
         b, n, d = x.shape
         q, k, v = self.qkv(x).view(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
         q, k = self.q_norm(q), self.k_norm(k)
-        scores = (q @ k.transpose(-1, -2)).float() * (d // self.heads) ** -0.5 + self.position[:, self.pair].float()
+        scores = (q @ k.transpose(-1, -2)).float() * (d // self.heads) ** -0.5 + self.bias(b, cells)
         mixed = scores.softmax(-1).to(v.dtype) @ v
         return self.out(mixed.transpose(1, 2).reshape(b, n, d))
+
+    def bias(self, rows: int, cells: Tensor | None) -> Tensor:
+        """Return the bias of every pair of cells, `[heads, N, N]` or `[rows, heads, M, M]`."""
+        if cells is None:
+            return self.position[:, self.pair].float()
+        pair = self.pair[cells[:, :, None], cells[:, None, :]]
+        return self.position[:, pair].float().transpose(0, 1).repeat_interleave(rows // len(cells), 0)
 
 
 class TimeAttention(nn.Module):

@@ -30,12 +30,20 @@ class SpaceLayer(nn.Module):
         self.norm, self.attention = Norm(width), SpaceAttention(width, heads, grid)
         self.mlp_norm, self.mlp = Norm(width), Mlp(width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map `[B, N, D]` to `[B, N, D]`."""
-        plane = x.transpose(1, 2).unflatten(2, (self.grid, self.grid))
-        x = x + self.near(plane).flatten(2).transpose(1, 2)
-        x = x + self.attention(self.norm(x))
+    def forward(self, x: Tensor, cells: Tensor | None = None) -> Tensor:
+        """Map `[B, N, D]` to `[B, N, D]`; cells int64 `[G, M]`: the only cells there, for each of G equal groups of rows."""
+        x = x + self.beside(x, cells)
+        x = x + self.attention(self.norm(x), cells)
         return x + self.mlp(self.mlp_norm(x))
+
+    def beside(self, x: Tensor, cells: Tensor | None) -> Tensor:
+        """Return what the 3x3 filter makes of `[B, N, D]`; cells that are not there count as zeros."""
+        if cells is None:
+            plane = x.transpose(1, 2).unflatten(2, (self.grid, self.grid))
+            return self.near(plane).flatten(2).transpose(1, 2)
+        spot = cells.repeat_interleave(len(x) // len(cells), 0)[..., None].expand_as(x)
+        whole = x.new_zeros(len(x), self.grid**2, x.shape[2]).scatter(1, spot, x)
+        return self.beside(whole, None).gather(1, spot)
 
 
 class TimeLayer(nn.Module):

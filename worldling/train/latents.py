@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -61,24 +62,39 @@ class Clips:
     action: Tensor
     offsets: list[int]
     num_levels: int
+    _chance: tuple[int, Tensor] | None = None
 
     def sample(self, clips: int, length: int, sinks: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw clips of `length` frames and the frame that follows each; see `at` for what is returned.
 
-        Half of the clips that start late enough begin with `sinks` frames from earlier in the episode, as
-        the ring memory will have them.
+        Clips in which more cells change are drawn more often. Half of the clips that start late enough
+        begin with `sinks` frames from earlier in the episode, as the ring memory will have them.
         """
-        room = torch.tensor([b - a - length for a, b in zip(self.offsets, self.offsets[1:])]).clamp(min=0)
-        episode = torch.multinomial(room.double(), clips, replacement=True, generator=generator)
-        rows = []
-        for e in episode.tolist():
-            start = int(torch.randint(int(room[e]), (1,), generator=generator))
-            row = torch.arange(start, start + length)
-            if start > sinks and torch.rand((), generator=generator) < 0.5:
-                sink = int(torch.randint(start - sinks + 1, (1,), generator=generator))
-                row = torch.cat([torch.arange(sink, sink + sinks), row[sinks:]])
-            rows.append(row + self.offsets[e])
-        return self.at(torch.stack(rows))
+        first = torch.multinomial(self._chances(length), clips, replacement=True, generator=generator)
+        begin = torch.tensor(self.offsets)[torch.searchsorted(torch.tensor(self.offsets), first, right=True) - 1]
+        row = first[:, None] + torch.arange(length)
+        for clip, (a, b) in enumerate(zip(begin.tolist(), first.tolist())):
+            if b - a > sinks and torch.rand((), generator=generator) < 0.5:
+                row[clip, :sinks] = a + int(torch.randint(b - a - sinks + 1, (1,), generator=generator)) + torch.arange(sinks)
+        return self.at(row)
+
+    @cached_property
+    def _busy(self) -> Tensor:
+        """How many cells change from each row to the next: `[F]`."""
+        pieces = [self.levels[i : i + 8193] for i in range(0, len(self.levels) - 1, 8192)]
+        changed = [(piece[1:] != piece[:-1]).any(-1).sum(1) for piece in pieces]
+        return torch.cat([*changed, torch.zeros(1, dtype=torch.long)]).double()
+
+    def _chances(self, length: int) -> Tensor:
+        """Return the chance of a clip of `length` frames to start at each row `[F]`; made once per length."""
+        if self._chance is None or self._chance[0] != length:
+            total = torch.cat([torch.zeros(1, dtype=torch.double), self._busy.cumsum(0)])
+            start = torch.arange(len(self.levels))
+            within = self.follows(start, length)
+            busy = total[(start + length).clamp(max=len(self.levels))] - total[start]
+            floor = busy[within].mean().clamp(min=1e-6) / 4 if within.any() else 1.0
+            self._chance = (length, torch.where(within, busy + floor, 0.0))
+        return self._chance[1]
 
     def at(self, row: Tensor) -> dict[str, Tensor]:
         """Return the clips at rows `[B, T]`: latent, previous `[B, T, N, C]`, action `[B, T, A]`, target (level
@@ -97,6 +113,17 @@ class Clips:
         """Whether `length` frames from each row `[B]` on, and one more, lie in the row's own episode."""
         end = torch.tensor(self.offsets[1:])[torch.searchsorted(torch.tensor(self.offsets), row, right=True) - 1]
         return row + length < end
+
+
+def busiest(weight: Tensor, count: int) -> Tensor:
+    """Return the `count` cells of each clip with the largest sums of `weight` `[B, T, N]`: int64 `[B, count]`, ascending."""
+    return weight.sum(1).topk(count).indices.sort(1).values
+
+
+def only(cells: Tensor, *clips: Tensor) -> list[Tensor]:
+    """Return clips `[B, T, N, ...]` with only `cells` `[B, M]` of each: `[B, T, M, ...]`."""
+    rows = torch.arange(len(cells), device=cells.device)[:, None]
+    return [clip.transpose(1, 2)[rows, cells].transpose(1, 2) for clip in clips]
 
 
 @torch.inference_mode()

@@ -32,7 +32,9 @@ class TrainConfig:
     jitter: largest share of latent values moved one level in the given history; own_from: when the model's
     own roll-outs start to replace the given history, as a share of the second stage; own_share: of the
     clips; own_every: steps between fresh roll-outs; bootstrap_share: of the clips on which K > 1 worlds
-    learn their larger denoising steps from their smaller ones; pool_frames: frames the tokenizer sees.
+    learn their larger denoising steps from their smaller ones; cells: share of the grid (16 cells at
+    least) that most steps look at, those where most happens (K = 1 only); dense_every: each so many steps, and
+    the last tenth, see the whole grid; pool_frames: frames the tokenizer sees.
     """
 
     size: str = "s"
@@ -42,16 +44,18 @@ class TrainConfig:
     seed: int = 0
     tokenizer_share: float = 0.15
     frames: int = 32
-    clips: int = 6
+    clips: int = 8
     clip_frames: int = 18
     tokenizer_lr: float = 4e-3
-    dynamics_lr: float = 3e-3
+    dynamics_lr: float = 6e-3
     tokenizer_jitter: float = 0.02
     jitter: float = 0.03
     own_from: float = 0.3
     own_share: float = 0.5
-    own_every: int = 24
+    own_every: int = 48
     bootstrap_share: float = 0.25
+    cells: float = 0.25
+    dense_every: int = 10
     pool_frames: int = 60_000
     ema: float = 0.998
     compile: str = "auto"

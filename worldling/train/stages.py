@@ -17,7 +17,7 @@ from worldling.dynamics.model import Dynamics
 from worldling.tokenizer.loss import tokenizer_loss
 from worldling.tokenizer.model import Tokenizer
 from worldling.nn.lattice import jitter
-from worldling.train.latents import Clips
+from worldling.train.latents import Clips, busiest, only
 from worldling.train.optimizer import optimizer_for
 from worldling.train.own_history import OwnHistory, on
 from worldling.train.recipe import TrainConfig
@@ -78,15 +78,22 @@ def train_dynamics(
         optimizer_for(dynamics, config.dynamics_lr), quiet,
     )
     shape, autocast = dynamics.config, autocast_for(device)
+    num_cells = max(16, round(config.cells * shape.tokens))
     rows = round(config.bootstrap_share * config.clips * config.clip_frames) if shape.passes > 1 else 0
 
-    def losses(batch: dict[str, Tensor], age: Tensor, noise: Tensor, signal: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    def losses(
+        batch: dict[str, Tensor], age: Tensor, noise: Tensor, signal: Tensor, steps: int, sparse: bool
+    ) -> tuple[Tensor, Tensor]:
         weight = changing_weight(batch["target"], batch["clean"], dynamics.head.values)
         weight[:, 0] = 0  # one frame shows no velocity
+        seen, cells = [weight, *(batch[name] for name in ("latent", "previous", "target"))], None
+        if sparse:
+            cells = busiest(weight, num_cells)
+            seen = only(cells, *seen)
+        weight, latent, previous, target = seen
         with autocast:
             return dynamics_loss(
-                dynamics, batch["latent"], batch["previous"], batch["action"], age, batch["target"], weight,
-                noise, signal, rows, steps,
+                dynamics, latent, previous, batch["action"], age, target, weight, noise, signal, rows, steps, cells
             )
 
     compiled = torch.compile(losses, dynamic=False) if wants_compile(config) else losses
@@ -124,7 +131,8 @@ def train_dynamics(
             signal = torch.rand(drawn[:2], generator=generator).to(device)
             halvings = max(1, shape.passes.bit_length() - 1)
             steps = 2 ** int(torch.randint(halvings, (1,), generator=generator))
-            loss, entropy = compiled(batch, age, noise, signal, steps)
+            sparse = num_cells < shape.tokens and shape.passes == 1 and stage.step % config.dense_every > 0 and stage.done < 0.9
+            loss, entropy = compiled(batch, age, noise, signal, steps, sparse)
             stage.update(loss, nats_per_frame=entropy.item(), own=float(own.pool is not None))
     return ema.eval(), stage
 
