@@ -97,6 +97,8 @@ class Tick(nn.Module):
         return (following, *frame, *fresh)
 
 
+SMALL_INPUTS = 5  # latent, previous, action, age, noise: what follows them in Tick.forward is memory
+
 # A runner is a Tick made fast: (inputs of Tick.forward, watch) -> outputs of Tick.forward. It gives the latent and
 # the frame away; the keys and values may lie in a buffer of its own that the next call overwrites.
 Runner = Callable[[Sequence[Tensor], bool], Sequence[Tensor]]

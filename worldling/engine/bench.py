@@ -26,6 +26,7 @@ from worldling.engine.calibrate import rollout_actions
 from worldling.engine.compiled import compiler
 from worldling.engine.deviation import SAME, deviation
 from worldling.errors import BackendError
+from worldling.machine import cpu_name
 from worldling.progress import Progress
 from worldling.world import State, World
 
@@ -136,12 +137,8 @@ def table(result: dict[str, Any]) -> str:
 
 def machine(world: World, load: float | None = None) -> dict[str, Any]:
     """Describe the machine; load: processes running just before, for the reader to judge the figures by."""
-    name = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
     gpu = torch.cuda.get_device_name(world.device) if world.device.type == "cuda" else None
-    return {"cpu": name, "cores": os.cpu_count(), "threads": torch.get_num_threads(), "gpu": gpu, "os": platform.system(),
+    return {"cpu": cpu_name(), "cores": os.cpu_count(), "threads": torch.get_num_threads(), "gpu": gpu, "os": platform.system(),
             "load": load}
 
 

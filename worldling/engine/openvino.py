@@ -20,14 +20,13 @@ from torch import Tensor
 from worldling.engine import cache
 from worldling.engine.calibrate import quantize
 from worldling.errors import BackendError
-from worldling.world import World
+from worldling.world import SMALL_INPUTS, World
 
 if TYPE_CHECKING:
     import openvino as ov
 
 # Precision of what is not int8.
 PRECISION = {"openvino-f32": "f32", "openvino-bf16": "bf16", "openvino-int8": "bf16"}
-SMALL_INPUTS = 5  # latent, previous, action, age, noise: copied; what follows is memory, read in place
 FRAME_OUTPUT = 1
 PARTS_FROM = 16  # rows from which a batch is cut into parts, at least one for each thread
 MICRO_BATCH = 64  # the largest part: its activations stay in cache
@@ -197,7 +196,7 @@ class OpenVinoRunner:
 
 
 class _Call:
-    """One graph of one batch size with buffers of its own: `begin` starts it, `end` waits for it."""
+    """One graph of one batch size: `begin` copies the small inputs, reads memory in place and starts; `end` waits."""
 
     def __init__(self, compiled: "ov.CompiledModel", memory_dtype: torch.dtype) -> None:
         self.request, self.memory_dtype = compiled.create_infer_request(), memory_dtype

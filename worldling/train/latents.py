@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -78,21 +77,16 @@ class Clips:
                 row[clip, :sinks] = a + int(torch.randint(b - a - sinks + 1, (1,), generator=generator)) + torch.arange(sinks)
         return self.at(row)
 
-    @cached_property
-    def _busy(self) -> Tensor:
-        """How many cells change from each row to the next: `[F]`."""
-        pieces = [self.levels[i : i + 8193] for i in range(0, len(self.levels) - 1, 8192)]
-        changed = [(piece[1:] != piece[:-1]).any(-1).sum(1) for piece in pieces]
-        return torch.cat([*changed, torch.zeros(1, dtype=torch.long)]).double()
-
     def _chances(self, length: int) -> Tensor:
         """Return the chance of a clip of `length` frames to start at each row `[F]`; made once per length."""
         if self._chance is None or self._chance[0] != length:
-            total = torch.cat([torch.zeros(1, dtype=torch.double), self._busy.cumsum(0)])
+            pieces = [self.levels[i : i + 8193] for i in range(0, len(self.levels) - 1, 8192)]  # of bounded size
+            changed = torch.cat([(piece[1:] != piece[:-1]).any(-1).sum(1) for piece in pieces])  # cells, row to row
+            total = torch.cat([torch.zeros(1), changed.cumsum(0)]).double()
             start = torch.arange(len(self.levels))
             within = self.follows(start, length)
-            busy = total[(start + length).clamp(max=len(self.levels))] - total[start]
-            floor = busy[within].mean().clamp(min=1e-6) / 4 if within.any() else 1.0
+            busy = total[(start + length).clamp(max=len(changed))] - total[start]
+            floor = busy[within].mean().clamp(min=1e-6) / 4
             self._chance = (length, torch.where(within, busy + floor, 0.0))
         return self._chance[1]
 

@@ -79,6 +79,7 @@ def train_dynamics(
     )
     shape, autocast = dynamics.config, autocast_for(device)
     num_cells = max(16, round(config.cells * shape.tokens))
+    may_skip = num_cells < shape.tokens and shape.passes == 1
     rows = round(config.bootstrap_share * config.clips * config.clip_frames) if shape.passes > 1 else 0
 
     def losses(
@@ -131,7 +132,7 @@ def train_dynamics(
             signal = torch.rand(drawn[:2], generator=generator).to(device)
             halvings = max(1, shape.passes.bit_length() - 1)
             steps = 2 ** int(torch.randint(halvings, (1,), generator=generator))
-            sparse = num_cells < shape.tokens and shape.passes == 1 and stage.step % config.dense_every > 0 and stage.done < 0.9
+            sparse = may_skip and stage.step % config.dense_every > 0 and stage.done < 0.9
             loss, entropy = compiled(batch, age, noise, signal, steps, sparse)
             stage.update(loss, nats_per_frame=entropy.item(), own=float(own.pool is not None))
     return ema.eval(), stage

@@ -15,6 +15,7 @@ from worldling.data.dataset import Dataset
 from worldling.data.store import open_dataset
 from worldling.dynamics.model import Dynamics
 from worldling.errors import ConfigError
+from worldling.machine import cpu_name
 from worldling.tokenizer.model import Tokenizer
 from worldling.train.latents import encode_episodes, frame_pool, split
 from worldling.train.pictures import draw_curves, draw_strip
@@ -130,8 +131,4 @@ def device_name(device: torch.device) -> str:
     """Return what the hardware calls itself."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+    return cpu_name()
