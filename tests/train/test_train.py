@@ -154,35 +154,39 @@ def counting(tiny_world):
     return Clips(levels.to(torch.uint8), torch.zeros(70, 3), [0, 30, 70], config.levels)
 
 
-def test_own_history_replaces_what_follows_the_context(tiny_world, counting):
+def test_own_history_replaces_what_follows_the_context_of_each_row(tiny_world, counting):
     true = counting.at(torch.arange(3, 12).expand(4, -1))
-    own = roll_out(tiny_world.dynamics, true, 3, torch.Generator())
-    assert torch.equal(own["latent"][:, :3], true["latent"][:, :3])
-    assert torch.equal(own["previous"][:, 4:], own["latent"][:, 3:-1])
-    assert not torch.equal(own["latent"][:, 3:], true["latent"][:, 3:])
+    context = torch.tensor([3, 8, 5, 9])
+    own = roll_out(tiny_world.dynamics, true, context, torch.Generator())
+    for row, first in enumerate(context.tolist()):
+        assert torch.equal(own["latent"][row, :first], true["latent"][row, :first])
+        assert torch.equal(own["previous"][row, : first + 1], true["previous"][row, : first + 1])
+        assert all(not torch.equal(a, b) for a, b in zip(own["latent"][row, first:], true["latent"][row, first:]))
+    assert torch.equal(own["previous"][:, 1:], own["latent"][:, :-1])
     assert torch.equal(own["target"], true["target"])
 
 
-def test_own_history_goes_on_where_it_ended(tiny_world, counting):
-    own = OwnHistory(counting, 8, 9)
-    for step in range(4):
-        before = own.pool
-        own.refresh(tiny_world.dynamics, step, torch.Generator().manual_seed(step))
-    assert before is not None and own.pool is not None
-    going_on = [(i, j) for i in range(8) for j in range(8) if own.pool["row"][i, 0] > before["row"][j, 0]
-                and torch.equal(own.pool["latent"][i, 0], before["latent"][j, before["row"][j].tolist().index(own.pool["row"][i, 0])]
-                                if own.pool["row"][i, 0] in before["row"][j] else torch.zeros(1))]
-    assert going_on, "no roll-out was taken up again"
-    for name in own.pool:
-        assert len(own.pool[name]) == 8
-    again = OwnHistory(counting, 8, 9)
+def test_own_history_is_a_roll_out_from_its_context(tiny_world, counting):
+    true = counting.at(torch.arange(3, 12).expand(2, -1))
+    alone, both = (roll_out(tiny_world.dynamics, true, torch.tensor(c), torch.Generator()) for c in ([4, 4], [4, 7]))
+    assert torch.allclose(alone["latent"][0], both["latent"][0])
+
+
+def test_own_history_survives_a_checkpoint(tiny_world, counting):
+    own = OwnHistory(counting, 8, 9, 3)
+    own.refresh(tiny_world.dynamics, 5, torch.Generator().manual_seed(0))
+    again = OwnHistory(counting, 8, 9, 3)
     again.restore(own.tensors(), torch.device("cpu"))
+    assert again.made_at == own.made_at == 5
     for name in own.pool:
         assert torch.allclose(again.pool[name].float(), own.pool[name].float(), atol=1e-6), name
+    true = counting.at(own.pool["row"])["latent"]
+    replaced = [int((a != b).any(-1).any(-1).sum()) for a, b in zip(own.pool["latent"], true)]
+    assert 1 <= min(replaced) and max(replaced) <= 3, "only the last frames are the model's own"
 
 
 def test_a_mix_ends_with_own_clips(tiny_world, counting):
-    own, generator = OwnHistory(counting, 8, 9), torch.Generator().manual_seed(0)
+    own, generator = OwnHistory(counting, 8, 9, 4), torch.Generator().manual_seed(0)
     true = counting.sample(4, 9, 2, generator)
     assert own.mix(true, 0.5, generator) is true
     own.refresh(tiny_world.dynamics, 0, generator)

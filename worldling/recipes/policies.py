@@ -36,8 +36,8 @@ def pong_follower(env: Environment, seed: int) -> Act:
 def pusht_pusher(env: Environment, seed: int) -> Act:
     """Push the T about from all sides, with noise, idle walks and pauses between pushes.
 
-    Actions are target positions of the agent on the 512 px board; they stay within 150 px of the agent,
-    where its spring-like controller is calm.
+    Actions are target positions of the agent on the 512 px board. Most stay within 150 px of the agent, where its
+    spring-like controller is calm; the rest lie anywhere, as a hand on a pointer puts them.
     """
     rng = np.random.default_rng(seed)
     plan: list[tuple[np.ndarray, int]] = []  # waypoints and how many frames to spend at most on each
@@ -45,9 +45,12 @@ def pusht_pusher(env: Environment, seed: int) -> Act:
 
     def next_plan(agent: np.ndarray, block: np.ndarray) -> None:
         nonlocal reach
-        reach = rng.uniform(50, 150)
+        reach = rng.uniform(50, 150) if rng.random() < 0.85 else 1000.0
         kind = rng.random()
-        if kind < 0.07:
+        if kind < 0.05:
+            reach = 1000.0
+            plan.append((rng.uniform(0, 512, 2), int(rng.integers(2, 12))))
+        elif kind < 0.07:
             plan.append((rng.uniform(20, 492, 2), int(rng.integers(3, 15))))
         elif kind < 0.12:
             plan.append((agent.copy(), int(rng.integers(2, 8))))
@@ -74,7 +77,7 @@ def pusht_pusher(env: Environment, seed: int) -> Act:
         if not plan:
             next_plan(agent, block)
         target, patience = plan[0]
-        target = np.clip(target, 15, 497)
+        target = np.clip(target, 15, 497) if reach < 1000 else target
         if patience <= 1 or np.linalg.norm(target - agent) < 12:
             plan.pop(0)
         else:

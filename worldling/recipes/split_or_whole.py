@@ -56,8 +56,9 @@ class Whole(nn.Module):
         joined = torch.cat([frame if finished else torch.zeros_like(frame), flag], -1)
         return self.stack.enter(latent, previous, action) + self.frame_in(joined)
 
-    def loss(self, latent: Tensor, previous: Tensor, action: Tensor, age: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """Run finished and empty copies of every frame side by side; empty ones see finished frames before them."""
+    def draw(self, latent: Tensor, previous: Tensor, action: Tensor, age: Tensor, target: Tensor) -> Tensor:
+        """Return scores `[B * T, N, C, L]` of a whole clip: finished and empty copies of every frame run side by side,
+        and empty ones see the finished frames before them."""
         frames = from_levels(target, self.config.levels)
         finished = self.enter(frames, True, latent, previous, action)
         empty = self.enter(frames, False, latent, previous, action)
@@ -68,10 +69,14 @@ class Whole(nn.Module):
         x = self.stack.layer_by_layer(torch.cat([finished, empty], 1), ages)[:, latent.shape[1]:]
         flat = lambda t: t.flatten(0, 1)
         one = torch.ones(x.shape[0] * x.shape[1])
-        scores = self.scores(flat(x), flat(latent), torch.zeros_like(flat(latent)), 0 * one, one)
-        entropy = F.cross_entropy(scores.flatten(0, 2), flat(target).flatten(), reduction="none")
-        by_cell = flat(weight)
-        return (entropy.view(*flat(target).shape).sum(-1) * by_cell).sum() / by_cell.sum()
+        return self.scores(flat(x), flat(latent), torch.zeros_like(flat(latent)), 0 * one, one)
+
+    def loss(self, latent: Tensor, previous: Tensor, action: Tensor, age: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """Return the cross-entropy of a clip, as `dynamics_loss` does."""
+        scores = self.draw(latent, previous, action, age, target)
+        entropy = F.cross_entropy(scores.flatten(0, 2), target.flatten(), reduction="none")
+        by_cell = weight.flatten()
+        return (entropy.unflatten(0, (len(by_cell), -1)).sum(-1) * by_cell).sum() / by_cell.sum()
 
     def step(self, latent: Tensor, previous: Tensor, action: Tensor, memory: Memory) -> Tensor:
         """Draw the next frame with one pass, then commit it with another."""

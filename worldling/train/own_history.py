@@ -1,9 +1,8 @@
 """Clips whose history is the model's own roll-out, so that it learns to go on from its own mistakes.
 
 Scheduled sampling by replay: every so often many clips are rolled out together (one batch is far cheaper
-than one clip a step), kept, and mixed into the batches. The targets stay the true next frames. Half of the
-roll-outs go on from where earlier ones ended, those that are still closest to the truth: as the model gets
-better they grow longer by themselves, and a dream that has gone elsewhere is never asked to jump back.
+than one clip a step), kept, and mixed into the batches. The targets stay the true next frames, and only the
+last few frames of a clip are the model's own: a dream that has gone elsewhere is never asked to jump back.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ from worldling.train.latents import Clips
 
 
 class OwnHistory:
-    """A pool of `count` clips of `length` frames of the model's own making."""
+    """A pool of `count` clips of `length` frames, of which the last 1 to `own_frames` are the model's own."""
 
-    def __init__(self, clips: Clips, count: int, length: int) -> None:
-        self.clips, self.count, self.length = clips, count, length
+    def __init__(self, clips: Clips, count: int, length: int, own_frames: int) -> None:
+        self.clips, self.count, self.length, self.own_frames = clips, count, length, own_frames
         self.pool: dict[str, Tensor] | None = None
         self.made_at = -1
 
@@ -30,13 +29,10 @@ class OwnHistory:
         """Roll out a new pool, once per training step; all is on the model's device but positions and rows."""
         if step == self.made_at:
             return
-        device, sinks = next(model.parameters()).device, model.config.sinks
-        context = sinks + 2 + int(torch.randint(max(1, min(5, self.length - sinks - 3)), (1,), generator=generator))
+        sinks = model.config.sinks
         batch = self.clips.sample(self.count, self.length, sinks, generator)
-        if self.pool is not None:
-            going_on = self._go_on(self.pool, context)
-            batch = {name: torch.cat([t[: self.count - len(going_on[name])], going_on[name]]) for name, t in batch.items()}
-        self.pool, self.made_at = roll_out(model, on(batch, device), context, generator), step
+        own = 1 + torch.randint(min(self.own_frames, self.length - sinks - 2), (self.count,), generator=generator)
+        self.pool, self.made_at = roll_out(model, on(batch, next(model.parameters()).device), self.length - own, generator), step
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what a checkpoint must hold for the run to go on as if it had not stopped."""
@@ -51,18 +47,6 @@ class OwnHistory:
             drawn = {name: from_levels(tensors[name], self.clips.num_levels) for name in ("latent", "previous")}
             self.pool, self.made_at = on({**self.clips.at(tensors["row"]), **drawn}, device), int(tensors["made_at"])
 
-    def _go_on(self, pool: dict[str, Tensor], context: int) -> dict[str, Tensor]:
-        """Return clips that begin with the last `context` frames of the pool's closest roll-outs."""
-        dream, row = pool["latent"].cpu(), pool["row"]
-        truth = self.clips.at(row[:, -1:])["latent"][:, 0]
-        closest = (dream[:, -1] - truth).abs().mean((1, 2)).argsort()[: self.count // 2]
-        closest = closest[self.clips.follows(row[closest, -context], self.length)]
-        batch = self.clips.at(row[closest, -context, None] + torch.arange(self.length))
-        batch["latent"][:, :context] = dream[closest, -context:]
-        batch["previous"][:, 0] = dream[closest, -context - 1]
-        batch["previous"][:, 1 : context + 1] = dream[closest, -context:]
-        return batch
-
     def mix(self, true: dict[str, Tensor], share: float, generator: torch.Generator) -> dict[str, Tensor]:
         """Return `true` with the last `share` of its clips replaced by clips of the pool, once there is one."""
         count = round(len(true["latent"]) * share) if self.pool is not None else 0
@@ -73,8 +57,8 @@ class OwnHistory:
 
 
 @torch.no_grad()
-def roll_out(model: Dynamics, clips: dict[str, Tensor], context: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """Return `clips` with every frame from number `context` on replaced by the model's own prediction."""
+def roll_out(model: Dynamics, clips: dict[str, Tensor], context: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    """Return `clips` with every frame from number `context` `[B]` on replaced by the model's own prediction."""
     config = model.config
     latent, previous = clips["latent"].clone(), clips["previous"].clone()
     device, count = latent.device, latent.shape[1]
@@ -84,12 +68,13 @@ def roll_out(model: Dynamics, clips: dict[str, Tensor], context: int, generator:
         age = memory.age(config).to(device)
         h, fresh = model.backbone.step(latent[:, t], previous[:, t], clips["action"][:, t], memory.tensors, age)
         memory.remember(fresh, config)
-        if t + 1 < context:
+        own = (context <= t + 1)[:, None, None].to(device)
+        if not own.any():
             continue
         noise = torch.randn(latent[:, t].shape, generator=generator).to(device) if config.passes > 1 else latent[:, t]
-        latent[:, t + 1] = denoise(model.head, h, latent[:, t], noise, config.passes)
+        latent[:, t + 1] = torch.where(own, denoise(model.head, h, latent[:, t], noise, config.passes), latent[:, t + 1])
         if t + 2 < count:
-            previous[:, t + 2] = latent[:, t + 1]
+            previous[:, t + 2] = torch.where(own, latent[:, t + 1], previous[:, t + 2])
     return {**clips, "latent": latent, "previous": previous}
 
 

@@ -31,7 +31,7 @@ class TrainConfig:
     tokenizer_jitter: share of latent values moved one level before the decoder sees them;
     jitter: largest share of latent values moved one level in the given history; own_from: when the model's
     own roll-outs start to replace the given history, as a share of the second stage; own_share: of the
-    clips; own_every: steps between fresh roll-outs; bootstrap_share: of the clips on which K > 1 worlds
+    clips; own_frames: at most so many frames at the end of a clip; own_every: steps between fresh roll-outs; bootstrap_share: of the clips on which K > 1 worlds
     learn their larger denoising steps from their smaller ones; cells: share of the grid (16 cells at
     least) that most steps look at, those where most happens (K = 1 only); dense_every: each so many steps, and
     the last tenth, see the whole grid; pool_frames: frames the tokenizer sees.
@@ -50,9 +50,10 @@ class TrainConfig:
     dynamics_lr: float = 6e-3
     tokenizer_jitter: float = 0.02
     jitter: float = 0.03
-    own_from: float = 0.3
+    own_from: float = 0.6
     own_share: float = 0.5
     own_every: int = 48
+    own_frames: int = 8
     bootstrap_share: float = 0.25
     cells: float = 0.25
     dense_every: int = 10
