@@ -30,7 +30,8 @@ from worldling.machine import cpu_name
 from worldling.progress import Progress
 from worldling.world import State, World
 
-TURN_S = 0.2  # length of one arm's turn; its first step is not counted, it meets cold caches
+TURN_S = 0.5  # length of one arm's turn
+WARM_S = 0.1  # its first steps are not counted: they meet cold caches, and the arm before's threads still spinning
 ACTIONS = 64  # actions prepared for each arm, used in a circle
 
 
@@ -55,13 +56,15 @@ class Arm:
         return time.perf_counter() - began
 
     def turn(self, seconds: float) -> None:
-        """Step for about `seconds`, at least twice, and keep all times but the first."""
-        until = time.perf_counter() + seconds
-        self.step(0)
-        index = 1
-        while index < 2 or time.perf_counter() < until:
-            self.times.append(self.step(index))
-            index += 1
+        """Step for about `seconds`, and keep the times of all but the first steps."""
+        began = now = time.perf_counter()
+        index = kept = 0
+        while kept == 0 or now < began + seconds:
+            took = self.step(index)
+            if index > 0 and now >= began + min(WARM_S, seconds / 5):
+                self.times.append(took)
+                kept += 1
+            now, index = time.perf_counter(), index + 1
 
 
 def bench(
