@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from worldling.errors import ConfigError
-from worldling.tokenizer.loss import moving_weight, tokenizer_loss
+from worldling.tokenizer.loss import calmness_loss, moving_weight, tokenizer_loss
 from worldling.tokenizer.model import Tokenizer, TokenizerConfig
 from worldling.train.optimizer import optimizer_for
 from worldling.types import float_to_frames, frames_to_float
@@ -54,9 +54,41 @@ def test_it_learns_a_picture():
     optimizer = optimizer_for(model, 4e-3)
     errors = []
     for _ in range(60):
-        loss, error = tokenizer_loss(model, images, images.mean(0), 0.02)
+        loss, error = tokenizer_loss(model, images.unflatten(0, (2, 2)), images.mean(0), 0.02, 0.0)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         errors.append(error.item())
     assert errors[-1] < 0.3 * errors[0]
+
+
+def test_calmness_counts_levels_for_each_cell_that_moves():
+    images = torch.zeros(1, 2, 3, 64, 64)
+    images[0, 1, :, :8] = 1  # one row of eight cells moves
+    bounded = torch.zeros(1, 2, 64, 5)
+    assert calmness_loss(bounded, images, 4) == 0
+    bounded[0, 1, :8] = 2 / 3  # and each of their channels by one level
+    assert torch.isclose(calmness_loss(bounded, images, 4), torch.tensor(1.0))
+
+
+def test_a_calm_code_changes_less_at_the_same_picture():
+    """One dot that moves by a pixel at a time: with a price on change, fewer levels change, and it is drawn as well."""
+    dots = torch.full((24, 3, 64, 64), -1.0)
+    for i, dot in enumerate(dots):
+        dot[:, 30:36, 20 + i : 26 + i] = 1
+    pairs = torch.stack([dots[:-1], dots[1:]], 1)
+    changes, errors = [], []
+    for calm in (0.0, 0.3):
+        torch.manual_seed(0)
+        model = Tokenizer(TokenizerConfig())
+        optimizer = optimizer_for(model, 4e-3)
+        for _ in range(50):
+            loss, error = tokenizer_loss(model, pairs[torch.randperm(23)[:4]], dots.mean(0), 0.0, calm)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        with torch.no_grad():
+            latent = model.encode(dots)
+            changes.append((latent[1:] != latent[:-1]).float().mean())
+        errors.append(error.item())
+    assert changes[1] < 0.8 * changes[0] and errors[1] < 2 * errors[0] + 1e-2, (changes, errors)

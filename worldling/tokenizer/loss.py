@@ -1,8 +1,9 @@
-"""What the tokenizer is trained for: pixels, with equal total weight on what moves and what stands still."""
+"""What the tokenizer is trained for: pixels, with equal total weight on what moves and what stands still, in a calm code."""
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from worldling.nn.lattice import jitter, snap
@@ -19,18 +20,32 @@ def moving_weight(images: Tensor, mean_image: Tensor, threshold: float = 0.08) -
     return 1.0 + moving / moving.mean().clamp(min=0.005)
 
 
+def calmness_loss(bounded: Tensor, images: Tensor, levels: int, threshold: float = 0.08) -> Tensor:
+    """Return how far latents move from a frame to the next: levels a channel, for each cell whose pixels move.
+
+    bounded `[B, 2, N, C]` before the lattice; images `[B, 2, 3, H, W]`. A latent is easily made a code that tells
+    everything apart and in which everything jumps: shift a T by half a pixel and every third channel has another
+    level, each unpredictable by itself. A price on change makes neighbours in time neighbours in the code.
+    """
+    change = (bounded[:, 1] - bounded[:, 0]).abs().mean(-1) * ((levels - 1) / 2)
+    side = images.shape[-1] // round(bounded.shape[2] ** 0.5)
+    moved = F.max_pool2d((images[:, 1] - images[:, 0]).abs().amax(1, keepdim=True), side) > threshold
+    return change.mean() / moved.float().mean().clamp(min=0.02)
+
+
 def tokenizer_loss(
-    model: Tokenizer, images: Tensor, mean_image: Tensor, jitter_rate: float,
+    model: Tokenizer, images: Tensor, mean_image: Tensor, jitter_rate: float, calm: float,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Return (loss, mean squared error) of reconstructing `images` `[B, 3, H, W]`.
+    """Return (loss, mean squared error) of reconstructing pairs of consecutive `images` `[B, 2, 3, H, W]`.
 
     jitter_rate: share of latent values moved by one level before decoding, so that the decoder
-    forgives small mistakes of the dynamics.
+    forgives small mistakes of the dynamics; calm: price of `calmness_loss`.
     """
-    levels = model.config.levels
-    latent = jitter(snap(model.bounded(images), levels), levels, jitter_rate, generator)
-    error = (model.decode(latent).float() - images).square()
-    weight = moving_weight(images, mean_image)
+    levels, flat = model.config.levels, images.flatten(0, 1)
+    bounded = model.bounded(flat)
+    latent = jitter(snap(bounded, levels), levels, jitter_rate, generator)
+    error = (model.decode(latent).float() - flat).square()
+    weight = moving_weight(flat, mean_image)
     loss = (error * weight).mean() + 0.1 * (error * weight + 1e-6).sqrt().mean()
-    return loss, error.detach().mean()
+    return loss + calm * calmness_loss(bounded.unflatten(0, (-1, 2)), images, levels), error.detach().mean()

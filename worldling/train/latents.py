@@ -34,16 +34,17 @@ def split(dataset: Dataset, clip_frames: int) -> tuple[list[int], list[int]]:
 
 
 def frame_pool(dataset: Dataset, episodes: list[int], limit: int, quiet: bool = False) -> Tensor:
-    """Read up to `limit` frames (3 GB at most), spread evenly over `episodes`: uint8 `[F, H, W, 3]`."""
+    """Read up to `limit` frames (3 GB at most) as pairs of consecutive ones, spread evenly: uint8 `[P, 2, H, W, 3]`."""
     size = dataset.meta.size_px
     limit = min(limit, int(3e9) // (size * size * 3))
     total = sum(dataset.lengths[i] for i in episodes)
-    stride = max(1, -(-total // limit))
+    stride = 2 * max(1, -(-total // limit))
     parts = []
     with Progress("reading frames", total, "frames", quiet) as progress:
         done = 0
         for i in episodes:
-            parts.append(torch.from_numpy(dataset.frames(i)[::stride].copy()))
+            frames, first = dataset.frames(i), np.arange(0, dataset.lengths[i] - 1, stride)
+            parts.append(torch.from_numpy(np.stack([frames[first], frames[first + 1]], 1)))
             done += dataset.lengths[i]
             progress.update(done)
     return torch.cat(parts)

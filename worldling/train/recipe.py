@@ -28,7 +28,8 @@ class TrainConfig:
     minutes: wall-clock budget for both stages, or steps: of each stage, if above 0 (then minutes is ignored);
     tokenizer_share: of the minutes, for the first stage; frames, clips, clip_frames: batch of the tokenizer
     (frames), of the dynamics (clips of so many frames); tokenizer_lr, dynamics_lr: peak learning rates;
-    tokenizer_jitter: share of latent values moved one level before the decoder sees them;
+    tokenizer_jitter: share of latent values moved one level before the decoder sees them; calm: price of a
+    latent's change from frame to frame (tokenizer/loss.py);
     jitter: largest share of latent values moved one level in the given history; own_from: when the model's
     own roll-outs start to replace the given history, as a share of the second stage; own_share: of the
     clips; own_frames: at most so many frames at the end of a clip; own_every: steps between fresh roll-outs; bootstrap_share: of the clips on which K > 1 worlds
@@ -49,8 +50,9 @@ class TrainConfig:
     tokenizer_lr: float = 4e-3
     dynamics_lr: float = 6e-3
     tokenizer_jitter: float = 0.02
+    calm: float = 0.08
     jitter: float = 0.03
-    own_from: float = 0.6
+    own_from: float = 0.5
     own_share: float = 0.5
     own_every: int = 48
     own_frames: int = 8

@@ -43,7 +43,7 @@ def wants_compile(config: TrainConfig) -> bool:
 def train_tokenizer(
     tokenizer: Tokenizer, pool: Tensor, folder: Path, config: TrainConfig, device: torch.device, quiet: bool
 ) -> tuple[Tokenizer, Stage]:
-    """Train on random frames of `pool` uint8 `[F, H, W, 3]`; returns the averaged tokenizer."""
+    """Train on random pairs of frames of `pool` uint8 `[P, 2, H, W, 3]`; returns the averaged tokenizer."""
     ema = copy.deepcopy(tokenizer)
     stage = Stage(
         "tokenizer", folder, config, config.minutes * config.tokenizer_share, tokenizer, ema,
@@ -56,10 +56,11 @@ def train_tokenizer(
         while stage.done < 1:
             generator = stage.generator()
             stage.set_lr(config.tokenizer_lr)
-            rows = torch.randint(len(pool), (config.frames,), generator=generator)
-            images = frames_to_float(pool[rows].to(device)).contiguous(memory_format=torch.channels_last)
+            rows = torch.randint(len(pool), (config.frames // 2,), generator=generator)
+            images = frames_to_float(pool[rows].to(device))
             with autocast:
-                loss, error = tokenizer_loss(tokenizer, images, mean_image, config.tokenizer_jitter, generator)
+                calm = config.calm * min(1.0, stage.done / 0.2)
+                loss, error = tokenizer_loss(tokenizer, images, mean_image, config.tokenizer_jitter, calm, generator)
             stage.update(loss, psnr_db=-10 * math.log10(max(error.item() / 4, 1e-10)))
             if stage.due(SAVE_EVERY_S):
                 with stage.pause():
@@ -155,9 +156,8 @@ def guarded(stage: Stage):
 
 
 def mean_frame(pool: Tensor) -> Tensor:
-    """Return the mean picture uint8 `[H, W, 3]` of frames `[F, H, W, 3]`."""
-    total = torch.zeros(pool.shape[1:], dtype=torch.float64)
-    for part in pool.split(1024):
-        total += part.double().sum(0)
-    return (total / len(pool)).round().to(torch.uint8)
-
+    """Return the mean picture uint8 `[H, W, 3]` of pairs of frames `[P, 2, H, W, 3]`."""
+    total = torch.zeros(pool.shape[2:], dtype=torch.float64)
+    for part in pool.split(512):
+        total += part.double().sum((0, 1))
+    return (total / (2 * len(pool))).round().to(torch.uint8)

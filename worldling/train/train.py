@@ -55,7 +55,7 @@ def train(
     pool = frame_pool(dataset, training, config.pool_frames, quiet)
     mean = mean_frame(pool).numpy()
     tokenizer, first = train_tokenizer(Tokenizer(networks.tokenizer).to(where), pool, folder, config, where, quiet)
-    num_pool = len(pool)
+    num_pool = 2 * len(pool)
     del pool
     clips = encode_episodes(tokenizer, dataset, training, where, autocast_for(where), quiet)
     contexts = starting_clips(dataset, held)
