@@ -62,13 +62,13 @@ def test_it_learns_a_picture():
     assert errors[-1] < 0.3 * errors[0]
 
 
-def test_calmness_counts_levels_for_each_cell_that_moves():
+def test_calmness_counts_change_for_each_cell_that_moves():
     images = torch.zeros(1, 2, 3, 64, 64)
     images[0, 1, :, :8] = 1  # one row of eight cells moves
     bounded = torch.zeros(1, 2, 64, 5)
-    assert calmness_loss(bounded, images, 4) == 0
-    bounded[0, 1, :8] = 2 / 3  # and each of their channels by one level
-    assert torch.isclose(calmness_loss(bounded, images, 4), torch.tensor(1.0))
+    assert calmness_loss(bounded, images) == 0
+    bounded[0, 1, :8] = 0.5  # and each of their channels by a half
+    assert torch.isclose(calmness_loss(bounded, images), torch.tensor(0.25))
 
 
 def test_a_calm_code_changes_less_at_the_same_picture():

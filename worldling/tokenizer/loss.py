@@ -20,14 +20,15 @@ def moving_weight(images: Tensor, mean_image: Tensor, threshold: float = 0.08) -
     return 1.0 + moving / moving.mean().clamp(min=0.005)
 
 
-def calmness_loss(bounded: Tensor, images: Tensor, levels: int, threshold: float = 0.08) -> Tensor:
-    """Return how far latents move from a frame to the next: levels a channel, for each cell whose pixels move.
+def calmness_loss(bounded: Tensor, images: Tensor, threshold: float = 0.08) -> Tensor:
+    """Return how far latents move from a frame to the next: squared, a channel, for each cell whose pixels move.
 
-    bounded `[B, 2, N, C]` before the lattice; images `[B, 2, 3, H, W]`. A latent is easily made a code that tells
+    bounded `[B, 2, N, C]` before the lattice; images `[B, 2, 3, H, W]`. Left alone, a latent becomes a code that tells
     everything apart and in which everything jumps: shift a T by half a pixel and every third channel has another
-    level, each unpredictable by itself. A price on change makes neighbours in time neighbours in the code.
+    level, each unpredictable by itself. A price on change makes neighbours in time neighbours in the code; a
+    squared one lets many channels move a little instead of a few a lot.
     """
-    change = (bounded[:, 1] - bounded[:, 0]).abs().mean(-1) * ((levels - 1) / 2)
+    change = (bounded[:, 1] - bounded[:, 0]).square().mean(-1)
     side = images.shape[-1] // round(bounded.shape[2] ** 0.5)
     moved = F.max_pool2d((images[:, 1] - images[:, 0]).abs().amax(1, keepdim=True), side) > threshold
     return change.mean() / moved.float().mean().clamp(min=0.02)
@@ -48,4 +49,4 @@ def tokenizer_loss(
     error = (model.decode(latent).float() - flat).square()
     weight = moving_weight(flat, mean_image)
     loss = (error * weight).mean() + 0.1 * (error * weight + 1e-6).sqrt().mean()
-    return loss + calm * calmness_loss(bounded.unflatten(0, (-1, 2)), images, levels), error.detach().mean()
+    return loss + calm * calmness_loss(bounded.unflatten(0, (-1, 2)), images), error.detach().mean()

@@ -50,7 +50,7 @@ class TrainConfig:
     tokenizer_lr: float = 4e-3
     dynamics_lr: float = 6e-3
     tokenizer_jitter: float = 0.02
-    calm: float = 0.08
+    calm: float = 0.17
     jitter: float = 0.03
     own_from: float = 0.5
     own_share: float = 0.5
@@ -69,7 +69,7 @@ def world_config(name: str, train: TrainConfig, size_px: int, action_space: Acti
     if train.size not in SIZES:
         raise ConfigError(f"`size` must be one of {', '.join(SIZES)}, got {train.size!r}. {nearest(train.size, SIZES)}")
     grid, width, head_dim, backbone, head = SIZES[train.size]
-    tokenizer = TokenizerConfig(size_px=size_px, grid=grid, channels=32 if grid >= 8 else 96)
+    tokenizer = TokenizerConfig(size_px=size_px, grid=grid, channels=32 if grid >= 8 else 96, levels=8)
     dynamics = DynamicsConfig(
         action_size=action_space.size, grid=grid, channels=tokenizer.channels, levels=tokenizer.levels,
         width=width, head_dim=head_dim, backbone=backbone, head=head, passes=train.passes,
