@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from worldling.dynamics.loss import changing_weight, dynamics_loss
 from worldling.dynamics.memory import clip_age
@@ -79,6 +79,10 @@ def train_dynamics(
         optimizer_for(dynamics, config.dynamics_lr), quiet,
     )
     shape, autocast = dynamics.config, autocast_for(device)
+    dynamics.train()
+    for part in dynamics.modules():
+        if isinstance(part, nn.Dropout):
+            part.p = config.dropout
     num_cells = max(16, round(config.cells * shape.tokens))
     may_skip = num_cells < shape.tokens and shape.passes == 1
     rows = round(config.bootstrap_share * config.clips * config.clip_frames) if shape.passes > 1 else 0
@@ -115,8 +119,10 @@ def train_dynamics(
                     with stage.pause():
                         show(ema, stage)
                 if stage.done >= config.own_from:
+                    dynamics.eval()
                     with autocast:
                         own.refresh(dynamics, stage.step, stage.generator(1))
+                    dynamics.train()
             stage.set_lr(config.dynamics_lr)
             batch = clips.sample(config.clips, config.clip_frames, shape.sinks, generator)
             clean = batch["latent"]
@@ -134,6 +140,7 @@ def train_dynamics(
             halvings = max(1, shape.passes.bit_length() - 1)
             steps = 2 ** int(torch.randint(halvings, (1,), generator=generator))
             sparse = may_skip and stage.step % config.dense_every > 0 and stage.done < 0.9
+            torch.manual_seed(generator.initial_seed())  # what dropout draws from, resumed or not
             loss, entropy = compiled(batch, age, noise, signal, steps, sparse)
             stage.update(loss, nats_per_frame=entropy.item(), own=float(own.pool is not None))
     return ema.eval(), stage
