@@ -83,8 +83,8 @@ def test_pusht_pusher_pushes(tmp_path):
     policy = RECIPES + "pusht_pusher"
     record("gym_pusht/PushT-v0", tmp_path / "a", frames=300, size_px=16, policy=policy, quiet=True)
     dataset = open_dataset(tmp_path / "a")
-    reach = [np.linalg.norm(e.actions - e.state["agent_pos"][:-1], axis=1).max() for e in dataset]
-    assert max(reach) <= 151
+    reach = np.concatenate([np.linalg.norm(e.actions - e.state["agent_pos"][:-1], axis=1) for e in dataset])
+    assert 0.6 < (reach <= 151).mean() < 1, "most targets lie near the agent, some far away"
     moved = np.abs(np.diff(state_of(tmp_path / "a", "block_pose")[:300], axis=0)).max(axis=1) > 0.05
     assert moved.mean() > 0.25
 

@@ -78,7 +78,7 @@ def test_a_calm_code_changes_less_at_the_same_picture():
         dot[:, 30:36, 20 + i : 26 + i] = 1
     pairs = torch.stack([dots[:-1], dots[1:]], 1)
     changes, errors = [], []
-    for calm in (0.0, 0.3):
+    for calm in (0.0, 3.0):
         torch.manual_seed(0)
         model = Tokenizer(TokenizerConfig())
         optimizer = optimizer_for(model, 4e-3)
@@ -91,4 +91,4 @@ def test_a_calm_code_changes_less_at_the_same_picture():
             latent = model.encode(dots)
             changes.append((latent[1:] != latent[:-1]).float().mean())
         errors.append(error.item())
-    assert changes[1] < 0.8 * changes[0] and errors[1] < 2 * errors[0] + 1e-2, (changes, errors)
+    assert changes[1] < 0.7 * changes[0] and errors[1] < 2 * errors[0], (changes, errors)
