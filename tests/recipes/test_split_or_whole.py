@@ -4,7 +4,7 @@ import torch
 
 from worldling.dynamics.memory import Memory, clip_age
 from worldling.dynamics.model import Dynamics, DynamicsConfig
-from worldling.nn.lattice import to_levels
+from worldling.nn.lattice import from_levels, to_levels
 from worldling.recipes.split_or_whole import Whole, split_step
 
 SHAPE = DynamicsConfig(action_size=3, channels=8, width=32, head_dim=16, backbone="STST", window=6, sinks=2)
@@ -15,7 +15,7 @@ def dream(step, frames=5, rows=2):
     """Roll out from a random latent; returns the latents `[B, T + 1, N, C]` and the actions between them."""
     generator = torch.Generator().manual_seed(0)
     levels = torch.randint(4, (rows, SHAPE.tokens, SHAPE.channels), generator=generator)
-    latents = [2 * levels / 3 - 1]
+    latents = [from_levels(levels, SHAPE.levels)]
     actions = torch.randn(rows, frames, 3, generator=generator)
     memory = Memory.empty(SHAPE, rows)
     for t in range(frames):

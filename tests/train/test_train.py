@@ -166,7 +166,7 @@ def test_own_history_replaces_what_follows_the_context_of_each_row(tiny_world, c
     assert torch.equal(own["target"], true["target"])
 
 
-def test_own_history_is_a_roll_out_from_its_context(tiny_world, counting):
+def test_a_row_of_own_history_does_not_depend_on_the_others(tiny_world, counting):
     true = counting.at(torch.arange(3, 12).expand(2, -1))
     alone, both = (roll_out(tiny_world.dynamics, true, torch.tensor(c), torch.Generator()) for c in ([4, 4], [4, 7]))
     assert torch.allclose(alone["latent"][0], both["latent"][0])

@@ -1,7 +1,8 @@
 """Frames per second of every backend, measured in one run, in turns, against the eager fp32 reference.
 
 One measurement is one `World.step`: raw action in, uint8 frame out (or, in rows of kind "latents", the
-latent only). All arms take short turns round robin, so that a noisy neighbour or a warming chip meets them all.
+latent only). All arms take short turns round robin, so that a noisy neighbour or a warming chip meets them all;
+the first tenth of a second of a turn is not counted.
 """
 
 from __future__ import annotations

@@ -10,17 +10,20 @@ from worldling.nn.lattice import jitter, snap
 from worldling.tokenizer.model import Tokenizer
 
 
-def moving_weight(images: Tensor, mean_image: Tensor, threshold: float = 0.08) -> Tensor:
+MOVES = 0.08  # by so much, of a range of 2, a pixel differs where something moves
+
+
+def moving_weight(images: Tensor, mean_image: Tensor) -> Tensor:
     """Return weights `[B, 1, H, W]`: 1 everywhere, plus an equal share spread over pixels unlike the mean image.
 
     A squared error forgets a two-pixel ball; this gives everything that moves together the weight of
     everything that does not, however small it is (down to 0.5 % of the picture).
     """
-    moving = ((images - mean_image).abs().amax(1, keepdim=True) > threshold).float()
+    moving = ((images - mean_image).abs().amax(1, keepdim=True) > MOVES).float()
     return 1.0 + moving / moving.mean().clamp(min=0.005)
 
 
-def calmness_loss(bounded: Tensor, images: Tensor, threshold: float = 0.08) -> Tensor:
+def calmness_loss(bounded: Tensor, images: Tensor) -> Tensor:
     """Return how far latents move from a frame to the next: squared, a channel, for each cell whose pixels move.
 
     bounded `[B, 2, N, C]` before the lattice; images `[B, 2, 3, H, W]`. Left alone, a latent becomes a code that tells
@@ -30,7 +33,7 @@ def calmness_loss(bounded: Tensor, images: Tensor, threshold: float = 0.08) -> T
     """
     change = (bounded[:, 1] - bounded[:, 0]).square().mean(-1)
     side = images.shape[-1] // round(bounded.shape[2] ** 0.5)
-    moved = F.max_pool2d((images[:, 1] - images[:, 0]).abs().amax(1, keepdim=True), side) > threshold
+    moved = F.max_pool2d((images[:, 1] - images[:, 0]).abs().amax(1, keepdim=True), side) > MOVES
     return change.mean() / moved.float().mean().clamp(min=0.02)
 
 

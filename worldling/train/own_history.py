@@ -31,8 +31,10 @@ class OwnHistory:
             return
         sinks = model.config.sinks
         batch = self.clips.sample(self.count, self.length, sinks, generator)
-        own = 1 + torch.randint(min(self.own_frames, self.length - sinks - 2), (self.count,), generator=generator)
-        self.pool, self.made_at = roll_out(model, on(batch, next(model.parameters()).device), self.length - own, generator), step
+        longest = max(1, min(self.own_frames, self.length - sinks - 2))
+        context = self.length - 1 - torch.randint(longest, (self.count,), generator=generator)
+        batch = on(batch, next(model.parameters()).device)
+        self.pool, self.made_at = roll_out(model, batch, context, generator), step
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what a checkpoint must hold for the run to go on as if it had not stopped."""
@@ -68,9 +70,9 @@ def roll_out(model: Dynamics, clips: dict[str, Tensor], context: Tensor, generat
         age = memory.age(config).to(device)
         h, fresh = model.backbone.step(latent[:, t], previous[:, t], clips["action"][:, t], memory.tensors, age)
         memory.remember(fresh, config)
-        own = (context <= t + 1)[:, None, None].to(device)
-        if not own.any():
+        if t + 1 < context.min():
             continue
+        own = (context <= t + 1)[:, None, None].to(device)
         noise = torch.randn(latent[:, t].shape, generator=generator).to(device) if config.passes > 1 else latent[:, t]
         latent[:, t + 1] = torch.where(own, denoise(model.head, h, latent[:, t], noise, config.passes), latent[:, t + 1])
         if t + 2 < count:

@@ -27,7 +27,7 @@ class TrainConfig:
 
     minutes: wall-clock budget for both stages, or steps: of each stage, if above 0 (then minutes is ignored);
     tokenizer_share: of the minutes, for the first stage; frames, clips, clip_frames: batch of the tokenizer
-    (frames), of the dynamics (clips of so many frames); tokenizer_lr, dynamics_lr: peak learning rates;
+    (frames, in pairs of consecutive ones), of the dynamics (clips of so many frames); tokenizer_lr, dynamics_lr: peak learning rates;
     tokenizer_jitter: share of latent values moved one level before the decoder sees them; calm: price of a
     latent's change from frame to frame (tokenizer/loss.py);
     jitter: largest share of latent values moved one level in the given history; dropout: share dropped of what

@@ -103,7 +103,8 @@ def train_dynamics(
             )
 
     compiled = torch.compile(losses, dynamic=False) if wants_compile(config) else losses
-    own = OwnHistory(clips, max(8, round(config.clips * config.own_share * config.own_every / 2)), config.clip_frames, config.own_frames)
+    num_own = max(8, round(config.clips * config.own_share * config.own_every / 2))
+    own = OwnHistory(clips, num_own, config.clip_frames, config.own_frames)
     own.restore(stage.extra, device)
     stage.keep = own.tensors
     shown = stage.done
