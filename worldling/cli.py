@@ -94,6 +94,9 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--passes", type=int, default=1, help="head passes per frame: 1 for deterministic worlds, 2 or 4 for chance")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--device", default="auto", help="cpu or cuda")
+    p.add_argument("--mirror", default="", help="reflections the world obeys, for up to eight times the data: x:0,y:1 where number 0 "
+                   "of the action changes its sign left to right and 1 top to bottom; y:2=3 where choices 2 and 3 trade places; "
+                   "d:0=1 along the diagonal")
     p.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any other setting of TrainConfig")
 
     p = command("judge", _judge, "measure a world on held-out data: report.html and report.json")
@@ -149,7 +152,7 @@ def _train(a: argparse.Namespace) -> dict[str, Any]:
     from worldling.train.recipe import TrainConfig
     from worldling.train.train import train
 
-    config = TrainConfig(size=a.size, minutes=a.minutes, steps=a.steps, passes=a.passes, seed=a.seed)
+    config = TrainConfig(size=a.size, minutes=a.minutes, steps=a.steps, passes=a.passes, seed=a.seed, mirror=a.mirror)
     config = replace(config, **_pairs(a.set, "set"))
     world = train(a.data, a.out, config, a.device, a.json)
     return {"world": str(a.out), **{k: world.card[k] for k in ("quality", "cost", "parameters")}}

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,16 @@ def test_importing_is_light_and_silent():
     code = "import sys, worldling; print(sorted({'torch', 'h5py', 'gymnasium', 'openvino'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+def test_every_file_of_a_bundled_world_is_installed():
+    data = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["worldling"]
+    kept = {path for pattern in data for path in ROOT.glob(pattern)}
+    files = {path for path in (ROOT / "worlds").rglob("*") if path.is_file() and ".engine" not in path.parts}
+    assert files and files <= kept
+
+
+def test_bundled_worlds_are_small():
+    for world in (ROOT / "worlds").iterdir():
+        limit = 16e6 if world.name.endswith("-256") else 8e6
+        assert sum(p.stat().st_size for p in world.rglob("*") if p.is_file() and ".engine" not in p.parts) <= limit

@@ -7,42 +7,26 @@ import numpy as np
 import pytest
 import torch
 
-from worldling.data.store import DatasetMeta, DatasetWriter, open_dataset
+from worldling.data.store import open_dataset
 from worldling.errors import ConfigError, DatasetError
 from worldling.train.latents import Clips, busiest, only, split
 from worldling.train.optimizer import Muon, optimizer_for, orthogonal
 from worldling.train.own_history import OwnHistory, roll_out
 from worldling.train.recipe import SIZES, TrainConfig, world_config
+from worldling.train.stages import cells_to_see
 from worldling.train.train import train
-from worldling.types import ActionSpace, Episode
+from worldling.types import ActionSpace
 from worldling.world_files import load_world
 
 SPACE = ActionSpace("discrete", (3,))
-QUICK = TrainConfig(size="tiny", steps=8, frames=2, clips=2, clip_frames=8, own_every=2, own_share=0.5, compile="off")
+QUICK = TrainConfig(size="tiny", steps=8, frames=2, clips=2, clip_frames=8, own_every=2, own_share=0.5, compile="off",
+                    mirror="x:0=2")
 
 
 @pytest.fixture(autouse=True)
 def tiny_size(monkeypatch):
     """A size of which eight steps take a second."""
     monkeypatch.setitem(SIZES, "tiny", (8, 32, 16, "ST", 1))
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """A square that goes where it is told, in 4 episodes of 20 frames."""
-    folder, rng = tmp_path_factory.mktemp("data") / "square", np.random.default_rng(0)
-    with DatasetWriter(folder, DatasetMeta("test/Square-v0", 64, SPACE, fps=10.0)) as writer:
-        for number in range(4):
-            actions, x, frames = rng.integers(0, 3, 19), 28, []
-            for t in range(20):
-                frame = np.zeros((64, 64, 3), np.uint8)
-                frame[28:36, x : x + 8] = 255
-                frames.append(frame)
-                if t < 19:
-                    x = int(np.clip(x + 4 * (actions[t] - 1), 0, 56))
-            flags = np.zeros(19, bool)
-            writer.write(Episode(np.stack(frames), actions, np.zeros(19, np.float32), flags, flags, meta={"seed": number}))
-    return folder
 
 
 def losses(folder):
@@ -137,6 +121,13 @@ def test_the_busiest_cells_are_given_and_nothing_else():
     number = torch.arange(6.0).expand(2, 3, 6)
     for part in only(cells, number, number[..., None].expand(-1, -1, -1, 7)):
         assert torch.equal(part.reshape(2, 3, 2, -1)[..., 0], cells[:, None].expand(-1, 3, -1).float())
+
+
+@pytest.mark.parametrize("changing, share, seen", [(10, 0.0, 20), (0, 0.0, 16), (20, 0.0, 64), (10, 0.4, 26), (0, 1.0, 64)])
+def test_a_step_looks_at_twice_as_many_cells_as_change_or_at_all(changing, share, seen):
+    levels = torch.zeros(101, 64, 3, dtype=torch.uint8)
+    levels[:, :changing, 1] = (torch.arange(101) % 2)[:, None].to(torch.uint8)
+    assert cells_to_see(Clips(levels, torch.zeros(101, 1), [0, 101], 4), share) == seen
 
 
 def test_most_steps_look_at_few_cells_and_still_learn(data, tmp_path):

@@ -1,7 +1,4 @@
-"""Transformer layers over latent grids: S looks inside a frame, T looks back in time.
-
-What a layer adds may be dropped in training; how much is the trainer's choice (train/stages.py).
-"""
+"""Transformer layers over latent grids: S looks inside a frame, T looks back in time."""
 
 from __future__ import annotations
 
@@ -32,13 +29,12 @@ class SpaceLayer(nn.Module):
         self.near = nn.Conv2d(width, width, 3, padding=1, groups=width)
         self.norm, self.attention = Norm(width), SpaceAttention(width, heads, grid)
         self.mlp_norm, self.mlp = Norm(width), Mlp(width)
-        self.drop = nn.Dropout(0.0)
 
     def forward(self, x: Tensor, cells: Tensor | None = None) -> Tensor:
         """Map `[B, N, D]` to `[B, N, D]`; cells int64 `[G, M]`: the only cells there, for each of G equal groups of rows."""
         x = x + self.beside(x, cells)
-        x = x + self.drop(self.attention(self.norm(x), cells))
-        return x + self.drop(self.mlp(self.mlp_norm(x)))
+        x = x + self.attention(self.norm(x), cells)
+        return x + self.mlp(self.mlp_norm(x))
 
     def beside(self, x: Tensor, cells: Tensor | None) -> Tensor:
         """Return what the 3x3 filter makes of `[B, N, D]`; cells that are not there count as zeros."""
@@ -57,12 +53,11 @@ class TimeLayer(nn.Module):
         super().__init__()
         self.norm, self.attention = Norm(width), TimeAttention(width, heads, window)
         self.mlp_norm, self.mlp = Norm(width), Mlp(width)
-        self.drop = nn.Dropout(0.0)
 
     def forward(self, x: Tensor, age: Tensor) -> Tensor:
         """Map a clip `[B, T, N, D]` to `[B, T, N, D]`."""
-        x = x + self.drop(self.attention(self.norm(x), age))
-        return x + self.drop(self.mlp(self.mlp_norm(x)))
+        x = x + self.attention(self.norm(x), age)
+        return x + self.mlp(self.mlp_norm(x))
 
     def step(self, x: Tensor, keys: Tensor, values: Tensor, age: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Map one frame `[B, N, D]`, given the memory; also returns its key and value to remember."""

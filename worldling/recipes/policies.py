@@ -42,14 +42,16 @@ def pusht_pusher(env: Environment, seed: int) -> Act:
     rng = np.random.default_rng(seed)
     plan: list[tuple[np.ndarray, int]] = []  # waypoints and how many frames to spend at most on each
     reach = rng.uniform(60, 150)
+    hand = False  # whether the target is a pointer's: put anywhere and left there, reached or not
 
     def next_plan(agent: np.ndarray, block: np.ndarray) -> None:
-        nonlocal reach
+        nonlocal reach, hand
+        hand = rng.random() < 0.15
         reach = rng.uniform(50, 150) if rng.random() < 0.85 else 1000.0
         kind = rng.random()
-        if kind < 0.05:
+        if hand:
             reach = 1000.0
-            plan.append((rng.uniform(0, 512, 2), int(rng.integers(2, 12))))
+            plan.extend((rng.uniform(0, 512, 2), int(rng.integers(2, 20))) for _ in range(int(rng.integers(1, 4))))
         elif kind < 0.07:
             plan.append((rng.uniform(20, 492, 2), int(rng.integers(3, 15))))
         elif kind < 0.12:
@@ -77,8 +79,8 @@ def pusht_pusher(env: Environment, seed: int) -> Act:
         if not plan:
             next_plan(agent, block)
         target, patience = plan[0]
-        target = np.clip(target, 15, 497) if reach < 1000 else target
-        if patience <= 1 or np.linalg.norm(target - agent) < 12:
+        target = target if hand else np.clip(target, 15, 497)
+        if patience <= 1 or (np.linalg.norm(target - agent) < 12 and not hand):
             plan.pop(0)
         else:
             plan[0] = (target, patience - 1)

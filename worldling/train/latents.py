@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from worldling.errors import DatasetError
 from worldling.nn.lattice import from_levels, to_levels
 from worldling.progress import Progress
 from worldling.tokenizer.model import Tokenizer
+from worldling.train.mirror import mirrors
 from worldling.types import frames_to_float
 
 
@@ -81,8 +83,7 @@ class Clips:
     def _chances(self, length: int) -> Tensor:
         """Return the chance of a clip of `length` frames to start at each row `[F]`; made once per length."""
         if self._chance is None or self._chance[0] != length:
-            pieces = [self.levels[i : i + 8193] for i in range(0, len(self.levels) - 1, 8192)]  # of bounded size
-            changed = torch.cat([(piece[1:] != piece[:-1]).any(-1).sum(1) for piece in pieces])  # cells, row to row
+            changed = self.changed()
             total = torch.cat([torch.zeros(1), changed.cumsum(0)]).double()
             start = torch.arange(len(self.levels))
             within = self.follows(start, length)
@@ -90,6 +91,11 @@ class Clips:
             floor = busy[within].mean().clamp(min=1e-6) / 4
             self._chance = (length, torch.where(within, busy + floor, 0.0))
         return self._chance[1]
+
+    def changed(self) -> Tensor:
+        """Return how many cells change from each row to the next: int64 `[F - 1]`."""
+        pieces = [self.levels[i : i + 8193] for i in range(0, len(self.levels) - 1, 8192)]  # of bounded size
+        return torch.cat([(piece[1:] != piece[:-1]).any(-1).sum(1) for piece in pieces])
 
     def at(self, row: Tensor) -> dict[str, Tensor]:
         """Return the clips at rows `[B, T]`: latent, previous `[B, T, N, C]`, action `[B, T, A]`, target (level
@@ -124,19 +130,20 @@ def only(cells: Tensor, *clips: Tensor) -> list[Tensor]:
 @torch.inference_mode()
 def encode_episodes(
     tokenizer: Tokenizer, dataset: Dataset, episodes: list[int], device: torch.device, autocast: torch.autocast,
-    quiet: bool = False,
+    mirror: str = "", quiet: bool = False,
 ) -> Clips:
-    """Encode whole episodes once, so that the dynamics never touch pixels."""
+    """Encode whole episodes once, in every `mirror`, so that the dynamics never touch pixels."""
     levels, actions, offsets = [], [], [0]
-    total, done = sum(dataset.lengths[i] for i in episodes), 0
+    reflections = mirrors(mirror, dataset.meta.action_space.size)
+    total, done = len(reflections) * sum(dataset.lengths[i] for i in episodes), 0
     space = dataset.meta.action_space
     with Progress("encoding", total, "frames", quiet) as progress:
-        for i in episodes:
+        for i, reflection in itertools.product(episodes, reflections):
             for chunk in torch.from_numpy(dataset.frames(i)).split(128):
                 with autocast:
-                    latent = tokenizer.encode(frames_to_float(chunk.to(device)))
+                    latent = tokenizer.encode(frames_to_float(reflection.frames(chunk.to(device))))
                 levels.append(to_levels(latent, tokenizer.config.levels).to(torch.uint8).cpu())
-            vectors = space.encode(dataset.actions(i))
+            vectors = reflection.actions(space.encode(dataset.actions(i)))
             actions.append(torch.from_numpy(np.concatenate([vectors, np.zeros_like(vectors[:1])])))
             offsets.append(offsets[-1] + dataset.lengths[i])
             done += dataset.lengths[i]

@@ -30,12 +30,12 @@ class TrainConfig:
     (frames, in pairs of consecutive ones), of the dynamics (clips of so many frames); tokenizer_lr, dynamics_lr: peak learning rates;
     tokenizer_jitter: share of latent values moved one level before the decoder sees them; calm: price of a
     latent's change from frame to frame (tokenizer/loss.py);
-    jitter: largest share of latent values moved one level in the given history; dropout: share dropped of what
-    each layer of the dynamics adds; own_from: when the model's own roll-outs start to replace the end of the
+    jitter: largest share of latent values moved one level in the given history; mirror: reflections under
+    which the world obeys the same laws (train/mirror.py); own_from: when the model's own roll-outs start to replace the end of the
     given history, as a share of the second stage; own_share: of the clips; own_frames: at most so many frames
     at the end of a clip; own_every: steps between fresh roll-outs; bootstrap_share: of the clips on which K > 1
     worlds learn their larger denoising steps from their smaller ones; cells: share of the grid (16 cells at
-    least) that most steps look at, those where most happens (K = 1 only); dense_every: each so many steps, and
+    least) that most steps look at, those where most happens (K = 1 only), 0 to go by how much changes; dense_every: each so many steps, and
     the last tenth, see the whole grid; pool_frames: frames the tokenizer sees.
     """
 
@@ -53,13 +53,13 @@ class TrainConfig:
     tokenizer_jitter: float = 0.02
     calm: float = 0.17
     jitter: float = 0.03
-    dropout: float = 0.1
+    mirror: str = ""
     own_from: float = 0.5
     own_share: float = 0.5
     own_every: int = 48
     own_frames: int = 8
     bootstrap_share: float = 0.25
-    cells: float = 0.25
+    cells: float = 0.0
     dense_every: int = 10
     pool_frames: int = 60_000
     ema: float = 0.998

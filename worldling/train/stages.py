@@ -18,6 +18,7 @@ from worldling.tokenizer.loss import tokenizer_loss
 from worldling.tokenizer.model import Tokenizer
 from worldling.nn.lattice import jitter
 from worldling.train.latents import Clips, busiest, only
+from worldling.train.mirror import mirrors
 from worldling.train.optimizer import optimizer_for
 from worldling.train.own_history import OwnHistory, on
 from worldling.train.recipe import TrainConfig
@@ -41,15 +42,17 @@ def wants_compile(config: TrainConfig) -> bool:
 
 
 def train_tokenizer(
-    tokenizer: Tokenizer, pool: Tensor, folder: Path, config: TrainConfig, device: torch.device, quiet: bool
+    tokenizer: Tokenizer, pool: Tensor, action_size: int, folder: Path, config: TrainConfig, device: torch.device,
+    quiet: bool,
 ) -> tuple[Tokenizer, Stage]:
-    """Train on random pairs of frames of `pool` uint8 `[P, 2, H, W, 3]`; returns the averaged tokenizer."""
+    """Train on random pairs of frames of `pool` uint8 `[P, 2, H, W, 3]`, in every mirror of a world with actions of
+    `action_size` numbers; returns the averaged tokenizer."""
     ema = copy.deepcopy(tokenizer)
     stage = Stage(
         "tokenizer", folder, config, config.minutes * config.tokenizer_share, tokenizer, ema,
         optimizer_for(tokenizer, config.tokenizer_lr), quiet,
     )
-    mean_image = frames_to_float(mean_frame(pool).to(device))
+    mean_image, reflections = mean_frame(pool), mirrors(config.mirror, action_size)
     tokenizer.to(memory_format=torch.channels_last)
     autocast = autocast_for(device)
     with guarded(stage):
@@ -57,10 +60,11 @@ def train_tokenizer(
             generator = stage.generator()
             stage.set_lr(config.tokenizer_lr)
             rows = torch.randint(len(pool), (config.frames // 2,), generator=generator)
-            images = frames_to_float(pool[rows].to(device))
+            reflection = reflections[int(torch.randint(len(reflections), (1,), generator=generator))]
+            images, usual = (frames_to_float(reflection.frames(f.to(device))) for f in (pool[rows], mean_image))
             with autocast:
                 calm = config.calm * min(1.0, stage.done / 0.2)
-                loss, error = tokenizer_loss(tokenizer, images, mean_image, config.tokenizer_jitter, calm, generator)
+                loss, error = tokenizer_loss(tokenizer, images, usual, config.tokenizer_jitter, calm, generator)
             stage.update(loss, psnr_db=-10 * math.log10(max(error.item() / 4, 1e-10)))
             if stage.due(SAVE_EVERY_S):
                 with stage.pause():
@@ -80,10 +84,7 @@ def train_dynamics(
     )
     shape, autocast = dynamics.config, autocast_for(device)
     dynamics.train()
-    for part in dynamics.modules():
-        if isinstance(part, nn.Dropout):
-            part.p = config.dropout
-    num_cells = max(16, round(config.cells * shape.tokens))
+    num_cells = cells_to_see(clips, config.cells)
     may_skip = num_cells < shape.tokens and shape.passes == 1
     rows = round(config.bootstrap_share * config.clips * config.clip_frames) if shape.passes > 1 else 0
 
@@ -141,10 +142,19 @@ def train_dynamics(
             halvings = max(1, shape.passes.bit_length() - 1)
             steps = 2 ** int(torch.randint(halvings, (1,), generator=generator))
             sparse = may_skip and stage.step % config.dense_every > 0 and stage.done < 0.9
-            torch.manual_seed(generator.initial_seed())  # what dropout draws from, resumed or not
             loss, entropy = compiled(batch, age, noise, signal, steps, sparse)
             stage.update(loss, nats_per_frame=entropy.item(), own=float(own.pool is not None))
     return ema.eval(), stage
+
+
+def cells_to_see(clips: Clips, share: float) -> int:
+    """Return how many cells most steps look at, 16 at least: `share` of all, or if 0 twice as many as change in a frame.
+
+    All, if that is more than half: where a whole picture scrolls, what comes into a cell was in its neighbour.
+    """
+    tokens = clips.levels.shape[1]
+    share = share or 2 * clips.changed().float().mean().item() / tokens
+    return tokens if share > 0.5 else min(tokens, max(16, round(share * tokens)))
 
 
 @contextlib.contextmanager

@@ -54,10 +54,12 @@ def train(
 
     pool = frame_pool(dataset, training, config.pool_frames, quiet)
     mean = mean_frame(pool).numpy()
-    tokenizer, first = train_tokenizer(Tokenizer(networks.tokenizer).to(where), pool, folder, config, where, quiet)
+    tokenizer, first = train_tokenizer(
+        Tokenizer(networks.tokenizer).to(where), pool, networks.dynamics.action_size, folder, config, where, quiet
+    )
     num_pool = 2 * len(pool)
     del pool
-    clips = encode_episodes(tokenizer, dataset, training, where, autocast_for(where), quiet)
+    clips = encode_episodes(tokenizer, dataset, training, where, autocast_for(where), config.mirror, quiet)
     contexts = starting_clips(dataset, held)
     source = to_dict(dataset.meta)
 
@@ -65,7 +67,7 @@ def train(
         card = {
             "source": source,
             "data": {
-                "episodes": len(training), "frames": len(clips.levels), "tokenizer_frames": num_pool,
+                "episodes": len(training), "frames": sum(dataset.lengths[i] for i in training), "tokenizer_frames": num_pool,
                 "held_out_episodes": len(held),
             },
             "training": to_dict(config),
