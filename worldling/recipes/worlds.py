@@ -44,7 +44,8 @@ def carracing() -> None:
 def pong() -> None:
     """Pong at 64 px: 20 000 frames, 30 minutes on 2 cores. Not bundled: its ROM is not ours."""
     still = {"repeat_action_probability": 0.0}
-    make("pong", "ALE/Pong-v5", POLICIES + "pong_follower", 20_000, 12_000, TrainConfig(minutes=30), env_kwargs=still)
+    config = TrainConfig(minutes=30, jitter=0.1, mirror="y:2=3+4=5")  # up and down trade places, with fire or without
+    make("pong", "ALE/Pong-v5", POLICIES + "pong_follower", 20_000, 12_000, config, env_kwargs=still)
 
 
 def make(
