@@ -113,7 +113,7 @@ def test_an_error_in_a_worker_reaches_the_caller(tmp_path):
 
 
 def test_ctrl_c_keeps_what_was_recorded(tmp_path):
-    path = tmp_path / "a"
+    path, handler = tmp_path / "a", signal.getsignal(signal.SIGINT)
     taken = itertools.count()
 
     def policy(env, seed):
@@ -128,7 +128,7 @@ def test_ctrl_c_keeps_what_was_recorded(tmp_path):
         record(TOY, path, frames=10**7, size_px=16, policy=policy, quiet=True)
     assert sum(len(e.actions) for e in open_dataset(path)) == 101, "every action taken is there"
     assert not list(path.glob(".*"))
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 @pytest.mark.parametrize("kill, code", [(signal.SIGINT, -2), (signal.SIGKILL, -9)])
