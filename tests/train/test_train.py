@@ -74,6 +74,9 @@ def test_bad_training_is_told(data, tmp_path):
         train(data, tmp_path / "w", TrainConfig(size="xl", steps=1), quiet=True)
     with pytest.raises(ConfigError, match="minutes"):
         train(data, tmp_path / "w", TrainConfig(minutes=0), quiet=True)
+    with pytest.raises(ConfigError, match="mirror"):
+        train(data, tmp_path / "w", TrainConfig(steps=1, mirror="x:7"), quiet=True)
+    assert not (tmp_path / "w").exists()
     with pytest.raises(DatasetError, match="more than 31 frames"):
         train(data, tmp_path / "w", TrainConfig(steps=1, clip_frames=30), quiet=True)
 

@@ -30,8 +30,8 @@ class TrainConfig:
     (frames, in pairs of consecutive ones), of the dynamics (clips of so many frames); tokenizer_lr, dynamics_lr: peak learning rates;
     tokenizer_jitter: share of latent values moved one level before the decoder sees them; calm: price of a
     latent's change from frame to frame (tokenizer/loss.py);
-    jitter: largest share of latent values moved one level in the given history; mirror: reflections under
-    which the world obeys the same laws (train/mirror.py); own_from: when the model's own roll-outs start to replace the end of the
+    jitter: largest share of latent values moved one level in the given history; mirror: reflections under which
+    the world obeys the same laws (train/mirror.py); own_from: when the model's own roll-outs start to replace the end of the
     given history, as a share of the second stage; own_share: of the clips; own_frames: at most so many frames
     at the end of a clip; own_every: steps between fresh roll-outs; bootstrap_share: of the clips on which K > 1
     worlds learn their larger denoising steps from their smaller ones; cells: share of the grid (16 cells at

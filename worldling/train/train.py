@@ -18,6 +18,7 @@ from worldling.errors import ConfigError
 from worldling.machine import cpu_name
 from worldling.tokenizer.model import Tokenizer
 from worldling.train.latents import encode_episodes, frame_pool, split
+from worldling.train.mirror import mirrors
 from worldling.train.pictures import draw_curves, draw_strip
 from worldling.train.recipe import TrainConfig, world_config
 from worldling.train.run import Stage, write_settings
@@ -49,6 +50,7 @@ def train(
     folder = Path(out) / "train"
     networks = world_config(Path(out).name, config, dataset.meta.size_px, dataset.meta.action_space, dataset.meta.fps)
     training, held = split(dataset, config.clip_frames)
+    mirrors(config.mirror, networks.dynamics.action_size)  # told before anything is written
     folder.mkdir(parents=True, exist_ok=True)
     write_settings(folder, config, str(data))
 
