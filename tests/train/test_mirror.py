@@ -53,8 +53,10 @@ def test_a_mirror_that_cannot_be_is_told(text):
 
 def test_latents_of_a_mirrored_episode_are_those_of_its_mirrored_frames(make_world, data):
     tokenizer, dataset, exact = make_world().tokenizer, open_dataset(data), torch.autocast("cpu", enabled=False)
-    once = encode_episodes(tokenizer, dataset, [1], torch.device("cpu"), exact, quiet=True)
-    twice = encode_episodes(tokenizer, dataset, [1], torch.device("cpu"), exact, "x:0=2", quiet=True)
+    once, twice = (
+        encode_episodes(tokenizer, dataset, [1], mirrors(text, 3), torch.device("cpu"), exact, quiet=True)
+        for text in ("", "x:0=2")
+    )
     length = dataset.lengths[1]
     assert twice.offsets == [0, length, 2 * length]
     assert torch.equal(twice.levels[:length], once.levels)

@@ -158,7 +158,7 @@ class OpenVinoRunner:
         if batch < PARTS_FROM:
             call = self.prepare(batch, watch)
             call.begin(inputs)
-            return call.end()
+            return [_copied(t) if i < call.fresh else t for i, t in enumerate(call.end())]
         count = max(self.threads, -(-batch // MICRO_BATCH))
         parts = list(zip(*(t.tensor_split(count) for t in inputs)))
         calls = [self.prepare(len(part[0]), watch, self.threads, number) for number, part in enumerate(parts)]
@@ -222,9 +222,9 @@ class _Call:
         self.request.start_async()
 
     def end(self) -> list[Tensor]:
-        """Return the outputs: latent and frame to keep, keys and values to copy before the next `begin`."""
+        """Return the outputs, to copy before the next `begin`: latent, frame, keys and values."""
         self.request.wait()
-        return [_copied(t) if i < self.fresh else t for i, t in enumerate(self.outputs)]
+        return self.outputs
 
 
 def _copied(tensor: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ from worldling.dynamics.model import Backbone, Dynamics, DynamicsConfig, Head
 from worldling.dynamics.sampler import denoise
 from worldling.nn.lattice import from_levels, jitter
 from worldling.train.latents import Clips, encode_episodes, split
+from worldling.train.mirror import mirrors
 from worldling.train.optimizer import optimizer_for
 from worldling.train.recipe import TrainConfig
 from worldling.train.stages import autocast_for
@@ -166,7 +167,8 @@ def main() -> None:
     world, dataset, config = load_world(a.world), open_dataset(a.data), TrainConfig()
     training, held = split(dataset, CONTEXT + max(HORIZONS))
     autocast, cpu = autocast_for(torch.device("cpu")), torch.device("cpu")
-    clips, test = (encode_episodes(world.tokenizer, dataset, e, cpu, autocast) for e in (training, held))
+    same = mirrors("", dataset.meta.action_space.size)
+    clips, test = (encode_episodes(world.tokenizer, dataset, e, same, cpu, autocast) for e in (training, held))
     rows = {}
     for name in ("split", "whole"):
         torch.manual_seed(0)

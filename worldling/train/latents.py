@@ -14,7 +14,7 @@ from worldling.errors import DatasetError
 from worldling.nn.lattice import from_levels, to_levels
 from worldling.progress import Progress
 from worldling.tokenizer.model import Tokenizer
-from worldling.train.mirror import mirrors
+from worldling.train.mirror import Mirror
 from worldling.types import frames_to_float
 
 
@@ -129,12 +129,11 @@ def only(cells: Tensor, *clips: Tensor) -> list[Tensor]:
 
 @torch.inference_mode()
 def encode_episodes(
-    tokenizer: Tokenizer, dataset: Dataset, episodes: list[int], device: torch.device, autocast: torch.autocast,
-    mirror: str = "", quiet: bool = False,
+    tokenizer: Tokenizer, dataset: Dataset, episodes: list[int], reflections: list[Mirror], device: torch.device,
+    autocast: torch.autocast, quiet: bool = False,
 ) -> Clips:
-    """Encode whole episodes once, in every `mirror`, so that the dynamics never touch pixels."""
+    """Encode whole episodes once in each of the reflections, so that the dynamics never touch pixels."""
     levels, actions, offsets = [], [], [0]
-    reflections = mirrors(mirror, dataset.meta.action_space.size)
     total, done = len(reflections) * sum(dataset.lengths[i] for i in episodes), 0
     space = dataset.meta.action_space
     with Progress("encoding", total, "frames", quiet) as progress:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from worldling.dynamics.loss import changing_weight, dynamics_loss
 from worldling.dynamics.memory import clip_age
@@ -18,7 +18,7 @@ from worldling.tokenizer.loss import tokenizer_loss
 from worldling.tokenizer.model import Tokenizer
 from worldling.nn.lattice import jitter
 from worldling.train.latents import Clips, busiest, only
-from worldling.train.mirror import mirrors
+from worldling.train.mirror import Mirror
 from worldling.train.optimizer import optimizer_for
 from worldling.train.own_history import OwnHistory, on
 from worldling.train.recipe import TrainConfig
@@ -42,17 +42,17 @@ def wants_compile(config: TrainConfig) -> bool:
 
 
 def train_tokenizer(
-    tokenizer: Tokenizer, pool: Tensor, action_size: int, folder: Path, config: TrainConfig, device: torch.device,
-    quiet: bool,
+    tokenizer: Tokenizer, pool: Tensor, reflections: list[Mirror], folder: Path, config: TrainConfig,
+    device: torch.device, quiet: bool,
 ) -> tuple[Tokenizer, Stage]:
-    """Train on random pairs of frames of `pool` uint8 `[P, 2, H, W, 3]`, in every mirror of a world with actions of
-    `action_size` numbers; returns the averaged tokenizer."""
+    """Train on random pairs of frames of `pool` uint8 `[P, 2, H, W, 3]`, each step in one of the reflections; returns
+    the averaged tokenizer."""
     ema = copy.deepcopy(tokenizer)
     stage = Stage(
         "tokenizer", folder, config, config.minutes * config.tokenizer_share, tokenizer, ema,
         optimizer_for(tokenizer, config.tokenizer_lr), quiet,
     )
-    mean_image, reflections = mean_frame(pool), mirrors(config.mirror, action_size)
+    mean_image = mean_frame(pool)
     tokenizer.to(memory_format=torch.channels_last)
     autocast = autocast_for(device)
     with guarded(stage):
@@ -83,7 +83,6 @@ def train_dynamics(
         optimizer_for(dynamics, config.dynamics_lr), quiet,
     )
     shape, autocast = dynamics.config, autocast_for(device)
-    dynamics.train()
     num_cells = cells_to_see(clips, config.cells)
     may_skip = num_cells < shape.tokens and shape.passes == 1
     rows = round(config.bootstrap_share * config.clips * config.clip_frames) if shape.passes > 1 else 0
@@ -121,10 +120,8 @@ def train_dynamics(
                     with stage.pause():
                         show(ema, stage)
                 if stage.done >= config.own_from:
-                    dynamics.eval()
                     with autocast:
                         own.refresh(dynamics, stage.step, stage.generator(1))
-                    dynamics.train()
             stage.set_lr(config.dynamics_lr)
             batch = clips.sample(config.clips, config.clip_frames, shape.sinks, generator)
             clean = batch["latent"]

@@ -50,18 +50,18 @@ def train(
     folder = Path(out) / "train"
     networks = world_config(Path(out).name, config, dataset.meta.size_px, dataset.meta.action_space, dataset.meta.fps)
     training, held = split(dataset, config.clip_frames)
-    mirrors(config.mirror, networks.dynamics.action_size)  # told before anything is written
+    reflections = mirrors(config.mirror, networks.dynamics.action_size)
     folder.mkdir(parents=True, exist_ok=True)
     write_settings(folder, config, str(data))
 
     pool = frame_pool(dataset, training, config.pool_frames, quiet)
     mean = mean_frame(pool).numpy()
     tokenizer, first = train_tokenizer(
-        Tokenizer(networks.tokenizer).to(where), pool, networks.dynamics.action_size, folder, config, where, quiet
+        Tokenizer(networks.tokenizer).to(where), pool, reflections, folder, config, where, quiet
     )
     num_pool = 2 * len(pool)
     del pool
-    clips = encode_episodes(tokenizer, dataset, training, where, autocast_for(where), config.mirror, quiet)
+    clips = encode_episodes(tokenizer, dataset, training, reflections, where, autocast_for(where), quiet)
     contexts = starting_clips(dataset, held)
     source = to_dict(dataset.meta)
 
