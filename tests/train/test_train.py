@@ -182,10 +182,12 @@ def test_own_history_survives_a_checkpoint(tiny_world, counting):
 def test_a_mix_ends_with_own_clips(tiny_world, counting):
     own, generator = OwnHistory(counting, 8, 9, 4), torch.Generator().manual_seed(0)
     true = counting.sample(4, 9, 2, generator)
+    true["clean"] = true["latent"]
     assert own.mix(true, 0.5, generator) is true
     own.refresh(tiny_world.dynamics, 0, generator)
     both = own.mix(true, 0.5, generator)
     assert torch.equal(both["latent"][:2], true["latent"][:2]) and len(both["latent"]) == 4
+    assert torch.equal(both["clean"][2:], both["latent"][2:]), "its own mistakes are what is to be put right"
 
 
 def test_orthogonal_is_close_to_the_polar_factor():

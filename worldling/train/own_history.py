@@ -50,12 +50,16 @@ class OwnHistory:
             self.pool, self.made_at = on({**self.clips.at(tensors["row"]), **drawn}, device), int(tensors["made_at"])
 
     def mix(self, true: dict[str, Tensor], share: float, generator: torch.Generator) -> dict[str, Tensor]:
-        """Return `true` with the last `share` of its clips replaced by clips of the pool, once there is one."""
+        """Return `true` with the last `share` of its clips replaced by clips of the pool, once there is one.
+
+        What a pool's clip shows is its own `clean` history too: its mistakes are what is to be put right.
+        """
         count = round(len(true["latent"]) * share) if self.pool is not None else 0
         if not count or self.pool is None:
             return true
         pick = torch.randint(self.count, (count,), generator=generator)
-        return {name: torch.cat([true[name][:-count], self.pool[name][pick]]) for name in self.pool}
+        own = {**self.pool, "clean": self.pool["latent"]}
+        return {name: torch.cat([true[name][:-count], own[name][pick]]) for name in own}
 
 
 @torch.no_grad()

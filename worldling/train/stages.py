@@ -16,13 +16,13 @@ from worldling.dynamics.memory import clip_age
 from worldling.dynamics.model import Dynamics
 from worldling.tokenizer.loss import tokenizer_loss
 from worldling.tokenizer.model import Tokenizer
-from worldling.nn.lattice import jitter
 from worldling.train.latents import Clips, busiest, only
 from worldling.train.mirror import Mirror
 from worldling.train.optimizer import optimizer_for
 from worldling.train.own_history import OwnHistory, on
 from worldling.train.recipe import TrainConfig
 from worldling.train.run import Stage
+from worldling.train.spoil import spoil
 from worldling.types import frames_to_float
 
 SAVE_EVERY_S = 60.0
@@ -124,13 +124,9 @@ def train_dynamics(
                         own.refresh(dynamics, stage.step, stage.generator(1))
             stage.set_lr(config.dynamics_lr)
             batch = clips.sample(config.clips, config.clip_frames, shape.sinks, generator)
-            clean = batch["latent"]
-            rate = config.jitter * torch.rand(config.clips, 1, 1, 1, generator=generator)
-            for name in ("latent", "previous"):
-                batch[name] = jitter(batch[name], shape.levels, rate, generator)
+            cutmix = config.cutmix if stage.done >= config.own_from else 0.0
+            batch = spoil(batch, shape.levels, shape.sinks, config.jitter, cutmix, generator)
             batch = own.mix(on(batch, device), config.own_share, generator)
-            num_true = config.clips if own.pool is None else config.clips - round(config.clips * config.own_share)
-            batch["clean"] = torch.cat([clean[:num_true].to(device), batch["latent"][num_true:]])
             age = clip_age(batch.pop("position"), shape).to(device)
             del batch["row"]
             drawn = batch["latent"].shape if shape.passes > 1 else (1, 1, 1, 1)
