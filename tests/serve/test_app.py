@@ -96,7 +96,7 @@ def test_a_world_without_starts_is_refused():
 def test_an_unknown_environment_is_one_line_before_anything_is_served():
     pytest.importorskip("gymnasium")
     with pytest.raises(EnvError, match="`env_id` must be"):
-        serve(DotWorld(), port=0, beside=True, open_browser=False, quiet=True)
+        serve(DotWorld(), port=0, beside=True, open_browser=False)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")

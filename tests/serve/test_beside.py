@@ -59,8 +59,9 @@ def test_a_start_that_ends_within_the_context_is_refused():
         Session(world, 10, Beside(DotEnvironment(world, length=2)))
 
 
-def test_a_world_without_an_environment_has_no_beside():
+@pytest.mark.parametrize("env_id", [None, "", "video"])
+def test_a_world_without_an_environment_has_no_beside(env_id):
     world = DotWorld()
-    world.card = {"source": {"env_id": None}}
+    world.card = {"source": {"env_id": env_id}}
     with pytest.raises(ServeError, match="`--beside` must have an environment"):
         open_beside(world)

@@ -72,6 +72,19 @@ def test_pause_step_branch_and_reset_replay_the_same_frames():
     drive(work)
 
 
+def test_a_branch_at_a_frame_that_is_gone_is_one_at_the_oldest(monkeypatch):
+    monkeypatch.setattr("worldling.serve.session.KEPT_S", 0.1)
+
+    async def work(page):
+        await page.after(40)
+        oldest = (await page.paused())["oldest"]
+        await page.send("branch", index=1)
+        assert (await page.frame(index=oldest)) and 1 < oldest
+        assert (await page.text("status", lambda m: m["num_branches"] == 1))["branches"] == [oldest]
+
+    drive(work)
+
+
 def test_a_look_back_halts_the_clock_and_changes_nothing():
     async def work(page):
         await page.after(20)

@@ -92,6 +92,15 @@ def test_a_tap_between_two_frames_counts_for_one():
     assert [(int(s.action), s.input_id) for s in shots] == [(3, 1), (0, 2), (0, 2)]
 
 
+def test_a_tap_beside_a_held_key_counts_for_one():
+    session = Session(DotWorld(), 10)
+    session.hold(2, 1)
+    session.advance()
+    session.hold(3, 2)
+    session.hold(2, 3)
+    assert [int(session.advance().action) for _ in range(3)] == [3, 2, 2]
+
+
 def test_the_newest_of_two_presses_wins():
     session = Session(DotWorld(), 10)
     session.hold(3, 1)

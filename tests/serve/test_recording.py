@@ -50,6 +50,20 @@ def test_gif(fps, frames, seconds):
     assert sum(durations) == pytest.approx(1000 * seconds, abs=10)
 
 
-def test_nothing_to_record():
+@pytest.mark.parametrize("write", [write_mp4, write_gif])
+def test_nothing_to_record(write):
     with pytest.raises(ServeError, match="at least one frame"):
-        write_mp4([], 10)
+        write([], 10)
+
+
+@pytest.mark.parametrize("write", [write_mp4, write_gif])
+def test_a_server_that_stops_does_not_wait_for_the_film(write):
+    asked = []
+
+    def stopped():
+        asked.append(1)
+        return len(asked) > 12
+
+    with pytest.raises(ServeError, match="before the server stops"):
+        write(shots_of(30), 10, stopped)
+    assert len(asked) == 13

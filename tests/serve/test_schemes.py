@@ -27,7 +27,7 @@ CASES = [  # space, words held (the newest first), the action
     (PONG, ["down", "up"], 3), (PONG, ["#5"], 5),
     (ATARI, ["right", "up"], 3), (ATARI, ["fire", "up", "right"], 4), (ATARI, ["down"], 0),
     (ATARI, ["down", "up"], 1), (ATARI, ["fire", "right"], 5),
-    (GRID, ["up"], 2), (GRID, ["#3"], 3), (PLAIN, ["#1"], 1), (PLAIN, [], 0),
+    (GRID, ["up"], 2), (GRID, ["#3"], 3), (GRID, ["#-3"], 0), (GRID, ["#-3", "up"], 2), (PLAIN, ["#1"], 1), (PLAIN, [], 0),
     (CAR, [], [0, 0, 0]), (CAR, ["left", "up"], [-1, 1, 0]), (CAR, ["down"], [0, 0, 1]),
     (AXES, [], [0, 0, 0.5]), (AXES, ["right", "down", "#3"], [2, -1, 1]),
     (KEYS, ["fire"], [0, 1, 0]), (KEYS, ["#3", "left"], [1, 0, 1]), (NONE, ["up"], []),

@@ -9,6 +9,7 @@ import secrets
 import signal
 import socket
 import sys
+import threading
 import webbrowser
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -46,6 +47,7 @@ class Player:
         self.world, self.fps = world, fps
         self.connections: dict[str, Connection] = {}
         self.beside = open_real is not None
+        self.stopping = threading.Event()  # ends what is being encoded
         self._open_real = open_real
         self._idle: list[Beside] = []
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="world")
@@ -138,7 +140,8 @@ async def _recording(request: "web.Request", player: Player) -> "web.Response":
             raise ServeError(f"`seconds` must be a number, got {got!r}. Try seconds=10.") from None
         shots = await player.call(connection.session.clip, frames)
         # Not in the world's thread: encoding takes a second, and the dream goes on.
-        data = await asyncio.to_thread({"mp4": write_mp4, "gif": write_gif}[kind], shots, player.fps)
+        write = {"mp4": write_mp4, "gif": write_gif}[kind]
+        data = await asyncio.to_thread(write, shots, player.fps, player.stopping.is_set)
     except WorldlingError as error:
         return web.json_response({"error": str(error)}, status=400)
     file = f"{player.describe()['name']}-{shots[0].index}-{shots[-1].index}.{kind}"
@@ -171,6 +174,7 @@ def build_app(player: Player, hosts: tuple[str, ...] | None = LOOPBACK) -> "web.
         return web.FileResponse(PAGE / "index.html")
 
     async def goodbye(app: web.Application) -> None:
+        player.stopping.set()
         for connection in list(player.connections.values()):
             await connection.socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server stopped")
 
@@ -199,12 +203,13 @@ def build_app(player: Player, hosts: tuple[str, ...] | None = LOOPBACK) -> "web.
 
 def serve(
     world: Any, host: str = "127.0.0.1", port: int = 8000, beside: bool = False, fps: float | None = None,
-    open_browser: bool = True, quiet: bool = False,
+    open_browser: bool = True, announce: Callable[[str], None] | None = None,
 ) -> None:
     """Let people play `world` in a browser until Ctrl-C or SIGTERM.
 
     beside: show the real environment next to the dream; fps: frames per second at speed 1, by default
-    those of the data; port: 0 takes any free one; quiet: do not print the address on stderr.
+    those of the data; port: 0 takes any free one; announce: called with the page's address once it
+    can be opened, instead of printing it on stderr.
     Raises `ServeError` when the port is taken or the world has no starts; `EnvError` when `beside` and
     the environment cannot be opened.
     """
@@ -218,14 +223,19 @@ def serve(
     sock = open_port(host, port)
     player = Player(world, float(fps), (lambda: open_beside(world)) if beside else None)
     try:
-        asyncio.run(_run(player, sock, host, open_browser, quiet))
+        asyncio.run(_run(player, sock, host, open_browser, announce or say))
     except KeyboardInterrupt:  # only where the loop cannot take signals
         pass
     finally:
         sock.close()
 
 
-async def _run(player: Player, sock: socket.socket, host: str, open_browser: bool, quiet: bool) -> None:
+def say(url: str) -> None:
+    """Tell people where to play."""
+    print(f"Play at {url} (Ctrl-C stops)", file=sys.stderr, flush=True)
+
+
+async def _run(player: Player, sock: socket.socket, host: str, open_browser: bool, announce: Callable[[str], None]) -> None:
     from aiohttp import web
 
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
@@ -241,8 +251,7 @@ async def _run(player: Player, sock: socket.socket, host: str, open_browser: boo
         await web.SockSite(runner, sock, shutdown_timeout=2.0).start()
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{sock.getsockname()[1]}/"
-        if not quiet:
-            print(f"Play at {url} (Ctrl-C stops)", file=sys.stderr, flush=True)
+        announce(url)
         if open_browser and _has_screen():
             await asyncio.to_thread(webbrowser.open, url)
         await stop.wait()

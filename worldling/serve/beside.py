@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from worldling.data.formats.video import VIDEO
 from worldling.errors import ServeError
 
 
@@ -21,7 +22,7 @@ def open_beside(world: Any) -> "Beside":
     Raises `ServeError` when the world's data came from no environment, `EnvError` when it cannot be opened.
     """
     source = world.card.get("source", {})
-    if not source.get("env_id"):
+    if source.get("env_id") in (None, "", VIDEO):
         raise ServeError(
             "`--beside` must have an environment, got a world that was not recorded from one. "
             "Play it without --beside."

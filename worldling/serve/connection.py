@@ -193,7 +193,8 @@ class Connection:
         self.show(shot, PEEK if self.peeking else 0)
 
     async def _on_branch(self, message: dict[str, Any]) -> None:
-        await self._go_back(self.session.branch, message["index"])
+        session = self.session  # the page's oldest frame may be gone by now: then the oldest that is left
+        await self._go_back(lambda index: session.branch(max(index, session.history.oldest)), message["index"])
 
     async def _on_rewind(self, message: dict[str, Any]) -> None:
         await self._go_back(self.session.rewind, message["frames"])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from itertools import chain
 
 import numpy as np
 
@@ -29,49 +30,61 @@ def compose(shot: Shot) -> np.ndarray:
     return np.pad(joined, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
-def write_mp4(shots: Iterable[Shot], fps: float) -> bytes:
-    """Encode shots as an H.264 mp4 that plays everywhere. Raises `ServeError` if empty."""
+def write_mp4(shots: list[Shot], fps: float, stopped: Callable[[], bool] = lambda: False) -> bytes:
+    """Encode shots as an H.264 mp4 that plays everywhere, one picture in memory at a time.
+
+    Raises `ServeError` if there are none, or as soon as `stopped` says so.
+    """
     import av
 
-    pictures = _pictures(shots)
+    pictures = _pictures(shots, stopped)
+    first = next(pictures)
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as container:
         rate = Fraction(fps).limit_denominator(1000)
         stream = container.add_stream("libx264", rate=rate, options={"crf": "16", "preset": "veryfast"})
-        stream.height, stream.width = pictures[0].shape[:2]
+        stream.height, stream.width = first.shape[:2]
         stream.pix_fmt = "yuv420p"
-        for picture in pictures:
+        for picture in chain([first], pictures):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
     return out.getvalue()
 
 
-def write_gif(shots: Iterable[Shot], fps: float) -> bytes:
+def write_gif(shots: list[Shot], fps: float, stopped: Callable[[], bool] = lambda: False) -> bytes:
     """Encode shots as an endless GIF with one palette; keeps every k-th frame above 50 FPS.
 
-    Raises `ServeError` if empty.
+    Raises `ServeError` as `write_mp4` does.
     """
     from PIL import Image
 
     every = max(1, -(-int(fps) // GIF_MAX_FPS))
-    images = [Image.fromarray(picture) for picture in _pictures(list(shots)[::every])]
+    shots = shots[::every]
     # One palette from frames spread over the clip: a palette per frame would make still areas flicker.
-    spread = images[:: -(-len(images) // PALETTE_FRAMES)]
+    some = shots[:: max(1, -(-len(shots) // PALETTE_FRAMES))]
+    spread = [Image.fromarray(picture) for picture in _pictures(some, stopped)]
     sheet = Image.new("RGB", (spread[0].width, spread[0].height * len(spread)))
     for row, image in enumerate(spread):
         sheet.paste(image, (0, row * image.height))
     palette = sheet.quantize(256, method=Image.Quantize.MEDIANCUT)
-    first, *rest = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
+    images = (
+        Image.fromarray(picture).quantize(palette=palette, dither=Image.Dither.NONE) for picture in _pictures(shots, stopped)
+    )
+    first = next(images)
     # GIF counts in 10 ms: round each frame's end, not its length, or 15 FPS would play at 16.7.
-    ends = [round(100 * every / fps * (i + 1)) * 10 for i in range(len(images))]
+    ends = [round(100 * every / fps * (i + 1)) * 10 for i in range(len(shots))]
     durations = [end - begin for begin, end in zip([0, *ends], ends)]
     out = io.BytesIO()
-    first.save(out, "GIF", save_all=True, append_images=rest, duration=durations, loop=0)
+    first.save(out, "GIF", save_all=True, append_images=images, duration=durations, loop=0)
     return out.getvalue()
 
 
-def _pictures(shots: Iterable[Shot]) -> list[np.ndarray]:
-    pictures = [compose(shot) for shot in shots]
-    if not pictures:
+def _pictures(shots: Iterable[Shot], stopped: Callable[[], bool]) -> Iterator[np.ndarray]:
+    """Yield the pictures one by one. Raises `ServeError` if there is none, or once `stopped`."""
+    count = 0
+    for count, shot in enumerate(shots, 1):
+        if stopped():
+            raise ServeError("`recording` must be encoded before the server stops, got no time. Start it and record again.")
+        yield compose(shot)
+    if not count:
         raise ServeError("`shots` must hold at least one frame, got none. Play a little before recording.")
-    return pictures

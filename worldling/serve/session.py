@@ -66,12 +66,13 @@ class Session:
     def hold(self, action: Any, input_id: int) -> None:
         """Hold a raw action from the next frame on. Raises `ActionError`; the old action then stays.
 
-        A key pressed and let go between two frames still counts for one: letting go waits its turn.
+        A key pressed and let go between two frames still counts for one, alone or beside others that stay
+        held: letting go waits its turn.
         """
         space = self.world.action_space
         checked = space.check(action, lead=())[()]
         with self._lock:
-            letting_go = np.array_equal(checked, self._rest)
+            letting_go = any(np.array_equal(checked, before) for before in (self._rest, self._held[0]))
             self._inputs = [*(self._inputs[:1] if letting_go else []), (checked, input_id)]
 
     def reset(self, start: int | None = None) -> Shot:
@@ -113,13 +114,13 @@ class Session:
         return self.history.get(newest if index is None else min(max(index, self.history.oldest), newest))
 
     def branch(self, index: int) -> Shot:
-        """Go back to frame `index` and drop what came after. Costs up to 2.5 s worth of steps, undrawn."""
+        """Go back to frame `index` and drop what came after. Costs up to 2.5 s worth of frames."""
         shot = self.history.get(index)
         if index == self.history.newest:
             return shot
         state, actions = self.history.cut(index)
         for action in actions:
-            self.world.step(state, action, decode=False)
+            self.world.step(state, action)  # drawn as before: latents alone may be other code, and not compiled yet
         self.state = state
         if self.beside:
             self.beside.back_to(index)

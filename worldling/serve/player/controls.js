@@ -138,8 +138,8 @@ export class Controls {
   }
 
   readGamepad() {
-    const pad = [...(navigator.getGamepads?.() ?? [])].find(Boolean);
-    if (!pad) return;
+    const pads = [...(navigator.getGamepads?.() ?? [])].filter((pad) => pad?.connected);
+    const pad = pads.find((pad) => pad.mapping === "standard") ?? pads[0] ?? { axes: [], buttons: [] };  // gone: lets go of all
     const stick = (value = 0) => (Math.abs(value) < DEAD_ZONE ? 0 : value);
     const x = stick(pad.axes[0]), y = stick(pad.axes[1]), button = (i) => pad.buttons[i]?.value ?? 0;
     this.analog = {

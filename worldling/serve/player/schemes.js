@@ -50,7 +50,7 @@ function discrete({ nvec: [count], names }) {
   return {
     pads, note: names.length ? "" : "Nothing held is choice 0.",
     action({ recent }) {
-      const number = recent.find((word) => word[0] === "#" && Number(word.slice(1)) < count);
+      const number = recent.find((word) => word[0] === "#" && word[1] !== "-" && Number(word.slice(1)) < count);
       if (number) return Number(number.slice(1));
       const words = recent.filter((word) => says[word]);
       // The most that is held and has a name together, such as UPRIGHTFIRE; else the newest alone.
