@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -59,14 +61,26 @@ def save_world(world: World, path: str | Path, half: bool = True) -> Path:
         Image.fromarray(world.mean_frame).save(picture, "png")
         write_atomic(path / "mean.png", picture.getvalue())
     write_atomic(path / "card.json", json.dumps(world.card, indent=2) + "\n")
-    if world.contexts and not (path / "contexts").exists():
-        source = from_dict(DatasetMeta, world.card["source"], "card.source")
-        with DatasetWriter(path / "contexts", source) as writer:
-            for episode in world.contexts:
-                writer.write(episode)
+    if world.contexts:
+        _save_contexts(world, path / "contexts")
     write_atomic(path / "config.json", json.dumps({"format": FORMAT, **to_dict(world.config)}, indent=2) + "\n")
     world.path = path
     return path
+
+
+def _save_contexts(world: World, path: Path) -> None:
+    """Write the clips to start from, whole, in place of those before."""
+    source = from_dict(DatasetMeta, world.card["source"], "card.source")
+    fresh = Path(tempfile.mkdtemp(dir=path.parent, prefix=".contexts."))
+    try:
+        with DatasetWriter(fresh, source) as writer:
+            for episode in world.contexts:
+                writer.write(episode)
+        fresh.chmod(0o755)
+        shutil.rmtree(path, ignore_errors=True)
+        fresh.rename(path)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def load_world(name_or_path: str | Path, device: str | torch.device = "cpu") -> World:

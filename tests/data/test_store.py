@@ -54,6 +54,39 @@ def test_what_is_written_is_read(written):
         assert read.meta["seed"] == episode.meta["seed"] and not read.meta["cut"]
 
 
+@pytest.mark.parametrize("call", range(11))
+def test_an_interrupt_while_writing_leaves_whole_episodes(tmp_path, monkeypatch, call):
+    """Ctrl-C at any column of the second episode: the first one is kept, whole, and recording can go on."""
+    grow, calls = store._grow, []
+
+    def interrupted(file, name, values):
+        grow(file, name, values)
+        calls.append(name)
+        if len(calls) == call + 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), DatasetWriter(tmp_path / "data", META) as writer:
+        writer.write(make_episode(40))
+        monkeypatch.setattr(store, "_grow", interrupted)
+        writer.write(make_episode(30, 1))
+    assert open_dataset(tmp_path / "data").lengths == [40]
+    monkeypatch.undo()
+    with DatasetWriter(tmp_path / "data", META) as writer:
+        writer.write(make_episode(30, 1))
+    dataset = open_dataset(tmp_path / "data")
+    assert dataset.lengths == [40, 30] and np.array_equal(dataset[1].frames, make_episode(30, 1).frames)
+
+
+def test_an_interrupt_in_the_first_episode_leaves_no_shard(tmp_path, monkeypatch):
+    def interrupted(file, name, values):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "_grow", interrupted)
+    with pytest.raises(KeyboardInterrupt), DatasetWriter(tmp_path / "data", META) as writer:
+        writer.write(make_episode(40))
+    assert not list((tmp_path / "data").glob("shard-*"))
+
+
 def test_a_long_episode_is_cut_without_losing_a_transition(written):
     path, episodes = written
     first, second = open_dataset(path)[3], open_dataset(path)[4]

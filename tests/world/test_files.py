@@ -1,9 +1,13 @@
+import copy
 import json
 
 import numpy as np
 import pytest
 
+from worldling.config import to_dict
+from worldling.data.store import DatasetMeta
 from worldling.errors import CheckpointError
+from worldling.types import Episode
 from worldling.world_files import load_world, save_world
 
 ACTIONS = [0, 1, 2, 1, 0, 2]
@@ -20,6 +24,18 @@ def test_loading_gives_the_same_frames(tiny_world, tiny_clip, folder):
     assert again.config == tiny_world.config
     a, b = (w.rollout(w.start(frames, actions), ACTIONS) for w in (tiny_world, again))
     assert np.array_equal(a, b)
+
+
+def test_writing_again_replaces_the_clips_to_start_from(tiny_world, tiny_clip, tmp_path):
+    space, world = tiny_world.config.action_space, copy.copy(tiny_world)
+    world.card = {"source": to_dict(DatasetMeta("Toy-v0", 64, space))}
+    nothing = np.zeros(4, np.float32)
+    for frames, actions in zip(*tiny_clip):
+        world.contexts = [Episode(frames, actions, nothing, nothing > 0, nothing > 0)]
+        save_world(world, tmp_path / "w")
+        (again,) = load_world(tmp_path / "w").contexts
+        assert np.array_equal(again.frames, frames)
+    assert not list((tmp_path / "w").glob(".*"))
 
 
 @pytest.mark.parametrize("keep", [0, 7, 100, 5000])

@@ -127,6 +127,12 @@ class Environment:
         return shrink(picture.astype(np.uint8, copy=False), self.size_px)
 
 
+def check_size_px(size_px: int) -> None:
+    """Raise `ConfigError` if pictures of such a side cannot be kept."""
+    if not 8 <= size_px <= 1024:
+        raise ConfigError(f"`size_px` must be 8 to 1024, got {size_px}. Choose 64, 128 or 256.")
+
+
 def open_environment(
     env_id: str, size_px: int = 64, frame_skip: int | None = None, env_kwargs: dict[str, Any] | None = None
 ) -> Environment:
@@ -139,8 +145,7 @@ def open_environment(
     import gymnasium
     from gymnasium.envs.registration import load_env_creator
 
-    if not 8 <= size_px <= 1024:
-        raise ConfigError(f"`size_px` must be 8 to 1024, got {size_px}. Choose 64, 128 or 256.")
+    check_size_px(size_px)
     if frame_skip is not None and frame_skip < 1:
         raise ConfigError(f"`frame_skip` must be at least 1, got {frame_skip}. Use 1 for every frame.")
     simulators.prepare_process()

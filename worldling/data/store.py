@@ -78,7 +78,7 @@ class DatasetWriter:
         self._episodes: list[Episode] = []  # no longer than one shard; pixels are kept compressed below
         self._buffer: io.BytesIO | None = None
         self._file: h5py.File | None = None
-        self._held = 0
+        self._held = self._pieces = 0  # frames and pieces of episodes that are whole in the shard begun
 
     def write(self, episode: Episode) -> None:
         """Add one episode of at least 2 frames; long ones are cut into pieces of at most 1001 frames.
@@ -102,11 +102,11 @@ class DatasetWriter:
 
     def close(self) -> None:
         """Write the shard begun, if any. The writer can go on afterwards with a new one."""
-        if self._file is None or self._buffer is None:
+        if self._file is None or self._buffer is None or not self._held:
             return
         self._file.close()
         data = self._buffer.getvalue()
-        self._file, self._buffer, self._held = None, None, 0
+        self._file, self._buffer, self._held, self._pieces = None, None, 0, 0
         write_atomic(self.path / f"shard-{self.worker}-{self._number:04d}.h5", data)
         self._number += 1
 
@@ -117,6 +117,27 @@ class DatasetWriter:
         self.close()
 
     def _append(self, episode: Episode, start: int, stop: int) -> None:
+        """Add a piece to the shard begun. Interrupted at any line, it leaves the shard as it was."""
+        try:
+            self._add(episode, start, stop)
+        except BaseException:
+            self._cut_back()
+            raise
+        self._held += stop - start
+        self._pieces += 1
+        self.num_frames += stop - start
+
+    def _cut_back(self) -> None:
+        """Shorten every column of the shard begun to the pieces that are whole."""
+        columns: list[h5py.Dataset] = []
+        if self._file is not None:
+            self._file.visititems(lambda _, item: columns.append(item) if isinstance(item, h5py.Dataset) else None)
+        for column in columns:
+            per_episode = column.name.startswith("/episode_")
+            whole = self._pieces + (column.name == "/episode_offsets") if per_episode else self._held
+            column.resize(min(len(column), whole), axis=0)
+
+    def _add(self, episode: Episode, start: int, stop: int) -> None:
         if self._file is None:
             # A shard is built in memory (compressed, a few MB) and then written in one go: HDF5 itself
             # cannot recover from a disk that fills up half-way.
@@ -137,9 +158,7 @@ class DatasetWriter:
             _grow(self._file, name, np.concatenate([values, np.zeros_like(values[:1])]))
         for name, values in episode.state.items():
             _grow(self._file, f"state/{name}", np.asarray(values)[rows])
-        self._held += stop - start
-        self.num_frames += stop - start
-        _grow(self._file, "episode_offsets", np.asarray([self._held]))
+        _grow(self._file, "episode_offsets", np.asarray([self._held + stop - start]))
         _grow(self._file, "episode_seed", np.asarray([episode.meta.get("seed", -1)], np.int64))
         _grow(self._file, "episode_number", np.asarray([episode.meta.get("number", -1)], np.int64))
         _grow(self._file, "episode_cut", np.asarray([cut]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from pathlib import Path
@@ -28,7 +29,7 @@ def draw_curves(metrics: Path, path: Path) -> None:
     """Draw every metric of metrics.jsonl against minutes, one panel per stage and kind."""
     from matplotlib.figure import Figure
 
-    rows = [json.loads(line) for line in metrics.read_text().splitlines()]
+    rows = _rows(metrics)
     panels = [
         ("tokenizer", "loss", "log"), ("tokenizer", "psnr_db", "linear"),
         ("dynamics", "nats_per_frame", "log"), ("dynamics", "psnr_h", "linear"),
@@ -46,6 +47,15 @@ def draw_curves(metrics: Path, path: Path) -> None:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100)
     write_atomic(path, buffer.getvalue())
+
+
+def _rows(metrics: Path) -> list[dict]:
+    """Read metrics.jsonl; a line that a full disk cut off is left out."""
+    rows = []
+    for line in metrics.read_text().splitlines():
+        with contextlib.suppress(ValueError):
+            rows.append(json.loads(line))
+    return rows
 
 
 def _write(picture, path: Path) -> None:

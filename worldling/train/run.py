@@ -83,7 +83,7 @@ class Stage:
         if not math.isfinite(self._recent[-1]):
             raise CheckpointError(
                 f"`loss` must be finite, got {self._recent[-1]} at step {self.step}. "
-                f"Resume from the last checkpoint with a smaller --lr."
+                f"Run again from the last checkpoint with a smaller rate, --set {self.name}_lr=0.002."
             )
         if len(self._recent) >= 20 or self.done >= 1:
             self.log(loss=sum(self._recent) / len(self._recent), **metrics)

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from worldling.config import from_dict
-from worldling.data.environment import shrink
+from worldling.data.environment import check_size_px, shrink
 from worldling.data.store import PIECE_FRAMES, DatasetMeta, DatasetWriter
 from worldling.errors import ActionError, ConfigError, DataError, DatasetError
 from worldling.progress import Progress
@@ -33,6 +33,7 @@ from worldling.types import ActionSpace, Episode
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
 ACTION_SUFFIXES = (".csv", ".npy", ".json")
+VIDEO = "video"  # stands where a recording has its environment's id
 
 
 def import_videos(
@@ -51,6 +52,7 @@ def import_videos(
     Raises `DataError` naming the file that cannot be read or does not fit, `DatasetError` if `path` exists.
     """
     folder, path = Path(folder), Path(path)
+    check_size_px(size_px)
     videos = sorted(p for p in folder.glob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
     if not videos:
         wanted = ", ".join(VIDEO_SUFFIXES)
@@ -65,7 +67,7 @@ def import_videos(
         )
     fps = _same_fps(videos) / frame_skip
     meta = DatasetMeta(
-        env_id="video", size_px=size_px, action_space=space, frame_skip=frame_skip, fps=fps, policy="video",
+        env_id=VIDEO, size_px=size_px, action_space=space, frame_skip=frame_skip, fps=fps, policy="video",
         license=license,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
