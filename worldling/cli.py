@@ -6,6 +6,7 @@ Exit status: 0 done, 2 bad input (one line on stderr says what was wrong and wha
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import signal
 import sys
@@ -21,6 +22,7 @@ EPILOG = """the whole loop:
   worldling judge worlds/pusht --data data/pusht-test
   worldling play worlds/pusht --beside
 """
+BACKENDS = "auto, reference, torch, openvino-f32, openvino-bf16 or openvino-int8"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -32,12 +34,14 @@ def main(argv: list[str] | None = None) -> int:
     except WorldlingError as error:
         return _fail(error, arguments)
     except KeyboardInterrupt:
-        print("\nworldling: stopped; what was finished is kept. Run the same command again to go on.", file=sys.stderr)
+        print(f"\nworldling: stopped; {arguments.stopped}", file=sys.stderr)
         return 130
     except OSError as error:
-        if error.errno != 28:  # ENOSPC
-            raise
-        return _fail(DiskFullError(f"the disk must have room, got: {error}. Free some and run the command again."), arguments)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            error = DiskFullError(f"the disk must have room, got: {error}. Free some and run the command again.")
+        else:
+            error = WorldlingError(f"the disk must let us read and write, got: {error}. Choose another place, or its rights.")
+        return _fail(error, arguments)
     if result is not None:
         print(json.dumps(result) if arguments.json else _plain(result))
     return 0
@@ -51,11 +55,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    def command(name: str, run: Callable[[argparse.Namespace], Any], help: str) -> argparse.ArgumentParser:
+    def command(
+        name: str, run: Callable[[argparse.Namespace], Any], help: str, stopped: str = "nothing was changed."
+    ) -> argparse.ArgumentParser:
+        """Add a command; stopped: what Ctrl-C leaves, for people."""
         sub = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".",
                                   formatter_class=argparse.ArgumentDefaultsHelpFormatter)
         sub.add_argument("--json", action="store_true", help="print one json object on stdout, and no progress")
-        sub.set_defaults(run=run)
+        sub.set_defaults(run=run, stopped=stopped)
         return sub
 
     p = command("play", _play, "play a world in the browser")
@@ -64,10 +71,11 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--port", type=int, default=8000, help="0 takes any free port")
     p.add_argument("--host", default="127.0.0.1", help="address to listen on; the default is this machine only")
     p.add_argument("--fps", type=float, help="frames per second at speed 1 (default: those of the data)")
-    p.add_argument("--backend", default="auto", help="see `worldling bench`")
+    p.add_argument("--backend", default="auto", help=BACKENDS)
     p.add_argument("--no-browser", action="store_true", help="do not open a browser")
 
-    p = command("record", _record, "record any Gymnasium environment with pixels into a data set")
+    p = command("record", _record, "record any Gymnasium environment with pixels into a data set",
+                "what was recorded is kept. Add --resume to go on.")
     p.add_argument("env", help="its id, such as ALE/Pong-v5 or gym_pusht/PushT-v0")
     p.add_argument("--out", required=True, help="folder of the data set")
     p.add_argument("--frames", type=int, default=20000)
@@ -85,7 +93,8 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--size-px", type=int, default=64)
     p.add_argument("--frame-skip", type=int, default=1, help="keep every n-th frame (only without actions)")
 
-    p = command("train", _train, "train a world on a data set; run again to resume")
+    p = command("train", _train, "train a world on a data set; run again to resume",
+                "what was trained is kept. Run the same command again to go on.")
     p.add_argument("data", help="folder of a data set")
     p.add_argument("--out", required=True, help="folder of the world; `train/` in it holds curves, strips and checkpoints")
     p.add_argument("--minutes", type=float, default=30.0, help="for both stages")
@@ -109,11 +118,11 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--rollouts", type=int, default=16)
     p.add_argument("--lengths", default="1000,10000", help="frames of the long roll-outs")
     p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--backend", default="auto")
+    p.add_argument("--backend", default="auto", help=BACKENDS)
 
     p = command("bench", _bench, "measure frames per second of every backend against the fp32 reference")
     p.add_argument("world")
-    p.add_argument("--backend", action="append", help="repeatable (default: all that are installed)")
+    p.add_argument("--backend", action="append", help=BACKENDS + "; repeatable (default: all that are installed)")
     p.add_argument("--batches", default="1,8", help="rows per step")
     p.add_argument("--seconds", type=float, default=6.0, help="per backend and batch")
     p.add_argument("--steps", type=int, default=256, help="length of the roll-outs that measure the error")
@@ -130,7 +139,11 @@ def _play(a: argparse.Namespace) -> None:
     from worldling.serve.app import serve
 
     world = load(a.world, backend=a.backend, quiet=a.json)
-    serve(world, a.host, a.port, a.beside, a.fps, not a.no_browser, a.json)
+
+    def announce(url: str) -> None:
+        print(json.dumps({"url": url, "world": world.config.name, "backend": world.backend_name}), flush=True)
+
+    serve(world, a.host, a.port, a.beside, a.fps, not a.no_browser, announce if a.json else None)
 
 
 def _record(a: argparse.Namespace) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from importlib.util import find_spec
 import pytest
 from with_clips import world  # noqa: F401
 
-from worldling.engine.backends import BOUND
+from worldling.engine.backends import BOUND, choose
 from worldling.engine.bench import bench, table
 from worldling.engine.deviation import deviation
+from worldling.errors import BackendError
 
 ROW = {
     "backend", "kind", "size_px", "batch", "fps_p50", "p50_ms", "p99_ms", "num_steps", "memory_mb", "start_s", "err",
@@ -30,6 +31,17 @@ def test_shape_of_the_result(world):
         assert row["fps_p50"] > 0 and row["p99_ms"] >= row["p50_ms"] and row["err"] <= row["bound"]
         assert row["backend"] != "reference" or row["ratio_to_reference"] == 1
     assert len(table(result).splitlines()) == 7
+
+
+def test_auto_is_measured_under_its_own_name(world):
+    result = bench(world, ["auto"], batches=(1,), seconds=0.05, latents=False, steps=2, starts=1)
+    assert {row["backend"] for row in result["rows"]} == {"reference", choose(world)[0]}
+
+
+@pytest.mark.parametrize("wrong", [{"batches": (0,)}, {"batches": ()}, {"steps": 0}, {"seconds": 0}])
+def test_nothing_to_measure_is_told(world, wrong):
+    with pytest.raises(BackendError, match="must be above 0"):
+        bench(world, ["reference"], **wrong)
 
 
 def test_deviation_sees_a_wrong_backend(world):

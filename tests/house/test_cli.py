@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from worldling import cli
 from worldling.cli import build_parser, main
+from worldling.engine.backends import BACKENDS
 
 
 def test_help_of_every_command_teaches(capsys):
@@ -27,7 +29,10 @@ def test_help_of_every_command_teaches(capsys):
     (["info", "{tmp}/nothing"], "nothing"),
     (["info", "{tmp}"], "config.json"),
     (["bench", "{tmp}/nothing"], "nothing"),
+    (["train", "{tmp}/nothing", "--out", "{tmp}/w", "--device", "gpu"], "device"),
     (["import", "{tmp}", "--out", "{tmp}/d"], "videos"),
+    (["import", "{tmp}", "--out", "{tmp}/d", "--size-px", "0"], "size_px"),
+    (["bench", "pusht", "--batches", "0"], "batches"),
     (["play", "{tmp}/nothing", "--no-browser"], "nothing"),
 ])
 def test_bad_input_is_one_clear_line(command, words, tmp_path, capsys):
@@ -38,6 +43,34 @@ def test_bad_input_is_one_clear_line(command, words, tmp_path, capsys):
     assert status == 2 and len(lines) == 1 and words in lines[0] and "must" in lines[0]
     assert "Traceback" not in err and out == ""
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_place_one_may_not_write_to_is_one_clear_line(tmp_path, monkeypatch, capsys):
+    def refused(*given, **named):
+        raise PermissionError(13, "Permission denied", "elsewhere")
+
+    monkeypatch.setattr("worldling.data.contact_sheet.dataset_info", refused)
+    (tmp_path / "dataset.json").write_text("{}")
+    assert main(["info", str(tmp_path)]) == 2
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 1 and "Permission denied" in err
+
+
+@pytest.mark.parametrize("command, says", [
+    (["record", "CartPole-v1", "--out", "d"], "--resume"), (["train", "d", "--out", "w"], "same command"),
+    (["info", "d"], "nothing was changed"),
+])
+def test_ctrl_c_says_what_is_kept(command, says, monkeypatch, capsys):
+    def interrupted(a):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, f"_{command[0]}", interrupted)
+    assert main(command) == 130
+    assert says in capsys.readouterr().err
+
+
+def test_help_names_every_backend():
+    assert set(cli.BACKENDS.replace(" or ", ", ").split(", ")) == {"auto", *BACKENDS}
 
 
 def test_errors_are_json_when_asked_for(tmp_path, capsys):

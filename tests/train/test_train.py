@@ -11,6 +11,7 @@ from worldling.data.store import open_dataset
 from worldling.errors import ConfigError, DatasetError
 from worldling.train.latents import Clips, busiest, only, split
 from worldling.train.optimizer import Muon, optimizer_for, orthogonal
+from worldling.train.pictures import draw_curves
 from worldling.train.own_history import OwnHistory, roll_out
 from worldling.train.recipe import SIZES, TrainConfig, world_config
 from worldling.train.stages import cells_to_see
@@ -43,6 +44,13 @@ def test_a_world_comes_out_and_plays(data, tmp_path):
     assert world.card["cost"]["energy_joules"] == "not measured"
     for name in ("curves.png", "strip.png", "metrics.jsonl", "train.json"):
         assert (tmp_path / "world" / "train" / name).stat().st_size > 100
+
+
+def test_curves_are_drawn_though_a_line_was_cut_off(tmp_path):
+    whole = json.dumps({"stage": "tokenizer", "step": 1, "seconds": 1.0, "loss": 0.5})
+    (tmp_path / "metrics.jsonl").write_text(f"{whole}\n{whole[:20]}{whole}\n{whole}\n")
+    draw_curves(tmp_path / "metrics.jsonl", tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").stat().st_size > 100
 
 
 def test_a_resumed_run_continues_the_same_curve(data, tmp_path, monkeypatch):

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from worldling.engine.backends import BACKENDS, BOUND, use_backend
+from worldling.engine.backends import BACKENDS, BOUND, choose, use_backend
 from worldling.engine.calibrate import rollout_actions
 from worldling.engine.compiled import compiler
 from worldling.engine.deviation import SAME, deviation
@@ -83,8 +83,12 @@ def bench(
     """
     if not world.contexts:
         raise BackendError("`world.contexts` must hold a clip to start from, got none. Train the world again.")
+    if min(batches, default=0) < 1 or steps < 1 or seconds <= 0:
+        got = f"{list(batches)}, {steps} and {seconds}"
+        raise BackendError(f"`batches`, `steps` and `seconds` must be above 0, got {got}. Use 1,8 and 256 and 6.")
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    names = ["reference", *(n for n in (backends or available(world)) if n != "reference")]
+    asked = [choose(world)[0] if name == "auto" else name for name in (backends or available(world))]
+    names = list(dict.fromkeys(["reference", *asked]))
     kinds = [("frames", batch) for batch in batches] + ([("latents", max(batches))] if latents else [])
     worlds, arms, start_s = {}, {}, {}
     with Progress("building backends", len(names) * len(kinds), "arms", quiet) as progress:

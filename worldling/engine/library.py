@@ -14,14 +14,10 @@ def load(name_or_path: str | Path, backend: str = "auto", device: str = "auto", 
     do not say which backend was taken and why (`world.backend_name`, `world.backend_reason` tell it later).
     Raises `CheckpointError` or `BackendError`.
     """
-    import torch
-
     from worldling.engine.backends import use_backend
-    from worldling.errors import BackendError
+    from worldling.machine import find_device
     from worldling.world_files import load_world
 
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() and not backend.startswith("openvino") else "cpu"
-    if device.partition(":")[0] not in ("cpu", "cuda") or (device != "cpu" and not torch.cuda.is_available()):
-        raise BackendError(f"`device` must be auto, cpu or a cuda device that is there, got {device!r}. Use auto.")
-    return use_backend(load_world(name_or_path, device), backend, quiet)
+    if device == "auto" and backend.startswith("openvino"):
+        device = "cpu"
+    return use_backend(load_world(name_or_path, find_device(device)), backend, quiet)

@@ -38,6 +38,8 @@ class Settings:
                     f"`{name}` must be whole numbers of at least 1, got {values}. Give frames ahead."
                 )
             object.__setattr__(self, name, values)
+        if self.seed < 0:
+            raise JudgeError(f"`seed` must be at least 0, got {self.seed}. Use 0.")
         for name in ("starts", "rollouts", "resamples"):
             if getattr(self, name) < 2:
                 raise JudgeError(

@@ -15,7 +15,7 @@ from worldling.data.dataset import Dataset
 from worldling.data.store import open_dataset
 from worldling.dynamics.model import Dynamics
 from worldling.errors import ConfigError
-from worldling.machine import cpu_name
+from worldling.machine import cpu_name, find_device
 from worldling.tokenizer.model import Tokenizer
 from worldling.train.latents import encode_episodes, frame_pool, split
 from worldling.train.mirror import mirrors
@@ -38,13 +38,13 @@ def train(
 
     `out` holds a world that can be played from the first tenth of the second stage on, and `out/train` the
     checkpoints, metrics.jsonl, curves.png and strip.png (truth over dream). Raises `DatasetError`,
-    `ConfigError`, `CheckpointError` or `DiskFullError`; Ctrl-C saves first.
+    `ConfigError`, `BackendError` (no such device), `CheckpointError` or `DiskFullError`; Ctrl-C saves first.
     """
     config = config or TrainConfig()
     if config.minutes <= 0 and config.steps <= 0:
         raise ConfigError(f"`minutes` must be above 0, got {config.minutes}. Use --minutes 30.")
+    where = find_device(device)
     dataset = open_dataset(data)
-    where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     began = time.time()
     torch.manual_seed(config.seed)
     folder = Path(out) / "train"
@@ -91,8 +91,8 @@ def train(
         world = world_of(dynamics.eval(), stage)
         quality = world.card["quality"] = check(world, dataset, held, folder / "strip.png")
         stage.log(**quality)
-        draw_curves(folder / "metrics.jsonl", folder / "curves.png")
         save_world(world, out)
+        draw_curves(folder / "metrics.jsonl", folder / "curves.png")
         return world
 
     dynamics, second = train_dynamics(
