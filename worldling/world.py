@@ -143,11 +143,12 @@ class World:
         return self._ticks[watch](*inputs)
 
     @torch.inference_mode()
-    def start(self, frames: Any, actions: Any, seed: int = 0) -> State:
+    def start(self, frames: Any, actions: Any, seed: int | Sequence[int] = 0) -> State:
         """Look at real frames and return the state that follows them.
 
         frames: uint8 `[T, H, W, 3]` or `[B, T, H, W, 3]`, T at least 1 (`config.context` or more is better);
-        actions: the T - 1 raw actions that led between them, with the same leading axes.
+        actions: the T - 1 raw actions that led between them, with the same leading axes; seed: of a world of
+        chance's noise, the same for all rows or one for each.
         Raises `ShapeError` or `ActionError`.
         """
         frames = check_frames(frames)
@@ -176,7 +177,7 @@ class World:
             _, fresh = self.dynamics.backbone.step(latents[:, t], previous, vectors[:, t], memory.tensors, age)
             memory.remember(fresh, config)
             previous = latents[:, t]
-        seeds = torch.full((len(frames),), int(seed), dtype=torch.long)
+        seeds = torch.as_tensor(seed, dtype=torch.long).expand(len(frames)).clone()
         return State(latents[:, -1].clone(), previous.clone(), memory, seeds, batched=batched)
 
     @torch.inference_mode()

@@ -39,7 +39,7 @@ def test_the_whole_draws_a_clip_as_it_draws_frame_by_frame():
     previous = torch.cat([latent[:, :1], latent[:, :-1]], 1)
     target = to_levels(latents[:, 1:], SHAPE.levels)
     age = clip_age(torch.arange(latent.shape[1]).expand(2, -1), SHAPE)
-    scores = whole.draw(latent, previous, actions, age, target)
+    scores = whole.draw(latent, previous, actions, age, latents[:, 1:])
     assert (scores.argmax(-1) == target.flatten(0, 1)).float().mean() > 0.999
 
 
@@ -51,9 +51,10 @@ def test_the_whole_does_not_see_the_frame_it_draws():
     latent = latents[:, :-1]
     target = to_levels(latents[:, 1:], SHAPE.levels)
     age = clip_age(torch.arange(latent.shape[1]).expand(2, -1), SHAPE)
-    other = target.clone()
-    other[:, 3] = (other[:, 3] + 1) % SHAPE.levels
-    one, two = (whole.draw(latent, latent, actions, age, t).unflatten(0, (2, -1)) for t in (target, other))
+    other = (target[:, 3] + 1) % SHAPE.levels
+    changed = latents[:, 1:].clone()
+    changed[:, 3] = from_levels(other, SHAPE.levels)
+    one, two = (whole.draw(latent, latent, actions, age, f).unflatten(0, (2, -1)) for f in (latents[:, 1:], changed))
     assert torch.allclose(one[:, :4], two[:, :4], atol=1e-5)
     assert not torch.allclose(one[:, 4], two[:, 4], atol=1e-3), "the next frame sees it finished"
 
@@ -76,3 +77,23 @@ def test_the_split_steps_as_the_world_does(tiny_world, tiny_clip):
         latent, previous = step(latent, previous, torch.from_numpy(action), memory), latent
         steps.append(latent)
     assert torch.equal(torch.stack(steps, 1), tiny_world.rollout(state, actions, decode=False))
+
+
+@torch.no_grad()
+def test_the_whole_remembers_the_true_frame_where_there_is_one():
+    """Shown true frames, its memory is what it would be had it drawn them."""
+    torch.manual_seed(0)
+    whole = lively(Whole(SHAPE))
+    latents, actions = dream(whole.step)
+    shown, memories = iter(latents[:, 1:].unbind(1)), []
+
+    def told(latent, previous, action, memory):
+        memories.append(memory)
+        return whole.step(latent, previous, action, memory, next(shown))
+
+    again, _ = dream(told)
+    assert torch.equal(again, latents)
+    other = latents[:, 1:].flip(0)
+    shown = iter(other.unbind(1))
+    dream(told)
+    assert not torch.equal(memories[0].tensors[0], memories[-1].tensors[0])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from worldling.train.latents import Clips, busiest, only, split
 from worldling.train.optimizer import Muon, optimizer_for, orthogonal
 from worldling.train.pictures import draw_curves
 from worldling.train.own_history import OwnHistory, roll_out
+from worldling.train.run import uninterrupted
 from worldling.train.recipe import SIZES, TrainConfig, world_config
 from worldling.train.stages import cells_to_see
 from worldling.train.train import train
@@ -83,7 +85,7 @@ def test_bad_training_is_told(data, tmp_path):
     with pytest.raises(ConfigError, match="minutes"):
         train(data, tmp_path / "w", TrainConfig(minutes=0), quiet=True)
     with pytest.raises(ConfigError, match="mirror"):
-        train(data, tmp_path / "w", TrainConfig(steps=1, mirror="x:7"), quiet=True)
+        train(data, tmp_path / "w", TrainConfig(steps=1, clip_frames=8, mirror="x:7"), quiet=True)
     assert not (tmp_path / "w").exists()
     with pytest.raises(DatasetError, match="more than 31 frames"):
         train(data, tmp_path / "w", TrainConfig(steps=1, clip_frames=30), quiet=True)
@@ -196,6 +198,18 @@ def test_a_mix_ends_with_own_clips(tiny_world, counting):
     both = own.mix(true, 0.5, generator)
     assert torch.equal(both["latent"][:2], true["latent"][:2]) and len(both["latent"]) == 4
     assert torch.equal(both["clean"][2:], both["latent"][2:]), "its own mistakes are what is to be put right"
+
+
+def test_a_signal_waits_for_the_end_of_a_step():
+    done, before = [], signal.signal(signal.SIGINT, signal.default_int_handler)
+    with pytest.raises(KeyboardInterrupt):
+        with uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            done.append("step")
+        done.append("after")
+    assert done == ["step"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
 
 
 def test_orthogonal_is_close_to_the_polar_factor():

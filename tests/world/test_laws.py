@@ -59,6 +59,13 @@ def test_same_seed_and_actions_same_frames(passes, make_world, tiny_clip):
     assert np.array_equal(a, c) == (passes == 1)
 
 
+def test_a_seed_for_each_row_gives_what_each_row_gives_alone(make_world, tiny_clip):
+    world, (frames, actions) = make_world(2), tiny_clip
+    together = world.rollout(world.start(frames[[0, 0]], actions[[0, 0]], seed=[7, 8]), [ACTIONS, ACTIONS])
+    for row, seed in zip(together, (7, 8)):
+        assert np.array_equal(world.rollout(world.start(frames[0], actions[0], seed=seed), ACTIONS)[0], row)
+
+
 def test_rewinding_and_replaying_gives_the_same_frames(make_world, tiny_clip):
     world, (frames, actions) = make_world(2), tiny_clip
     state = world.start(frames[0], actions[0], seed=3)

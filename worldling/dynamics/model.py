@@ -5,7 +5,8 @@
 
 The head does not predict a latent but a score for each of the L levels of each of the C channels:
 an uncertain small object then costs cross-entropy instead of fading into a blur, and the expected
-value under the scores is the x-prediction that shortcut forcing needs.
+value under the scores is the x-prediction that shortcut forcing needs. Training weights cells that change
+(loss.py), so the scores lean towards change: they order levels well but are not calibrated probabilities.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def run(case: Case) -> Section:
     reader = reader_for(case.data.meta.env_id, frames[::2], {k: v[::2] for k, v in state.items()})
     errors = reader.own_error(frames[1::2], {k: v[1::2] for k, v in state.items()})
     seen = _roll_out(case, starts, reader, mean_frame)
-    boot = Bootstrap(starts.episode, case.settings.seed, case.settings.resamples)
+    boot = Bootstrap(starts.episode, starts.last, case.settings.seed, case.settings.resamples)
     values = {
         "n": len(starts),
         "asked": case.settings.starts,
@@ -103,7 +103,7 @@ def _roll_out(case: Case, starts: Starts, reader: Reader, mean_frame: np.ndarray
             frames = np.stack([clip[0] for clip in clips])
             given, truth = frames[:, : case.context], frames[:, case.context :]
             past = np.stack([clip[1] for clip in clips])[:, : case.context - 1]
-            state = case.world.start(given, past, seed=case.settings.seed + first)
+            state = case.world.start(given, past, seed=[case.settings.seed + row for row in rows])
             made = {"copy_last": given[:, -1:], "mean_frame": mean_frame[None, None]}
             if acting:
                 swapped = np.stack([actions[others[i]] for i in rows])

@@ -8,27 +8,32 @@ from typing import Any
 import numpy as np
 
 #: With at least this many episodes whole episodes are redrawn, because starts from one episode resemble
-#: each other; with fewer the episodes are too few to stand for others and single starts are redrawn.
+#: each other; with fewer the episodes are too few to stand for others and stretches of them are redrawn.
 ENOUGH_EPISODES = 20
+STRETCH_FRAMES = 100
 
 
 class Bootstrap:
     """Redraws the same n items many times and says between which values a statistic then lies.
 
-    groups `[n]`: the episode of each item. resamples: number of redraws. level: share of redraws
+    episodes, frames `[n]`: where each item lies. resamples: number of redraws. level: share of redraws
     inside the interval. One object keeps its redraws, so all its intervals belong together and
     the same seed gives the same intervals.
     """
 
-    def __init__(self, groups: np.ndarray, seed: int = 0, resamples: int = 1000, level: float = 0.95) -> None:
-        _, group = np.unique(np.asarray(groups), return_inverse=True)
-        self.num_items, self.num_groups = len(group), int(group.max()) + 1
+    def __init__(
+        self, episodes: np.ndarray, frames: np.ndarray, seed: int = 0, resamples: int = 1000, level: float = 0.95
+    ) -> None:
         self.seed, self.resamples, self.level = seed, resamples, level
-        self.over = "episodes" if self.num_groups >= ENOUGH_EPISODES else "starts"
-        units = self.num_groups if self.over == "episodes" else self.num_items
-        rng = np.random.default_rng(seed)
-        draws = rng.multinomial(units, np.full(units, 1.0 / units), size=resamples)
-        self.weights = draws[:, group] if self.over == "episodes" else draws  # [resamples, n]
+        self.over = "episodes"
+        _, self.unit = np.unique(np.asarray(episodes), return_inverse=True)
+        if self.unit.max() + 1 < ENOUGH_EPISODES:
+            self.over = f"stretches of {STRETCH_FRAMES} frames"
+            where = np.stack([self.unit, np.asarray(frames) // STRETCH_FRAMES])
+            _, self.unit = np.unique(where, axis=1, return_inverse=True)
+        units = int(self.unit.max()) + 1
+        draws = np.random.default_rng(seed).multinomial(units, np.full(units, 1.0 / units), size=resamples)
+        self.weights = draws[:, self.unit]  # [resamples, n]
 
     def about(self) -> dict[str, Any]:
         """Describe how the intervals were made, as json values."""
@@ -54,12 +59,12 @@ class Bootstrap:
     def share(self, values: np.ndarray) -> dict[str, Any]:
         """Like `mean`, for values of 0 and 1.
 
-        Where all are equal no redraw could differ, so Wilson's score interval is given.
+        Where all are equal no redraw could differ, so Wilson's score interval is given, of as many units as are redrawn.
         """
         found = self.mean(values)
         if found["value"] in (0.0, 1.0):
             z = NormalDist().inv_cdf((1.0 + self.level) / 2.0)
-            doubt = z * z / (found["n"] + z * z)
+            doubt = z * z / (len(np.unique(self.unit[np.isfinite(values)])) + z * z)
             found["low"], found["high"] = (0.0, doubt) if found["value"] == 0.0 else (1.0 - doubt, 1.0)
         return found
 
@@ -79,8 +84,8 @@ class Bootstrap:
 
     def _checked(self, values: np.ndarray) -> np.ndarray:
         values = np.asarray(values, dtype=np.float64)
-        if values.shape != (self.num_items,):
-            raise ValueError(f"`values` must have shape [{self.num_items}], got {list(values.shape)}.")
+        if values.shape != self.unit.shape:
+            raise ValueError(f"`values` must have shape {list(self.unit.shape)}, got {list(values.shape)}.")
         return values
 
     def _interval(self, value: float, redrawn: np.ndarray, n: int) -> dict[str, Any]:

@@ -144,8 +144,8 @@ def _facts(report: dict[str, Any]) -> list[tuple[str, Any]]:
         (
             "Held out",
             {
-                True: "yes: other seed or policy than the training data",
-                False: "no: same seed and policy as the training data",
+                True: "yes: another seed than the training data's",
+                False: "no: the same seed, and so the same scenes, as the training data",
                 None: "not known: the world's card does not say",
             }[about["data"]["held_out"]],
         ),
@@ -153,7 +153,7 @@ def _facts(report: dict[str, Any]) -> list[tuple[str, Any]]:
         ("Made", f"{timing['date']} on {timing['machine']}, {timing['seconds']:.0f} s"),
         (
             "Again",
-            "The same world, data and settings give the same report.json, except for its timing section.",
+            "The same world, data, settings and backend give the same report.json, except for its timing section.",
         ),
     ]
 

@@ -36,7 +36,7 @@ def run(case: Case) -> Section:
     real = _real_range(case)
     dream = _dream(case)
     starts = dream["starts"]
-    boot = Bootstrap(np.arange(len(starts)), case.settings.seed, case.settings.resamples)
+    boot = Bootstrap(starts.episode, starts.last, case.settings.seed, case.settings.resamples)
     values = {
         "n": len(starts),
         "seed": case.settings.seed,
@@ -98,7 +98,7 @@ def _dream(case: Case) -> dict[str, Any]:
     given = np.stack([frames[: case.context] for frames, _ in clips])
     past = np.stack([actions[: case.context - 1] for _, actions in clips])
     actions = _long_actions(case, starts, total)
-    state = case.world.start(given, past, seed=case.settings.seed)
+    state = case.world.start(given, past, seed=[case.settings.seed + row for row in range(n)])
     previous = _array(case.world.encode(given[:, -1]))
     mean, std, motion = (np.full((total, n), np.nan, np.float32) for _ in range(3))
     bright, films, seconds, memory = {}, {0: given[:_FILMS, -1]}, np.zeros(total), {}

@@ -30,12 +30,14 @@ from worldling.train.latents import Clips, encode_episodes, split
 from worldling.train.mirror import mirrors
 from worldling.train.optimizer import optimizer_for
 from worldling.train.recipe import TrainConfig
+from worldling.train.spoil import spoil
 from worldling.train.stages import autocast_for
 from worldling.world import World
 from worldling.world_files import load_world
 
 HORIZONS, CONTEXT = (1, 10, 25), 8
-Step = Callable[[Tensor, Tensor, Tensor, Memory], Tensor]  # latent, previous, action, memory -> next latent
+# latent, previous, action, memory, the true next latent where it is known -> next latent
+Step = Callable[[Tensor, Tensor, Tensor, Memory, Tensor | None], Tensor]
 
 
 class Whole(nn.Module):
@@ -57,10 +59,9 @@ class Whole(nn.Module):
         joined = torch.cat([frame if finished else torch.zeros_like(frame), flag], -1)
         return self.stack.enter(latent, previous, action) + self.frame_in(joined)
 
-    def draw(self, latent: Tensor, previous: Tensor, action: Tensor, age: Tensor, target: Tensor) -> Tensor:
+    def draw(self, latent: Tensor, previous: Tensor, action: Tensor, age: Tensor, frames: Tensor) -> Tensor:
         """Return scores `[B * T, N, C, L]` of a whole clip: finished and empty copies of every frame run side by side,
-        and empty ones see the finished frames before them."""
-        frames = from_levels(target, self.config.levels)
+        and empty ones see the finished frames before them. frames `[B, T, N, C]`: the next latents, as they are committed."""
         finished = self.enter(frames, True, latent, previous, action)
         empty = self.enter(frames, False, latent, previous, action)
         missing = self.config.window + 2
@@ -72,15 +73,19 @@ class Whole(nn.Module):
         one = torch.ones(x.shape[0] * x.shape[1])
         return self.scores(flat(x), flat(latent), torch.zeros_like(flat(latent)), 0 * one, one)
 
-    def loss(self, latent: Tensor, previous: Tensor, action: Tensor, age: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """Return the cross-entropy of a clip, as `dynamics_loss` does."""
-        scores = self.draw(latent, previous, action, age, target)
+    def loss(
+        self, latent: Tensor, previous: Tensor, action: Tensor, age: Tensor, target: Tensor, weight: Tensor, frames: Tensor
+    ) -> Tensor:
+        """Return the cross-entropy of a clip, as `dynamics_loss` does; frames as in `draw`."""
+        scores = self.draw(latent, previous, action, age, frames)
         entropy = F.cross_entropy(scores.flatten(0, 2), target.flatten(), reduction="none")
         by_cell = weight.flatten()
         return (entropy.unflatten(0, (len(by_cell), -1)).sum(-1) * by_cell).sum() / by_cell.sum()
 
-    def step(self, latent: Tensor, previous: Tensor, action: Tensor, memory: Memory) -> Tensor:
-        """Draw the next frame with one pass, then commit it with another."""
+    def step(
+        self, latent: Tensor, previous: Tensor, action: Tensor, memory: Memory, true: Tensor | None = None
+    ) -> Tensor:
+        """Draw the next frame with one pass, then commit it, or the true one, with another."""
         one = torch.ones(len(latent))
         for finished in (False, True):
             frame = following if finished else latent  # noqa: F821  (drawn in the first round)
@@ -88,18 +93,20 @@ class Whole(nn.Module):
             x, fresh = self.stack.layers_with_memory(x, memory.tensors, memory.age(self.config))
             if not finished:
                 scores = self.scores(x, latent, torch.zeros_like(latent), 0 * one, one)
-                following = from_levels(scores.argmax(-1), self.config.levels)
+                following = from_levels(scores.argmax(-1), self.config.levels) if true is None else true
         memory.remember(fresh, self.config)
         return following
 
 
 def split_step(dynamics: Dynamics) -> Step:
-    """Return one frame of our design, as `Whole.step`."""
+    """Return one frame of our design, as `Whole.step`; what is committed is what comes in next, true or not."""
 
-    def step(latent: Tensor, previous: Tensor, action: Tensor, memory: Memory) -> Tensor:
+    def step(
+        latent: Tensor, previous: Tensor, action: Tensor, memory: Memory, true: Tensor | None = None
+    ) -> Tensor:
         h, fresh = dynamics.backbone.step(latent, previous, action, memory.tensors, memory.age(dynamics.config))
         memory.remember(fresh, dynamics.config)
-        return denoise(dynamics.head, h, latent, latent, 1)
+        return denoise(dynamics.head, h, latent, latent, 1) if true is None else true
 
     return step
 
@@ -109,21 +116,28 @@ def train(model: nn.Module, loss_of: Callable[..., Tensor], clips: Clips, minute
     optimizer, step, began = optimizer_for(model, config.dynamics_lr), 0, None
     shape, autocast = model.config, autocast_for(torch.device("cpu"))
 
-    def losses(latent: Tensor, previous: Tensor, action: Tensor, age: Tensor, target: Tensor, clean: Tensor) -> Tensor:
+    def losses(batch: dict[str, Tensor], age: Tensor) -> Tensor:
+        target, clean = batch["target"], batch["clean"]
         weight = changing_weight(target, clean, torch.linspace(-1, 1, shape.levels))
         weight[:, 0] = 0
         with autocast:
-            return loss_of(latent, previous, action, age, target, weight)
+            return loss_of(batch["latent"], batch["previous"], batch["action"], age, target, weight, batch["committed"])
 
     compiled = torch.compile(losses, dynamic=False)
     while began is None or time.monotonic() - began < 60 * minutes:
         done = 0.0 if began is None else (time.monotonic() - began) / (60 * minutes)
         generator = torch.Generator().manual_seed(step)
         batch = clips.sample(config.clips, config.clip_frames, shape.sinks, generator)
-        given = [jitter(batch[name], shape.levels, config.jitter / 2, generator) for name in ("latent", "previous")]
+        batch = spoil(batch, shape.levels, shape.sinks, config.jitter, 0.0, generator)
+        # The whole commits the same spoilt frames that come in next; after a jump, ones spoilt likewise.
+        committed = jitter(from_levels(batch["target"], shape.levels), shape.levels, config.jitter / 2, generator)
+        follows = (batch["position"].diff(dim=1) == 1)[..., None, None]
+        committed[:, :-1] = torch.where(follows, batch["latent"][:, 1:], committed[:, :-1])
+        batch["committed"], age = committed, clip_age(batch.pop("position"), shape)
+        del batch["row"]
         for group in optimizer.param_groups:
             group["lr"] = config.dynamics_lr * min(1.0, (step + 1) / 50) * max(1 - done, 0.01)
-        loss = compiled(*given, batch["action"], clip_age(batch["position"], shape), batch["target"], batch["latent"])
+        loss = compiled(batch, age)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -142,8 +156,9 @@ def judge(step: Step, world: World, clips: Clips, starts: int = 128) -> dict[str
     truth = from_levels(batch["target"], clips.num_levels)
     memory, latent, previous, dream = Memory.empty(config, starts), batch["latent"][:, 0], batch["latent"][:, 0], []
     for t in range(length):
-        following = step(latent, previous, batch["action"][:, t], memory)
-        previous, latent = latent, (truth[:, t] if t + 1 < CONTEXT else following)
+        previous, latent = latent, step(
+            latent, previous, batch["action"][:, t], memory, truth[:, t] if t + 1 < CONTEXT else None
+        )
         dream.append(latent)
     result = {}
     for h in HORIZONS:
@@ -152,7 +167,7 @@ def judge(step: Step, world: World, clips: Clips, starts: int = 128) -> dict[str
     memory, times = Memory.empty(config, 1), []
     for t in range(200):
         began = time.perf_counter()
-        step(latent[:1], previous[:1], batch["action"][:1, 0], memory)
+        step(latent[:1], previous[:1], batch["action"][:1, 0], memory, None)
         times.append(time.perf_counter() - began)
     return {**result, "ms_per_frame": 1000 * float(np.median(times[50:]))}
 
@@ -175,7 +190,7 @@ def main() -> None:
         model = (Dynamics if name == "split" else Whole)(world.dynamics.config)
         if name == "split":
             none = torch.zeros(1, 1, 1, 1)
-            loss_of = lambda *x: dynamics_loss(model, *x, none, none[..., 0, 0])[0]  # noqa: B023
+            loss_of = lambda *x: dynamics_loss(model, *x[:-1], none, none[..., 0, 0])[0]  # noqa: B023
         else:
             loss_of = model.loss
         steps = train(model, loss_of, clips, a.minutes, config)

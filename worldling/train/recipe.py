@@ -27,11 +27,11 @@ class TrainConfig:
 
     minutes: wall-clock budget for both stages, or steps: of each stage, if above 0 (then minutes is ignored);
     tokenizer_share: of the minutes, for the first stage; frames, clips, clip_frames: batch of the tokenizer
-    (frames, in pairs of consecutive ones), of the dynamics (clips of so many frames); tokenizer_lr, dynamics_lr: peak learning rates;
+    (frames, in pairs of consecutive ones), of the dynamics (clips of so many frames: the memory's 18 and the one at hand); tokenizer_lr, dynamics_lr: peak learning rates;
     tokenizer_jitter: share of latent values moved one level before the decoder sees them; calm: price of a
     latent's change from frame to frame (tokenizer/loss.py);
-    jitter: largest share of latent values moved one level in the given history; cutmix: share of the clips in
-    which some cells show something else (train/spoil.py), from own_from on; mirror: reflections under which
+    jitter: largest share of latent values moved one level in the given history; cutmix: share of the clips that do
+    not end with own frames in which some cells show something else (train/spoil.py), from own_from on; mirror: reflections under which
     the world obeys the same laws (train/mirror.py); own_from: when the model's own roll-outs start to replace the end of the
     given history, as a share of the second stage; own_share: of the clips; own_frames: at most so many frames
     at the end of a clip; own_every: steps between fresh roll-outs; bootstrap_share: of the clips on which K > 1
@@ -48,7 +48,7 @@ class TrainConfig:
     tokenizer_share: float = 0.15
     frames: int = 32
     clips: int = 8
-    clip_frames: int = 18
+    clip_frames: int = 19
     tokenizer_lr: float = 4e-3
     dynamics_lr: float = 6e-3
     tokenizer_jitter: float = 0.02

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import signal
+import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +73,12 @@ class Stage:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
-        with torch.no_grad():
-            follow = 1 - min(self.config.ema, (self.step + 1) / (self.step + 20))
-            torch._foreach_lerp_(list(self.ema.parameters()), list(self.model.parameters()), follow)
-        self.step += 1
+        with uninterrupted():  # or a checkpoint would hold half a step
+            self.optimizer.step()
+            with torch.no_grad():
+                follow = 1 - min(self.config.ema, (self.step + 1) / (self.step + 20))
+                torch._foreach_lerp_(list(self.ema.parameters()), list(self.model.parameters()), follow)
+            self.step += 1
         now = time.monotonic()
         self.seconds += now - self._mark
         self._mark = now
@@ -149,6 +152,23 @@ class Stage:
     def restart_clock(self) -> None:
         """Count from now; call when the first step is about to begin."""
         self._mark = time.monotonic()
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold back Ctrl-C and SIGTERM inside a `with`; they arrive at its end."""
+    if threading.current_thread() is not threading.main_thread():  # which alone gets signals
+        yield
+        return
+    caught: list[int] = []
+    before = {number: signal.signal(number, lambda n, _: caught.append(n)) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in caught:
+            signal.raise_signal(number)
 
 
 class _Pause:

@@ -9,6 +9,7 @@ it a model keeps alive whatever shape its mistakes have made.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -26,28 +27,28 @@ def spoil(
 ) -> dict[str, Tensor]:
     """Return clips (as `Clips.at` does) with `latent` and `previous` spoilt, and `clean`: `latent` but for its jitter.
 
-    jitter_share: largest share of values moved one level, another for each clip; cutmix_share: of the clips.
+    `previous` is what the frame before shows, as in a dream, mistakes included; after the jump from the sinks, where
+    that frame is not in the clip, it has its own jitter. jitter_share: largest share of values moved one level,
+    another for each clip; cutmix_share: of the clips.
     """
-    clean, previous = cutmix(batch, levels, sinks, cutmix_share, generator)
+    clean = cutmix(batch, levels, sinks, cutmix_share, generator)
     rate = jitter_share * torch.rand(len(clean), 1, 1, 1, generator=generator)
-    return {
-        **batch,
-        "clean": clean,
-        "latent": jitter(clean, levels, rate, generator),
-        "previous": jitter(previous, levels, rate, generator),
-    }
+    latent, elsewhere = (jitter(shown, levels, rate, generator) for shown in (clean, batch["previous"]))
+    follows = (batch["position"].diff(dim=1) == 1)[..., None, None]
+    previous = torch.cat([latent[:, :1], torch.where(follows, latent[:, :-1], elsewhere[:, 1:])], 1)
+    return {**batch, "clean": clean, "latent": latent, "previous": previous}
 
 
 def cutmix(
     batch: dict[str, Tensor], levels: int, sinks: int, share: float, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Return (latent, previous) `[B, T, N, C]` in which, in a `share` of the clips, a patch of cells is wrong from some frame on.
+) -> Tensor:
+    """Return `latent` `[B, T, N, C]` in which, in a `share` of the clips, a patch of cells is wrong from some frame on.
 
     The patch lies where something changes. It shows what it does in another clip, or what it did up to `LATE`
     frames before, moving late or standing still. The first `sinks` frames stay true, as they are in a dream.
     """
     given = batch["latent"]
-    latent, previous = given.clone(), batch["previous"].clone()
+    latent = given.clone()
     count, length, tokens, _ = given.shape
     grid = math.isqrt(tokens)
     busy = (to_levels(given, levels) != batch["target"]).any(-1).float().mean(1) + 1e-3
@@ -69,11 +70,10 @@ def cutmix(
             shown = given[clip, max(0, first - draw(1, LATE))].expand(len(frames), -1, -1)
         cells = patch(int(torch.multinomial(busy[clip], 1, generator=generator)), grid, draw)
         latent[clip, first:, cells] = shown[:, cells]
-        previous[clip, first + 1 :, cells] = latent[clip, first:-1, cells]
-    return latent, previous
+    return latent
 
 
-def patch(cell: int, grid: int, draw) -> Tensor:
+def patch(cell: int, grid: int, draw: Callable[[int, int], int]) -> Tensor:
     """Return the numbers of the cells of a rectangle that holds `cell`, each side 1 to `PATCH` cells."""
     sides = []
     for place in divmod(cell, grid):
