@@ -1,6 +1,8 @@
 """OpenVINO backends: they make the reference's frames, within their bounds, and are kept on disk."""
 
 import copy
+import subprocess
+import sys
 from importlib.util import find_spec
 
 import numpy as np
@@ -106,6 +108,26 @@ def test_the_second_start_reads_the_graph(world, tmp_path, own_cache):
     graph.write_text("<net")
     with pytest.raises(BackendError, match="Delete it"):
         use_backend(load_world(path), "openvino-bf16", quiet=True)
+
+
+def test_ctrl_c_after_two_worlds_were_dropped(world, tmp_path, own_cache):
+    path = saved(world, tmp_path / "w")
+    script = f"""
+import gc, signal
+from worldling.engine.backends import use_backend
+from worldling.world_files import load_world
+older, younger = (use_backend(load_world({str(path)!r}), "openvino-bf16", quiet=True) for _ in range(2))
+del older
+gc.collect()
+del younger
+gc.collect()
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("stopped")
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout) == (0, "stopped\n"), ran.stderr  # -11: OpenVINO left a freed signal stack
 
 
 def test_a_folder_that_cannot_be_written(world, tmp_path, own_cache):

@@ -7,6 +7,7 @@ frame's keys and values come back.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import tempfile
@@ -44,9 +45,19 @@ def import_openvino() -> Any:
     return openvino
 
 
+@functools.cache
+def core() -> "ov.Core":
+    """Return OpenVINO's core: one for the whole process, as each new one gives the thread another signal stack.
+
+    Where two overlap and the older goes first, the younger leaves the thread with the older's freed stack,
+    and the next Ctrl-C is a segmentation fault (seen with 2026.4.1).
+    """
+    return import_openvino().Core()
+
+
 def supports_bf16() -> bool:
     """Return whether this CPU multiplies in bf16."""
-    return "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def file_name(world: World, name: str) -> str:
@@ -119,7 +130,7 @@ def _compare_instead(top: "ov.Node") -> None:
 def read(path: Path) -> "ov.Model":
     """Read a graph. Raises `BackendError` if it is damaged."""
     try:
-        return import_openvino().Core().read_model(path)
+        return core().read_model(path)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise BackendError(f"`{path}` must be a whole graph, got: {reason}. Delete it; it is built again.") from None
@@ -192,7 +203,7 @@ class OpenVinoRunner:
             "INFERENCE_PRECISION_HINT": self.precision, "INFERENCE_NUM_THREADS": self.threads,
             "PERFORMANCE_HINT": "LATENCY" if streams == 1 else "THROUGHPUT", "NUM_STREAMS": str(streams),
         }
-        return ov.Core().compile_model(model, "CPU", settings)
+        return core().compile_model(model, "CPU", settings)
 
 
 class _Call:
