@@ -138,6 +138,18 @@ def test_a_folder_that_cannot_be_written(world, tmp_path, own_cache):
     assert "built before" in use_backend(load_world(path), "openvino-bf16", quiet=True).backend_reason
 
 
+def test_graphs_of_older_weights_go_and_others_stay(tmp_path):
+    old, new = "0" * 16, "f" * 16
+    shared, own = tmp_path / "engine", tmp_path / ".engine"
+    for folder in (shared, own):
+        folder.mkdir()
+        for name in (f"torch-{old}-2-1-frames.pt2", f"torch-{new}-2-8-frames.pt2", f"openvino-int8-{old}.xml", "note.txt"):
+            (folder / name).touch()
+        cache.forget_older(folder, f"torch-{new}-2-1-frames.pt2")
+    assert sorted(f.name for f in own.iterdir()) == ["note.txt", f"openvino-int8-{old}.xml", f"torch-{new}-2-8-frames.pt2"]
+    assert len(list(shared.iterdir())) == 4, "other worlds' graphs lie there"
+
+
 def test_other_weights_need_another_graph(world):
     before = cache.fingerprint(world)
     assert cache.fingerprint(copy.copy(world)) == before

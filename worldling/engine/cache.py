@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
 from worldling.config import to_dict
@@ -42,6 +43,16 @@ def cache_folders(world: World) -> list[Path]:
 def find(world: World, name: str) -> Path | None:
     """Return the built file `name` of this world, if there is one."""
     return next((folder / name for folder in cache_folders(world) if (folder / name).is_file()), None)
+
+
+def forget_older(folder: Path, name: str) -> None:
+    """Delete what older weights or code left of the kind of `name`, `<kind>-<fingerprint>...`, beside a world."""
+    found = re.match(r"(.+?)-([0-9a-f]{16})", name)
+    if found is None or folder.name != ".engine":  # the user's cache folder is every world's
+        return
+    for old in folder.glob(f"{found[1]}-*"):
+        if found[2] not in old.name:
+            old.unlink(missing_ok=True)
 
 
 def place(world: World) -> Path | None:

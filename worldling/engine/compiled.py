@@ -79,8 +79,8 @@ class PackageRunner:
     def _load(self, batch: int, watch: bool) -> Callable[..., Sequence[Tensor]]:
         from torch._inductor import aoti_load_package
 
-        key = cache.fingerprint(self.world, torch.__version__, _cpu(), str(torch.get_num_threads()))
-        file = f"torch-{key}-{batch}-{'frames' if watch else 'latents'}.pt2"
+        key = cache.fingerprint(self.world, torch.__version__, _cpu())
+        file = f"torch-{key}-{torch.get_num_threads()}-{batch}-{'frames' if watch else 'latents'}.pt2"
         path = cache.find(self.world, file)
         if path is not None:
             self.how = self.how or "built before"
@@ -92,6 +92,7 @@ class PackageRunner:
                 self.how = self.how or "built now, not kept"
                 return aoti_load_package(str(built))
             os.replace(built, folder / file)
+            cache.forget_older(folder, file)
         self.how = self.how or f"built now, kept in {folder}"
         return aoti_load_package(str(folder / file))
 

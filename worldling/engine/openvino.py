@@ -142,8 +142,7 @@ def save(world: World, model: "ov.Model", file: str, compress: bool) -> str:
     if folder is None:
         return "built now, not kept since the world is not saved" if world.path is None else "built now, nowhere to keep it"
     name = Path(file).stem
-    for old in folder.glob(f"{name.rsplit('-', 1)[0]}-*") if folder.name == ".engine" else ():
-        old.unlink()  # of older weights or code
+    cache.forget_older(folder, file)
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         import_openvino().save_model(model, Path(temporary) / file, compress_to_fp16=compress)
         for part in (f"{name}.bin", file):  # the .xml last, so that a graph with one is whole
