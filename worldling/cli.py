@@ -205,16 +205,18 @@ def _info(a: argparse.Namespace) -> dict[str, Any]:
 
         return {**dataset_info(a.path), "contact_sheet": str(write_contact_sheet(a.path))}
     from worldling.config import to_dict
-    from worldling.world_files import bundled_worlds, load_world
+    from worldling.world_files import bundled_worlds, find_world, load_world
 
     if Path(a.path).is_dir() and not (Path(a.path) / "config.json").exists():
         raise DatasetError(
             f"`{a.path}` must be a world (config.json) or a data set (dataset.json), got neither in that folder. "
             f"Bundled worlds: {', '.join(bundled_worlds()) or 'none'}."
         )
-    world = load_world(a.path)
-    size = sum(f.stat().st_size for f in world.path.rglob("*") if f.is_file() and "train" not in f.parts) if world.path else 0
-    return {"world": str(world.path), "bytes": size, **to_dict(world.config), "card": world.card}
+    world, folder = load_world(a.path), find_world(a.path)
+    made_from_it = ("train", "judge", ".engine")
+    files = [f for f in folder.rglob("*") if f.is_file() and f.relative_to(folder).parts[0] not in made_from_it]
+    size = sum(f.stat().st_size for f in files)
+    return {"world": str(folder), "bytes": size, **to_dict(world.config), "card": world.card}
 
 
 def _list(a: argparse.Namespace) -> dict[str, Any]:
