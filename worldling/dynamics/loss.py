@@ -26,7 +26,7 @@ def dynamics_loss(
     model: Dynamics, latent: Tensor, previous: Tensor, action: Tensor, age: Tensor, target: Tensor, weight: Tensor,
     noise: Tensor, signal: Tensor, bootstrap_rows: int = 0, bootstrap_steps: int = 1, cells: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Return (loss, cross-entropy per frame in nats) of predicting `target` levels `[B, T, N, C]`.
+    """Return (loss, cross-entropy in nats of each frame `[B, T]`) of predicting `target` levels `[B, T, N, C]`.
 
     latent, previous, action, age: as in `Backbone.forward`; weight `[B, T, N]`; noise `[B, T, N, C]` and
     signal `[B, T]` in [0, 1) are read only if the model takes more than one pass; then the first
@@ -54,7 +54,7 @@ def dynamics_loss(
         loss = loss + bootstrap_loss(
             head, h[some], now[some], head.values[goal[some]], flat(noise)[some], flat(signal)[some], bootstrap_steps
         )
-    return loss, entropy.detach().sum(-1).mean()
+    return loss, entropy.detach().sum(-1).unflatten(0, latent.shape[:2])
 
 
 def mix(noise: Tensor, clean: Tensor, tau: Tensor) -> Tensor:

@@ -64,12 +64,24 @@ class Clips:
     action: Tensor
     offsets: list[int]
     num_levels: int
+    _worth: Tensor | None = None
     _chance: tuple[int, Tensor] | None = None
+
+    @property
+    def worth(self) -> Tensor:
+        """How much there is to learn from predicting the frame after each row: float32 `[F]`; at first, how many cells change."""
+        if self._worth is None:
+            self._worth = torch.cat([self.changed().float(), torch.zeros(1)])
+        return self._worth
+
+    @worth.setter
+    def worth(self, worth: Tensor) -> None:
+        self._worth, self._chance = worth, None
 
     def sample(self, clips: int, length: int, sinks: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw clips of `length` frames and the frame that follows each; see `at` for what is returned.
 
-        Clips in which more cells change are drawn more often. Half of the clips that start late enough
+        Clips of more `worth` are drawn more often. Half of the clips that start late enough
         begin with `sinks` frames from earlier in the episode, as the ring memory will have them.
         """
         first = torch.multinomial(self._chances(length), clips, replacement=True, generator=generator)
@@ -81,13 +93,12 @@ class Clips:
         return self.at(row)
 
     def _chances(self, length: int) -> Tensor:
-        """Return the chance of a clip of `length` frames to start at each row `[F]`; made once per length."""
+        """Return the chance of a clip of `length` frames to start at each row `[F]`; made once per length and worth."""
         if self._chance is None or self._chance[0] != length:
-            changed = self.changed()
-            total = torch.cat([torch.zeros(1), changed.cumsum(0)]).double()
+            total = torch.cat([torch.zeros(1).double(), self.worth.double().cumsum(0)])
             start = torch.arange(len(self.levels))
             within = self.follows(start, length)
-            busy = total[(start + length).clamp(max=len(changed))] - total[start]
+            busy = total[(start + length).clamp(max=len(start))] - total[start]
             floor = busy[within].mean().clamp(min=1e-6) / 4
             self._chance = (length, torch.where(within, busy + floor, 0.0))
         return self._chance[1]

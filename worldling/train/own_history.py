@@ -44,17 +44,21 @@ class OwnHistory:
         return {"row": self.pool["row"], "made_at": torch.tensor(self.made_at), **levels}
 
     def restore(self, tensors: dict[str, Tensor], device: torch.device) -> None:
-        """Take up what `tensors` returned."""
-        if tensors:
+        """Take up what `tensors` returned, if anything."""
+        if "made_at" in tensors:
             drawn = {name: from_levels(tensors[name], self.clips.num_levels) for name in ("latent", "previous")}
             self.pool, self.made_at = on({**self.clips.at(tensors["row"]), **drawn}, device), int(tensors["made_at"])
+
+    def count_in(self, clips: int, share: float) -> int:
+        """Return how many of a batch of `clips` come from the pool; none before there is one."""
+        return round(clips * share) if self.pool is not None else 0
 
     def mix(self, true: dict[str, Tensor], share: float, generator: torch.Generator) -> dict[str, Tensor]:
         """Return `true` with the last `share` of its clips replaced by clips of the pool, once there is one.
 
         What a pool's clip shows is its own `clean` history too: its mistakes are what is to be put right.
         """
-        count = round(len(true["latent"]) * share) if self.pool is not None else 0
+        count = self.count_in(len(true["latent"]), share)
         if not count or self.pool is None:
             return true
         pick = torch.randint(self.count, (count,), generator=generator)

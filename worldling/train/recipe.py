@@ -34,7 +34,8 @@ class TrainConfig:
     not end with own frames in which some cells show something else (train/spoil.py), from own_from on; mirror: reflections under which
     the world obeys the same laws (train/mirror.py); own_from: when the model's own roll-outs start to replace the end of the
     given history, as a share of the second stage; own_share: of the clips; own_frames: at most so many frames
-    at the end of a clip; own_every: steps between fresh roll-outs; bootstrap_share: of the clips on which K > 1
+    at the end of a clip; own_every: steps between fresh roll-outs; by_surprise: draw clips by how
+    hard they were to predict (train/surprise.py), else by how much moves in them; bootstrap_share: of the clips on which K > 1
     worlds learn their larger denoising steps from their smaller ones; cells: share of the grid (16 cells at
     least) that most steps look at, those where most happens (K = 1 only), 0 to go by how much changes; dense_every: each so many steps, and
     the last tenth, see the whole grid; pool_frames: frames the tokenizer sees.
@@ -60,6 +61,7 @@ class TrainConfig:
     own_share: float = 0.5
     own_every: int = 48
     own_frames: int = 4
+    by_surprise: bool = True
     bootstrap_share: float = 0.25
     cells: float = 0.0
     dense_every: int = 10

@@ -23,6 +23,7 @@ from worldling.train.own_history import OwnHistory, on
 from worldling.train.recipe import TrainConfig
 from worldling.train.run import Stage
 from worldling.train.spoil import spoil
+from worldling.train.surprise import Surprise
 from worldling.types import frames_to_float
 
 SAVE_EVERY_S = 60.0
@@ -106,7 +107,9 @@ def train_dynamics(
     num_own = max(8, round(config.clips * config.own_share * config.own_every / 2))
     own = OwnHistory(clips, num_own, config.clip_frames, config.own_frames)
     own.restore(stage.extra, device)
-    stage.keep = own.tensors
+    surprise = Surprise(clips)
+    surprise.restore(stage.extra)
+    stage.keep = lambda: {**own.tensors(), **surprise.tensors()}
     shown = stage.done
     with guarded(stage):
         while stage.done < 1:
@@ -119,6 +122,8 @@ def train_dynamics(
                     shown = stage.done
                     with stage.pause():
                         show(ema, stage)
+                if config.by_surprise:
+                    surprise.renew()
                 if stage.done >= config.own_from:
                     with autocast:
                         own.refresh(dynamics, stage.step, stage.generator(1))
@@ -126,6 +131,7 @@ def train_dynamics(
             batch = clips.sample(config.clips, config.clip_frames, shape.sinks, generator)
             cutmix = config.cutmix if stage.done >= config.own_from else 0.0
             batch = spoil(batch, shape.levels, shape.sinks, config.jitter, cutmix, generator)
+            true_rows = batch["row"][: config.clips - own.count_in(config.clips, config.own_share), 1:]
             batch = own.mix(on(batch, device), config.own_share, generator)
             age = clip_age(batch.pop("position"), shape).to(device)
             del batch["row"]
@@ -135,8 +141,9 @@ def train_dynamics(
             halvings = max(1, shape.passes.bit_length() - 1)
             steps = 2 ** int(torch.randint(halvings, (1,), generator=generator))
             sparse = may_skip and stage.step % config.dense_every > 0 and stage.done < 0.9
-            loss, entropy = compiled(batch, age, noise, signal, steps, sparse)
-            stage.update(loss, nats_per_frame=entropy.item(), own=float(own.pool is not None))
+            loss, nats = compiled(batch, age, noise, signal, steps, sparse)
+            surprise.note(true_rows, nats[: len(true_rows), 1:])
+            stage.update(loss, nats_per_frame=nats.mean().item(), own=float(own.pool is not None))
     return ema.eval(), stage
 
 

@@ -1,0 +1,46 @@
+"""Clips that were hard to predict are drawn more often.
+
+At first as often as cells change in them; then by the cross-entropy of their frames when last seen (as in
+prioritized replay, Schaul et al., arXiv 1511.05952, without its correction: the common is learnt long before the rare).
+What is rare in a recording, a bounce or a push, is most of what a world gets wrong.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from worldling.train.latents import Clips
+
+#: How much of what was known of a frame stays when it is seen again.
+KEPT = 0.5
+
+
+class Surprise:
+    """Keeps `clips.worth`. Changes gather in `latest` and count from `renew` on, so that drawing stays cheap."""
+
+    def __init__(self, clips: Clips) -> None:
+        self.clips, self.changed = clips, clips.worth
+        self.latest = self.changed.clone()
+
+    def note(self, row: Tensor, nats: Tensor) -> None:
+        """Remember that the frames after rows `[...]` were predicted with cross-entropy `nats` `[...]`.
+
+        In units of cells: a frame as hard as frames of this step usually are, for what changes in it, keeps its worth.
+        """
+        row, nats = row.flatten(), nats.flatten().float().cpu()
+        usual = nats.sum() / self.changed[row].sum().clamp(min=1)
+        self.latest[row] = self.latest[row] * KEPT + nats / usual * (1 - KEPT)
+
+    def renew(self) -> None:
+        """Draw clips by what is known now."""
+        self.clips.worth = self.latest.clone()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what a checkpoint must hold for the run to go on as if it had not stopped."""
+        return {"worth": self.clips.worth, "latest": self.latest}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Take up what `tensors` returned, if anything."""
+        if "worth" in tensors:
+            self.clips.worth, self.latest = tensors["worth"], tensors["latest"]
