@@ -113,7 +113,7 @@ def split_step(dynamics: Dynamics) -> Step:
 
 def train(model: nn.Module, loss_of: Callable[..., Tensor], clips: Clips, minutes: float, config: TrainConfig) -> int:
     """Train for some minutes from the end of compilation on; returns the number of steps."""
-    optimizer, step, began = optimizer_for(model, config.dynamics_lr), 0, None
+    optimizer, step, began = optimizer_for(model, config.dynamics_lr, config.weight_decay), 0, None
     shape, autocast = model.config, autocast_for(torch.device("cpu"))
 
     def losses(batch: dict[str, Tensor], age: Tensor) -> Tensor:

@@ -21,24 +21,26 @@ from worldling.train.train import train
 
 POLICIES = "worldling.recipes.policies:"
 HELD_OUT_SEED = 1_000_000  # far from the training seeds, which count up from 0
-AS_MEASURED = {"own_frames": 8, "cutmix": 0.0}  # how worlds were trained whose numbers are older than CutMix
+# How worlds were trained whose numbers are older than what training does now.
+BEFORE_SURPRISE: dict[str, Any] = {"by_surprise": False, "weight_decay": 0.01}
+BEFORE_CUTMIX: dict[str, Any] = {**BEFORE_SURPRISE, "own_frames": 8, "cutmix": 0.0, "clip_frames": 18}
 
 
 def pusht() -> None:
     """Push-T at 64 px: 50 000 frames, 42 minutes on 2 cores."""
-    config = TrainConfig(minutes=42, mirror="x:0,y:1,d:0=1")  # a mirrored board obeys the same laws
+    config = TrainConfig(minutes=42, mirror="x:0,y:1,d:0=1", clip_frames=18, **BEFORE_SURPRISE)  # a mirrored board obeys the same laws
     make("pusht", "gym_pusht/PushT-v0", POLICIES + "pusht_pusher", 50_000, 6_000, config)
 
 
 def pusht_256() -> None:
     """Push-T at 256 px, size m: 40 000 frames, 55 minutes on 2 cores."""
-    config = TrainConfig(size="m", minutes=55, tokenizer_share=0.218, mirror="x:0,y:1")
+    config = TrainConfig(size="m", minutes=55, tokenizer_share=0.218, mirror="x:0,y:1", **BEFORE_SURPRISE)
     make("pusht-256", "gym_pusht/PushT-v0", POLICIES + "pusht_pusher", 40_000, 4_000, config, size_px=256)
 
 
 def carracing() -> None:
     """CarRacing at 64 px, 17 frames a second: 30 000 frames, 30 minutes on 2 cores."""
-    config = TrainConfig(minutes=30, mirror="x:0", **AS_MEASURED)  # steering is action 0
+    config = TrainConfig(minutes=30, mirror="x:0", **BEFORE_CUTMIX)  # steering is action 0
     make("carracing", "CarRacing-v3", POLICIES + "carracing_driver", 30_000, 5_000, config, frame_skip=3)
 
 
@@ -46,7 +48,7 @@ def pong() -> None:
     """Pong at 64 px: 20 000 frames, 30 minutes on 2 cores. Not bundled: its ROM is not ours."""
     still = {"repeat_action_probability": 0.0}
     up_and_down = "y:2=3+4=5"  # trade places, with fire or without
-    config = TrainConfig(minutes=30, jitter=0.1, mirror=up_and_down, **AS_MEASURED)
+    config = TrainConfig(minutes=30, jitter=0.1, mirror=up_and_down, **BEFORE_CUTMIX)
     make("pong", "ALE/Pong-v5", POLICIES + "pong_follower", 20_000, 12_000, config, env_kwargs=still)
 
 

@@ -28,6 +28,7 @@ class TrainConfig:
     minutes: wall-clock budget for both stages, or steps: of each stage, if above 0 (then minutes is ignored);
     tokenizer_share: of the minutes, for the first stage; frames, clips, clip_frames: batch of the tokenizer
     (frames, in pairs of consecutive ones), of the dynamics (clips of so many frames: the memory's 18 and the one at hand); tokenizer_lr, dynamics_lr: peak learning rates;
+    weight_decay: share of each of the dynamics' matrices that is lost per step and unit of learning rate;
     tokenizer_jitter: share of latent values moved one level before the decoder sees them; calm: price of a
     latent's change from frame to frame (tokenizer/loss.py);
     jitter: largest share of latent values moved one level in the given history; cutmix: share of the clips that do
@@ -52,6 +53,7 @@ class TrainConfig:
     clip_frames: int = 19
     tokenizer_lr: float = 4e-3
     dynamics_lr: float = 6e-3
+    weight_decay: float = 0.3
     tokenizer_jitter: float = 0.02
     calm: float = 0.17
     jitter: float = 0.03

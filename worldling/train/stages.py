@@ -81,7 +81,7 @@ def train_dynamics(
     ema = copy.deepcopy(dynamics)
     stage = Stage(
         "dynamics", folder, config, config.minutes * (1 - config.tokenizer_share), dynamics, ema,
-        optimizer_for(dynamics, config.dynamics_lr), quiet,
+        optimizer_for(dynamics, config.dynamics_lr, config.weight_decay), quiet,
     )
     shape, autocast = dynamics.config, autocast_for(device)
     num_cells = cells_to_see(clips, config.cells)
