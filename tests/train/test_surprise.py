@@ -43,6 +43,16 @@ def test_as_surprising_as_usual_keeps_its_worth(clips):
     assert torch.allclose(surprise.latest, surprise.changed)
 
 
+@pytest.mark.parametrize("still", [False, True])
+def test_a_world_that_surprises_no_more_can_still_be_drawn(clips, still):
+    if still:
+        clips.levels.zero_()
+    surprise = Surprise(clips)
+    surprise.note(torch.arange(70), torch.zeros(70))
+    surprise.renew()
+    assert clips.worth.isfinite().all() and len(rows(clips)) == 2000
+
+
 def test_clips_stay_within_their_episodes(clips):
     surprise = Surprise(clips)
     surprise.note(torch.tensor([29]), torch.tensor([1000.0]))  # the last row: no frame of its own episode follows
