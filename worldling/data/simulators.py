@@ -131,6 +131,11 @@ def _small_shadows(raw: Any) -> None:
 
 SIMULATORS = (
     Simulator(
+        "scenes", "worldling.scenes", "Apache-2.0", prefix="worldling/", module="worldling.scenes", extra="physics",
+        package="mujoco", renders=False, defaults={"obs_type": "state"}, names=("right", "away"),
+        picture=lambda raw, observation, size_px: raw.draw(size_px), state=lambda raw: raw.record(),
+    ),
+    Simulator(
         "ale", "ale_py", "GPL-2.0-only emulator; the game's ROM belongs to its publisher",
         prefix="ALE/", module="ale_py", extra="atari", package="ale-py", renders=False,
         frame_skip=4, fps=60.0, skip_keyword="frameskip", state=_state_ale,
@@ -159,6 +164,7 @@ _OTHER = Simulator(
 def prepare_process() -> None:
     """Set the environment variables that headless drawing needs, where the user has not set them."""
     os.environ.setdefault("MUJOCO_GL", "egl")
+    os.environ.setdefault("LP_NUM_THREADS", "0")  # Mesa's threads only get in the way of several workers
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it would print into `--json` output
 
 

@@ -20,7 +20,8 @@ class Settings:
 
     starts: points to roll out from; seed: chooses them and everything else at random; horizons: frames
     ahead that are tabled; rollouts and lengths: how many long dreams, and at how many frames they are
-    looked at; resamples: redraws of the bootstrap.
+    looked at; resamples: redraws of the bootstrap; exam: folder of the physics exam, made where it is missing;
+    trials: of it per scene that are judged on.
     """
 
     starts: int = 500
@@ -29,6 +30,8 @@ class Settings:
     rollouts: int = 16
     lengths: tuple[int, ...] = (1000, 10000)
     resamples: int = 1000
+    exam: str = "data/physics-exam"
+    trials: int = 400
 
     def __post_init__(self) -> None:
         for name in ("horizons", "lengths"):
@@ -40,7 +43,7 @@ class Settings:
             object.__setattr__(self, name, values)
         if self.seed < 0:
             raise JudgeError(f"`seed` must be at least 0, got {self.seed}. Use 0.")
-        for name in ("starts", "rollouts", "resamples"):
+        for name in ("starts", "rollouts", "resamples", "trials"):
             if getattr(self, name) < 2:
                 raise JudgeError(
                     f"`{name}` must be at least 2, got {getattr(self, name)}. Intervals need several."

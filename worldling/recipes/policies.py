@@ -138,3 +138,30 @@ def carracing_driver(env: Environment, seed: int) -> Act:
         return np.array([steer, gas, brake], dtype=np.float32)
 
     return act
+
+
+def scene_hand(env: Environment, seed: int) -> Act:
+    """Push the red thing of a physics scene about: in bursts, with rests, and in four of ten episodes not at all.
+
+    Pushes go anywhere, half of them toward yellow; what is never pushed shows how things go by themselves.
+    """
+    rng = np.random.default_rng(seed)
+    if rng.random() < 0.4:
+        return lambda frame, info: np.zeros(2, np.float32)
+    push, left = np.zeros(2, np.float32), int(rng.integers(0, 20))
+
+    def act(frame: np.ndarray, info: dict[str, Any]) -> np.ndarray:
+        nonlocal push, left
+        left -= 1
+        if left < 0:
+            left = int(rng.geometric(1 / 7))
+            push = np.zeros(2, np.float32)
+            if rng.random() < 0.65:
+                trial = env.raw.unwrapped.trial
+                way = (trial.patient_place() - trial.agent_place())[:2]
+                angle = math.atan2(way[1], way[0]) + rng.normal(0, 0.5) if rng.random() < 0.5 else rng.uniform(0, 2 * math.pi)
+                strength = rng.uniform(0.3, 1.0)
+                push = np.float32([strength * math.cos(angle), strength * math.sin(angle)])
+        return push
+
+    return act

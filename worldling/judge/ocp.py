@@ -1,0 +1,163 @@
+"""The OCP suite, object contact prediction: shown 6 frames of a physics scene, will red touch yellow?
+
+The protocol is Physion's (arXiv 2106.08261), the scenes are ours, so the numbers are Physion-style and not to be
+laid beside Physion's. A logistic readout per scene is fitted on what was shown (C), on that and what the world dreamed next
+(B), or on that and what really followed (A, the readout's ceiling). B - C is what simulation gains. Beside them:
+contact seen in the dreamed frames themselves, by a detector fitted on real futures only.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from worldling.judge.case import Case
+from worldling.judge.exam import PAIRS, Exam, ExamTrial, check_physics, make_exam
+from worldling.judge.intervals import Bootstrap
+from worldling.judge.ocp_features import future_features, observed_features
+from worldling.judge.ocp_page import page
+from worldling.judge.readout import Readout
+from worldling.judge.report import Section
+from worldling.judge.scene_reader import read
+from worldling.progress import Progress
+
+#: What a readout is fitted on, in the words of the report.
+CONDITIONS = {
+    "A": "A: shown, and what really followed",
+    "B": "B: shown, and what the world dreamed",
+    "C": "C: shown only",
+    "direct": "contact seen in the dream, by a detector fitted on real futures",
+    "direct_truth": "the same detector on the true futures",
+    "frame_0": "first frame only",
+    "pixels": "raw pixels of what was shown",
+    "state": "true places and velocities at the end of what was shown",
+}
+VERIFIED = 200
+_BATCH = 50
+_FILM_AT = (5, 9, 13, 17, 21, 29, 37, 49)
+
+
+@dataclass
+class Known:
+    """What is known of some trials, one row each: answers bool `[n]`, groups `[n]` and features by name `[n, F]`."""
+
+    answers: np.ndarray
+    groups: np.ndarray
+    features: dict[str, np.ndarray]
+    films: dict[str, np.ndarray]
+
+
+def run(case: Case) -> Section:
+    """Judge object contact prediction. Cost: one dream of 44 frames per trial, 5 600 of them by default."""
+    from worldling.scenes import SCENARIOS
+    from worldling.scenes.labels import COPIES, FRAMES, NOISE, OBSERVED
+
+    check_physics(case.world, "ocp")
+    half = -(-case.settings.trials // 2)
+    exam = make_exam(case.settings.exam, {**PAIRS, "test": half}, case.world.size_px, quiet=case.quiet)
+    begun = time.monotonic()
+    test_count, readout_count = 2 * half, 2 * PAIRS["readout"]
+    right: dict[str, dict[str, np.ndarray]] = {}
+    films, groups = {}, {}
+    total = len(SCENARIOS) * (test_count + readout_count)
+    with Progress("ocp", total, "trials", case.quiet) as progress:
+        for number, scenario in enumerate(SCENARIOS):
+            done = number * (test_count + readout_count)
+            fit = _look(case, exam, exam.trials(scenario, "readout", readout_count), OBSERVED, progress, done)
+            test = _look(case, exam, exam.trials(scenario, "test", test_count), OBSERVED, progress, done + readout_count)
+            right[scenario] = _right(fit, test)
+            films[scenario], groups[scenario] = test.films, test.groups
+    boot = {
+        scenario: Bootstrap(group, np.zeros(len(group)), case.settings.seed, case.settings.resamples)
+        for scenario, group in groups.items()
+    }
+    every = np.concatenate([groups[s] + 10_000 * i for i, s in enumerate(groups)])
+    over_all = Bootstrap(every, np.zeros(len(every)), case.settings.seed, case.settings.resamples)
+    table = {
+        scenario: {**{name: boot[scenario].share(r) for name, r in rows.items()}, "B_minus_C": boot[scenario].mean(rows["B"] - rows["C"])}
+        for scenario, rows in right.items()
+    }
+    joined = {name: np.concatenate([rows[name] for rows in right.values()]) for name in CONDITIONS}
+    mean = {**{name: over_all.share(r) for name, r in joined.items()}, "B_minus_C": over_all.mean(joined["B"] - joined["C"])}
+    values = {
+        "n": len(every), "trials_per_scene": test_count, "readout_trials_per_scene": readout_count,
+        "observed_frames": OBSERVED, "frames": FRAMES, "majority": 0.5, "intervals": over_all.about(),
+        "mean": mean, "scenes": table, "labels": _labels(exam, case.settings.seed),
+        "noise": {"copies": COPIES, "share": NOISE, "scenes": exam.tally()}, "checksums": exam.checksums(),
+    }
+    return page(values, films, CONDITIONS, {"seconds": time.monotonic() - begun}, _FILM_AT)
+
+
+def _look(case: Case, exam: Exam, trials: list[ExamTrial], shown: int, progress: Progress, done: int) -> Known:
+    """Read true and dreamed frames of the trials and keep what the readouts need of them."""
+    features: dict[str, list[np.ndarray]] = {}
+    films: dict[str, np.ndarray] = {}
+    for first in range(0, len(trials), _BATCH):
+        some = trials[first : first + _BATCH]
+        truth = np.stack([exam.frames(t) for t in some])
+        dream = dream_on(case.world, truth[:, :shown], truth.shape[1] - shown, case.settings.seed)
+        things, dreamed = read(truth), read(dream)
+        seen = observed_features(things[:, :shown])
+        last = things[:, shown - 1]
+        real, made = future_features(last, things[:, shown:]), future_features(last, dreamed)
+        small = truth[:, :shown:2, ::4, ::4].reshape(len(some), -1) / 255.0
+        state = [_state(exam, t, shown) for t in some]
+        for name, columns in {
+            "A": np.concatenate([seen, real], 1), "B": np.concatenate([seen, made], 1), "C": seen,
+            "real_future": real, "dreamed_future": made, "frame_0": observed_features(things[:, :1]),
+            "pixels": small, "state": np.stack(state),
+        }.items():
+            features.setdefault(name, []).append(columns)
+        if not films:
+            films = {"truth": truth[0], "dream": np.concatenate([truth[0, :shown], dream[0]])}
+        progress.update(done + first + len(some))
+    return Known(
+        np.array([t.contact for t in trials]), np.unique([t.geometry for t in trials], return_inverse=True)[1],
+        {name: np.concatenate(parts) for name, parts in features.items()}, films,
+    )
+
+
+def dream_on(world: Any, shown: np.ndarray, steps: int, seed: int, actions: np.ndarray | None = None) -> np.ndarray:
+    """Show the world frames `[B, T, H, W, 3]` in which no hand moved, and let it dream `steps` frames.
+
+    actions `[B, steps, 2]`: of the dream (None: no hand). Returns uint8 `[B, steps, H, W, 3]`.
+    """
+    rest = np.zeros((len(shown), shown.shape[1] - 1, 2), np.float32)
+    state = world.start(shown, rest, seed=[seed + row for row in range(len(shown))])
+    return world.rollout(state, np.zeros((len(shown), steps, 2), np.float32) if actions is None else actions)
+
+
+def _state(exam: Exam, trial: ExamTrial, shown: int) -> np.ndarray:
+    """True places and velocities of red and yellow when the last frame was shown, and their products: `[F]`."""
+    agent, patient = exam.state(trial, "agent")[:shown], exam.state(trial, "patient")[:shown]
+    apart, speed = patient[-1] - agent[-1], agent[-1] - agent[-2]
+    return np.concatenate([agent[-1], patient[-1], speed, patient[-1] - patient[-2], [speed @ apart, np.cross(speed, apart)[2]]])
+
+
+def _right(fit: Known, test: Known) -> dict[str, np.ndarray]:
+    """Fit every readout and say on which test trials it is right: float `[n]` by condition."""
+    right = {}
+    for name in ("A", "B", "C", "frame_0", "pixels", "state"):
+        readout = Readout(fit.features[name], fit.answers, fit.groups)
+        right[name] = (readout(test.features[name]) == test.answers).astype(float)
+    detector = Readout(fit.features["real_future"], fit.answers, fit.groups)
+    for name, source in (("direct", "dreamed_future"), ("direct_truth", "real_future")):
+        right[name] = (detector(test.features[source]) == test.answers).astype(float)
+    return right
+
+
+def _labels(exam: Exam, seed: int) -> dict[str, Any]:
+    """Simulate some trials again from their seeds and compare the engine's first contacts with the labels."""
+    from worldling.scenes import SCENARIOS
+    from worldling.scenes.labels import first_contact
+    from worldling.scenes.trial import Trial, TrialSeed
+
+    known = [t for scenario in SCENARIOS for t in exam.trials(scenario, "test")]
+    chosen = np.random.default_rng([seed, 7]).choice(len(known), size=min(VERIFIED, len(known)), replace=False)
+    agree = sum(
+        first_contact(Trial(TrialSeed(t.scenario, t.geometry, t.motion))) == t.first for t in (known[i] for i in chosen)
+    )
+    return {"simulated_again": len(chosen), "agree": agree}

@@ -1,0 +1,65 @@
+"""What a readout is given about a trial: where red and yellow were while it was shown, and what became of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from worldling.judge.scene_reader import Things
+
+EVERY = 4  # frames between the moments of the future that are given as they are
+_HIDDEN = 0.5  # where a thing that is not seen is said to be: the middle
+
+
+def observed_features(things: Things) -> np.ndarray:
+    """Describe the frames shown, `[n, T]` things: places, sizes, gap and touch in each; `[n, F]`."""
+    columns = [
+        _flat(things.agent), _flat(things.patient), things.agent_area, things.patient_area,
+        np.nan_to_num(things.gap, nan=0.25), things.touch,
+        _flat(np.diff(_there(things.agent), axis=1)), _flat(np.diff(_there(things.patient), axis=1)),
+    ]
+    return np.concatenate(columns, axis=1).astype(np.float64)
+
+
+def future_features(last: Things, future: Things) -> np.ndarray:
+    """Describe what followed, true or dreamed: `last` `[n]`, the last frame shown; `future` `[n, T]`; `[n, F]`.
+
+    Moments every `EVERY` frames, and over the whole: the smallest gap and when, how long and how much they touch,
+    how far yellow is moved and how suddenly, and how sharply red turns when they are nearest.
+    """
+    agent, patient = _there(future.agent), _there(future.patient)
+    gap = np.nan_to_num(future.gap, nan=0.25)
+    rows, nearest = np.arange(len(gap)), gap.argmin(axis=1)
+    moved = np.linalg.norm(patient - _there(last.patient)[:, None], axis=-1)
+    patient_path = np.concatenate([_there(last.patient)[:, None], patient], axis=1)
+    agent_path = np.concatenate([_there(last.agent)[:, None], agent], axis=1)
+    jerk = np.linalg.norm(np.diff(patient_path, axis=1), axis=-1)
+    turn = np.linalg.norm(np.diff(agent_path, n=2, axis=1), axis=-1)
+    turn = np.concatenate([turn, np.zeros_like(turn[:, :1])], axis=1)
+    near = gap <= 1.0 / 64
+    together = np.where(near, jerk, 0.0)
+    whole = [
+        gap.min(axis=1), np.sqrt(gap.min(axis=1)), nearest / gap.shape[1], gap[:, -1], near.mean(axis=1), near.any(axis=1),
+        np.sqrt(near.mean(axis=1)), future.touch.max(axis=1), np.sqrt(future.touch.max(axis=1)), future.touch.mean(axis=1),
+        moved[:, -1], np.minimum(moved[:, -1], 0.02), np.minimum(moved[:, -1], 0.05), moved.max(axis=1), jerk.max(axis=1),
+        np.minimum(jerk.max(axis=1), 0.01), together.max(axis=1), np.minimum(together.max(axis=1), 0.01),
+        turn[rows, nearest], np.where(near, turn, 0.0).max(axis=1),
+        np.sqrt(np.maximum(together.max(axis=1), 0)), np.sqrt(np.maximum(jerk.max(axis=1), 0)),
+    ]
+    some = slice(EVERY - 1, None, EVERY)
+    moments = [_flat(agent[:, some]), _flat(patient[:, some]), gap[:, some], future.touch[:, some], future.patient_area[:, some]]
+    return np.concatenate([np.stack(whole, axis=1), *moments], axis=1).astype(np.float64)
+
+
+def _there(place: np.ndarray) -> np.ndarray:
+    """Places `[..., T, 2]` or `[..., 2]` with what is hidden kept where it was last seen, or in the middle."""
+    if place.ndim < 3:
+        return np.nan_to_num(place, nan=_HIDDEN)
+    filled = place.copy()
+    for t in range(1, filled.shape[1]):
+        lost = np.isnan(filled[:, t])
+        filled[:, t][lost] = filled[:, t - 1][lost]
+    return np.nan_to_num(filled, nan=_HIDDEN)
+
+
+def _flat(places: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(places, nan=_HIDDEN).reshape(len(places), -1)

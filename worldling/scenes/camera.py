@@ -1,0 +1,98 @@
+"""Drawing a trial: frames, and which thing each pixel shows. One OpenGL context serves every trial of a process."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import mujoco
+import numpy as np
+from mujoco import gl_context
+
+from worldling.scenes.trial import Trial
+
+SUPERSAMPLE = 2  # drawn at twice the size and averaged, so that moves of less than a pixel show
+_LARGEST_PX = 1024
+#: What a pixel of `masks` can show; things that are neither agent nor patient count up from OTHER.
+NOTHING, AGENT, PATIENT, OTHER = 0, 1, 2, 3
+
+
+@cache
+def _context() -> gl_context.GLContext:
+    context = gl_context.GLContext(_LARGEST_PX, _LARGEST_PX)
+    context.make_current()
+    return context
+
+
+class Camera:
+    """Draws one trial. Close it when the trial is over."""
+
+    def __init__(self, trial: Trial) -> None:
+        _context().make_current()
+        self.trial = trial
+        model = trial.model
+        self._drawer = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._drawer)
+        self._scene = mujoco.MjvScene(model, 200)
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 1
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
+        self._options, self._eye = mujoco.MjvOption(), mujoco.MjvCamera()
+        self._options.flags[mujoco.mjtVisFlag.mjVIS_FLEXSKIN] = 1
+        self._eye.type, self._eye.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, 0
+        self._things = self._thing_of_geom()
+
+    def frame(self, size_px: int = 64) -> np.ndarray:
+        """Draw the trial now: uint8 `[size_px, size_px, 3]`."""
+        scale = SUPERSAMPLE if size_px * SUPERSAMPLE <= _LARGEST_PX else 1
+        side = size_px * scale
+        picture = self._draw(side, segments=False)
+        if scale == 1:
+            return np.ascontiguousarray(picture[::-1])
+        small = picture.reshape(size_px, scale, size_px, scale, 3).sum(axis=(1, 3), dtype=np.uint16)
+        return np.ascontiguousarray(((small + scale * scale // 2) // (scale * scale)).astype(np.uint8)[::-1])
+
+    def masks(self, size_px: int = 64) -> np.ndarray:
+        """Say which thing each pixel shows: uint8 `[size_px, size_px]`, NOTHING, AGENT, PATIENT, OTHER + k."""
+        picture = self._draw(size_px, segments=True)[::-1].astype(np.int32)
+        segment = picture[..., 0] + (picture[..., 1] << 8) + (picture[..., 2] << 16)
+        table = np.zeros(self._scene.ngeom + 2, np.uint8)
+        for geom in self._scene.geoms[: self._scene.ngeom]:
+            if geom.segid < 0:
+                continue
+            if geom.objtype == mujoco.mjtObj.mjOBJ_GEOM:
+                table[geom.segid + 1] = self._things[geom.objid]
+            elif geom.objtype == mujoco.mjtObj.mjOBJ_FLEX:
+                table[geom.segid + 1] = AGENT
+        return table[segment]
+
+    def close(self) -> None:
+        """Free what the drawing holds."""
+        _context().make_current()
+        self._drawer.free()
+
+    def _draw(self, side: int, segments: bool) -> np.ndarray:
+        _context().make_current()
+        scene = self._scene
+        for flag in (mujoco.mjtRndFlag.mjRND_SEGMENT, mujoco.mjtRndFlag.mjRND_IDCOLOR):
+            scene.flags[flag] = int(segments)
+        mujoco.mjv_updateScene(
+            self.trial.model, self.trial.data, self._options, None, self._eye, mujoco.mjtCatBit.mjCAT_ALL.value, scene
+        )
+        window, picture = mujoco.MjrRect(0, 0, side, side), np.empty((side, side, 3), np.uint8)
+        mujoco.mjr_render(window, scene, self._drawer)
+        mujoco.mjr_readPixels(picture, None, window, self._drawer)
+        return picture
+
+    def _thing_of_geom(self) -> np.ndarray:
+        """Number of the thing that each geom belongs to: of the world, nothing."""
+        trial, things, following = self.trial, {}, OTHER
+        for geom, body in enumerate(trial.model.geom_bodyid):
+            if body == 0:
+                continue
+            if body not in things:
+                if body == trial.agent:
+                    things[body] = AGENT
+                elif body == trial.patient:
+                    things[body] = PATIENT
+                else:
+                    things[body], following = following, following + 1
+        return np.array([things.get(body, NOTHING) for body in trial.model.geom_bodyid], np.uint8)
