@@ -19,6 +19,7 @@ SUITES: dict[str, str] = {
     "fidelity": "worldling.judge.fidelity",
     "stability": "worldling.judge.stability",
     "speed": "worldling.judge.speed",
+    "cost": "worldling.judge.cost",
 }
 
 
