@@ -1,5 +1,6 @@
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -100,8 +101,10 @@ def test_hardware_finds_its_class_and_an_unknown_one_the_list(tmp_path):
     assert prices.find("Abacus", 1, "gpu-l4").short == "gpu-l4"
 
 
-def test_the_bundled_file_knows_who_says_what_and_when():
-    prices = read_prices()
+def test_the_bundled_file_is_installed_and_knows_who_says_what_and_when():
+    prices, root = read_prices(), Path(worldling.__file__).parent
+    data = tomllib.loads((root.parent / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["worldling"]
+    assert str(BUNDLED.relative_to(root)) in data
     assert all(c.source and c.date and c.about for c in prices.device_classes.values())
     gpus = {name for name, c in prices.device_classes.items() if c.kind == "gpu"}
     assert gpus and not gpus & {row.device_class for row in (*prices.throughput, *prices.training)}, "no GPU was measured"

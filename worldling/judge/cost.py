@@ -233,7 +233,7 @@ def _month(
     rate = Amount(best["fps_p50"], "frames/s", (origin, "assumed"))
     joules = Amount(best["joules_per_1000_frames"], "J", (origin,))
     sessions = compute("sessions", lambda r, f: sessions_at_once(r, f, prices), rate, fps)
-    if not sessions.value or alone["fps_p50"] < fps.value:
+    if sessions_at_once(alone["fps_p50"], fps.value, prices) < 1:  # no batch makes one session faster
         sessions = Amount(None, "sessions", sessions.origins, f"too slow for {fps.value:g} frames a second")
     machines = compute("machines", lambda u, s: math.ceil(u / s), users, sessions)
     cost = compute(prices.currency, lambda m, p: m * p * HOURS_A_MONTH, machines, price)
