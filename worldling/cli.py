@@ -10,7 +10,7 @@ import errno
 import json
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,13 @@ EPILOG = """the whole loop:
   worldling play worlds/pusht --beside
 """
 BACKENDS = "auto, reference, torch, openvino-f32, openvino-bf16 or openvino-int8"
+
+
+class HelpWithDefaults(argparse.ArgumentDefaultsHelpFormatter):
+    """Names the default of every option that has one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is None or action.default is False else super()._get_help_string(action)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -60,7 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
     ) -> argparse.ArgumentParser:
         """Add a command; stopped: what Ctrl-C leaves, for people."""
         sub = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".",
-                                  formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+                                  formatter_class=HelpWithDefaults)
         sub.add_argument("--json", action="store_true", help="print one json object on stdout, and no progress")
         sub.set_defaults(run=run, stopped=stopped)
         return sub
@@ -112,7 +119,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("world")
     p.add_argument("--data", required=True, help="a data set the world has not seen")
     p.add_argument("--out", help="folder of the report (default: judge/ in the world's folder)")
-    p.add_argument("--suite", action="append", help="fidelity or stability; repeatable (default: both)")
+    p.add_argument("--suite", action="append", help="fidelity, stability, speed or cost; repeatable (default: the first two)")
     p.add_argument("--starts", type=int, default=500)
     p.add_argument("--horizons", default="1,5,10,25,50", help="frames ahead that are tabled")
     p.add_argument("--rollouts", type=int, default=16)
@@ -127,6 +134,23 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--seconds", type=float, default=6.0, help="per backend and batch")
     p.add_argument("--steps", type=int, default=256, help="length of the roll-outs that measure the error")
     p.add_argument("--latents", action="store_true", help="also the largest batch without pixels, as planners and agents run")
+
+    p = command("cost", _cost, "say what training a world cost and what serving it costs, or plan for a target")
+    p.add_argument("world", nargs="?", help="a world's folder, or the name of a bundled one; none with --plan")
+    p.add_argument("--prices", help="price file (default: the bundled one, made to be copied)")
+    p.add_argument("--users", type=int, help="for whom machines are kept ready, all at once (default: 1)")
+    p.add_argument("--fps", type=float, help="frames per second of a session (default: the world's; needed with --plan)")
+    p.add_argument("--occupancy", type=float, help="share of the month in which each user plays (default: 0.1, assumed)")
+    p.add_argument("--device-class", help="of the price file (default: by the name of the chip)")
+    p.add_argument("--report", help="a report.json of `judge --suite speed`, instead of timing the world here")
+    p.add_argument("--batch", type=int, help="sessions at once when timing (default: 16)")
+    p.add_argument("--seconds", type=float, help="of timing, alone and in a batch (default: 2)")
+    p.add_argument("--backend", help=BACKENDS + " (default: auto)")
+    p.add_argument("--plan", action="store_true",
+                   help="which device class carries --users at --fps, for how much, and what may be spread")
+    p.add_argument("--size-px", type=int, help="with --plan: side of the frames (default: 64)")
+    p.add_argument("--size", help="with --plan: xs, s, s+, m, l or g (default: one measured at that resolution)")
+    p.add_argument("--train-frames", type=int, help="with --plan: frames to train on")
 
     p = command("info", _info, "describe a world or a data set")
     p.add_argument("path")
@@ -199,6 +223,40 @@ def _bench(a: argparse.Namespace) -> dict[str, Any] | None:
     return None
 
 
+def _cost(a: argparse.Namespace) -> dict[str, Any] | None:
+    from worldling.judge.cost_page import ledger_text, plan_text
+    from worldling.judge.prices import read_prices
+
+    timed, planned = ("batch", "seconds", "backend"), ("size_px", "size", "train_frames")
+    if a.plan:
+        _left_out(a, ("world", "occupancy", "device_class", "report", *timed), "with --plan")
+    else:
+        _left_out(a, planned, "without --plan")
+        _left_out(a, timed if a.report else (), "with --report")
+    needed = "fps" if a.plan else "world"
+    if getattr(a, needed) is None:
+        example = "--plan --fps 30 --users 100" if a.plan else "pusht"
+        raise ConfigError(f"`{needed}` must be given, got none. Write for example worldling cost {example}.")
+    prices = read_prices(a.prices)
+    if a.plan:
+        from worldling.judge.cost_plan import plan
+
+        users, size_px = 1 if a.users is None else a.users, 64 if a.size_px is None else a.size_px
+        found = plan(prices, a.fps, users, size_px, a.train_frames, a.size)
+    else:
+        from worldling.engine.library import load
+        from worldling.judge.cost import world_cost
+        from worldling.judge.speed import BATCHES
+
+        world = load(a.world, backend="reference" if a.report else a.backend or "auto", quiet=a.json or bool(a.report))
+        batch = BATCHES[-1] if a.batch is None else a.batch
+        found = world_cost(world, prices, a.device_class, a.report, a.users, a.occupancy, a.fps, batch, a.seconds, a.json)
+    if a.json:
+        return found
+    print(plan_text(found) if a.plan else ledger_text(found))
+    return None
+
+
 def _info(a: argparse.Namespace) -> dict[str, Any]:
     if (Path(a.path) / "dataset.json").is_file():
         from worldling.data.contact_sheet import dataset_info, write_contact_sheet
@@ -245,6 +303,13 @@ def _pairs(texts: list[str], option: str) -> dict[str, Any]:
         except ValueError:
             values[name] = value
     return values
+
+
+def _left_out(a: argparse.Namespace, names: Iterable[str], when: str) -> None:
+    """Raise `ConfigError` if one of the options `names` was given, which mean nothing `when` another is or is not."""
+    for name in names:
+        if getattr(a, name) is not None:
+            raise ConfigError(f"`{name}` must be left out {when}, got {getattr(a, name)!r}. Change one of the two.")
 
 
 def _whole(text: str, option: str) -> list[int]:

@@ -12,7 +12,7 @@ from worldling.engine.backends import BACKENDS
 def test_help_of_every_command_teaches(capsys):
     parser = build_parser()
     names = parser._subparsers._group_actions[0].choices
-    assert {"play", "record", "import", "train", "judge", "bench", "info", "list"} <= set(names)
+    assert {"play", "record", "import", "train", "judge", "bench", "cost", "info", "list"} <= set(names)
     for name, sub in names.items():
         text = sub.format_help()
         assert "--json" in text and len(text.splitlines()) > 5, name
@@ -34,6 +34,16 @@ def test_help_of_every_command_teaches(capsys):
     (["import", "{tmp}", "--out", "{tmp}/d", "--size-px", "0"], "size_px"),
     (["bench", "pusht", "--batches", "0"], "batches"),
     (["play", "{tmp}/nothing", "--no-browser"], "nothing"),
+    (["cost"], "`world`"),
+    (["cost", "{tmp}/nothing"], "nothing"),
+    (["cost", "pusht", "--prices", "{tmp}/none.toml"], "none.toml"),
+    (["cost", "pusht", "--backend", "reference", "--device-class", "vm2"], "vm-2"),
+    (["cost", "pusht", "--report", "{tmp}/none.json"], "none.json"),
+    (["cost", "pusht", "--report", "{tmp}/none.json", "--seconds", "1"], "--report"),
+    (["cost", "pusht", "--train-frames", "9"], "--plan"),
+    (["cost", "pusht", "--plan", "--fps", "30"], "--plan"),
+    (["cost", "--plan"], "`fps`"),
+    (["cost", "--plan", "--fps", "30", "--users", "0"], "`users`"),
 ])
 def test_bad_input_is_one_clear_line(command, words, tmp_path, capsys):
     before = sorted(tmp_path.rglob("*"))

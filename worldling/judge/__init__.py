@@ -1,4 +1,4 @@
-"""Judge a world: fidelity and stability on held-out data, as report.json and report.html."""
+"""Judge a world: fidelity, stability, speed and cost, as report.json and report.html."""
 
 from worldling.judge.judge import SUITES, judge
 

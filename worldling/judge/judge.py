@@ -18,6 +18,8 @@ from worldling.judge.report import Section, check_out, plain, write_report
 SUITES: dict[str, str] = {
     "fidelity": "worldling.judge.fidelity",
     "stability": "worldling.judge.stability",
+    "speed": "worldling.judge.speed",
+    "cost": "worldling.judge.cost",
 }
 
 
