@@ -65,11 +65,12 @@ class Starts:
 class Case:
     """One world before one data set.
 
-    world: as made by `worldling.load`. data: open and checked to fit. quiet: show no progress.
+    world: as made by `worldling.load`. data: open and checked to fit; None if only suites run that need none.
+    quiet: show no progress.
     """
 
     world: Any
-    data: Dataset
+    data: Dataset | None
     settings: Settings = field(default_factory=Settings)
     quiet: bool = False
 
@@ -149,6 +150,21 @@ def check_fits(world: Any, meta: DatasetMeta, path: object) -> None:
                 f"`data` must be recorded {flag} {source[key]} like the world's training data, got "
                 f"{getattr(meta, key)} in {path}. Choose other data or another world."
             )
+
+
+def is_physics(world: Any) -> bool:
+    """Say whether the world was trained on the physics scenes."""
+    return str(world.card.get("source", {}).get("env_id", "")).startswith("worldling/")
+
+
+def check_physics(world: Any, suite: str) -> None:
+    """Raise `JudgeError` unless the world was trained on the physics scenes."""
+    if not is_physics(world):
+        raise JudgeError(
+            f"`suite` {suite} must be given a world of the physics scenes, got one of "
+            f"{world.card.get('source', {}).get('env_id', 'an unknown environment')}. "
+            "Train one on a recording of worldling/Physics-v0, or choose fidelity or stability."
+        )
 
 
 def is_held_out(world: Any, meta: DatasetMeta) -> bool | None:

@@ -26,7 +26,7 @@ import numpy as np
 from worldling.config import write_atomic
 from worldling.data.environment import Environment, open_environment
 from worldling.data.store import DatasetMeta, DatasetWriter, open_dataset
-from worldling.errors import DatasetError, JudgeError
+from worldling.errors import DatasetError
 from worldling.progress import Progress
 from worldling.types import Episode
 
@@ -235,13 +235,3 @@ def play_trial(env: Environment, scenario: str, geometry: int, motion: int, fram
         np.stack(pictures), np.tile(rest, (frames - 1, 1)), none.astype(np.float32), none.astype(bool), none.astype(bool),
         {name: np.stack([s[name] for s in states]) for name in states[0]}, {"seed": motion, "number": -1, "cut": True},
     )
-
-
-def check_physics(world: Any, suite: str) -> None:
-    """Raise `JudgeError` unless the world was trained on the physics scenes."""
-    env_id = world.card.get("source", {}).get("env_id", "unknown")
-    if not str(env_id).startswith("worldling/"):
-        raise JudgeError(
-            f"`suite` {suite} must be given a world of the physics scenes, got one of {env_id}. "
-            "Train one on `worldling record worldling/Physics-v0`, or choose fidelity or stability."
-        )

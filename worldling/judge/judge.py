@@ -11,56 +11,79 @@ from typing import Any
 
 from worldling.data.store import open_dataset
 from worldling.errors import JudgeError, nearest
-from worldling.judge.case import Case, Settings, check_fits, is_held_out
+from worldling.judge.case import Case, Settings, check_fits, check_physics, is_held_out, is_physics
 from worldling.judge.report import Section, check_out, plain, write_report
 
 #: Suites by name: the module whose `run(case)` returns a `Section`. A new suite is one line here.
 SUITES: dict[str, str] = {
     "fidelity": "worldling.judge.fidelity",
     "stability": "worldling.judge.stability",
+    "ocp": "worldling.judge.ocp",
     "speed": "worldling.judge.speed",
     "cost": "worldling.judge.cost",
 }
+#: What a suite needs beside the world: recorded data, or that the world is one of the physics scenes.
+ON_DATA = ("fidelity", "stability")
+ON_SCENES = ("ocp",)
+
+
+def suites_for(world: Any, dataset_path: str | Path | None) -> list[str]:
+    """Name every suite that can be run on this world with these data: what `--suite all` means."""
+    scenes = is_physics(world)
+    return [
+        name for name in SUITES
+        if (dataset_path is not None or name not in ON_DATA) and (scenes or name not in ON_SCENES)
+    ]
 
 
 def judge(
     world: Any,
-    dataset_path: str | Path,
+    dataset_path: str | Path | None = None,
     out: str | Path | None = None,
-    suites: Sequence[str] = ("fidelity", "stability"),
+    suites: Sequence[str] = ON_DATA,
     starts: int = 500,
     seed: int = 0,
     horizons: Sequence[int] = (1, 5, 10, 25, 50),
     quiet: bool = False,
     rollouts: int = 16,
     lengths: Sequence[int] = (1000, 10000),
+    exam: str | Path = "data/physics-exam",
+    trials: int = 400,
 ) -> dict[str, Any]:
-    """Judge `world` (as made by `worldling.load`) on the data set at `dataset_path`; returns the report.
+    """Judge `world` (as made by `worldling.load`), for some suites on the data set at `dataset_path`; returns the report.
 
     out: folder for report.html and report.json, written at the end, whole or not at all; None writes
-    nothing. suites: names in `SUITES`. starts, horizons: of the fidelity suite (how many points, and how
-    many frames ahead are tabled). rollouts, lengths: of the stability suite. The report is json values:
+    nothing. suites: names in `SUITES`, or "all" that can be run. starts, horizons: of the fidelity suite (how many points, and how
+    many frames ahead are tabled). rollouts, lengths: of the stability suite. exam, trials: folder of the physics exam, made where it is missing, and trials per
+    scene that are judged on. The report is json values:
     `{"about", "suites": {name: values}, "timing"}`; all but "timing" is the same for the same seed.
 
     Raises `JudgeError` if a suite is unknown or the data do not fit the world, `DatasetError` if the
     data cannot be read.
     """
-    names = list(dict.fromkeys(suites))
+    names = suites_for(world, dataset_path) if "all" in suites else list(dict.fromkeys(suites))
     if not names:
         raise JudgeError(f"`suites` must name at least one suite, got none. {nearest('', SUITES)}")
     runs = {name: suite(name) for name in names}
-    settings = Settings(starts, seed, tuple(horizons), rollouts, tuple(lengths))
+    for name in names:
+        if name in ON_DATA and dataset_path is None:
+            raise JudgeError(f"`data` must be given for the suite {name}, got none. Record held-out frames and add --data FOLDER.")
+        if name in ON_SCENES:
+            check_physics(world, name)
+    settings = Settings(starts, seed, tuple(horizons), rollouts, tuple(lengths), exam=str(exam), trials=trials)
     if out is not None:
         check_out(out)
     begun = time.monotonic()
-    data = open_dataset(dataset_path)
+    data = None if dataset_path is None else open_dataset(dataset_path)
     try:
-        check_fits(world, data.meta, dataset_path)
+        if data is not None:
+            check_fits(world, data.meta, dataset_path)
         case = Case(world, data, settings, quiet)
         sections = {name: run(case) for name, run in runs.items()}
         about = _about(world, case, dataset_path, names)
     finally:
-        data.close()
+        if data is not None:
+            data.close()
     report = plain(
         {
             "about": about,
@@ -85,21 +108,24 @@ def suite(name: str) -> Callable[[Case], Section]:
     return import_module(SUITES[name]).run
 
 
-def _about(world: Any, case: Case, dataset_path: str | Path, names: list[str]) -> dict[str, Any]:
-    meta = case.data.meta
-    return {
-        "world": world.path.name if world.path else world.card.get("name", "world"),
-        "backend": world.backend_name,
-        "env_id": meta.env_id,
-        "size_px": meta.size_px,
-        "data": {
+def _about(world: Any, case: Case, dataset_path: str | Path | None, names: list[str]) -> dict[str, Any]:
+    data = None
+    if case.data is not None:
+        meta = case.data.meta
+        data = {
             "path": str(dataset_path),
             "episodes": len(case.data),
             "frames": case.data.num_frames,
             "policy": meta.policy,
             "seed": meta.seed,
             "held_out": is_held_out(world, meta),
-        },
+        }
+    return {
+        "world": world.path.name if world.path else world.card.get("name", "world"),
+        "backend": world.backend_name,
+        "env_id": world.card.get("source", {}).get("env_id", "unknown"),
+        "size_px": world.size_px,
+        "data": data,
         "suites": names,
         "settings": vars(case.settings),
     }

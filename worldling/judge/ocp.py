@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from worldling.judge.case import Case
-from worldling.judge.exam import PAIRS, Exam, ExamTrial, check_physics, make_exam
+from worldling.judge.exam import PAIRS, Exam, ExamTrial, make_exam
 from worldling.judge.intervals import Bootstrap
 from worldling.judge.ocp_features import future_features, observed_features
 from worldling.judge.ocp_page import page
@@ -55,7 +55,6 @@ def run(case: Case) -> Section:
     from worldling.scenes import SCENARIOS
     from worldling.scenes.labels import COPIES, FRAMES, NOISE, OBSERVED
 
-    check_physics(case.world, "ocp")
     half = -(-case.settings.trials // 2)
     exam = make_exam(case.settings.exam, {**PAIRS, "test": half}, case.world.size_px, quiet=case.quiet)
     begun = time.monotonic()

@@ -113,7 +113,7 @@ def render_html(report: dict[str, Any], sections: Sequence[Section]) -> str:
     )
     title = f"{html.escape(about['world'])}, judged"
     seen_before = ""
-    if about["data"]["held_out"] is False:
+    if about["data"] and about["data"]["held_out"] is False:
         text = "These data have the seed and the policy of the training data: the world may have seen them."
         seen_before = f'<p class="warning">{text} Record others for a fair judgement.</p>'
     return (
@@ -127,28 +127,28 @@ def render_html(report: dict[str, Any], sections: Sequence[Section]) -> str:
 
 def _intro(about: dict[str, Any]) -> str:
     data = about["data"]
+    real = f"real recordings ({data['frames']:,} frames in {data['episodes']} episodes)" if data else "what really happens"
     return (
         f"A world model dreams {about['env_id']} at {about['size_px']} px. Here its dreams are laid beside "
-        f"real recordings ({data['frames']:,} frames in {data['episodes']} episodes). The small numbers "
-        "under a figure give the range in which it would lie, 95 times in 100, had other starting points "
-        "been drawn."
+        f"{real}. The small numbers under a figure give the range in which it would lie, 95 times in 100, had "
+        "other starting points been drawn."
     )
 
 
 def _facts(report: dict[str, Any]) -> list[tuple[str, Any]]:
     about, timing = report["about"], report["timing"]
-    settings = about["settings"]
+    settings, data = about["settings"], about["data"]
+    held_out = {
+        True: "yes: another seed than the training data's",
+        False: "no: the same seed, and so the same scenes, as the training data",
+        None: "not known: the world's card does not say",
+    }
+    recorded = [
+        ("Data", f"{data['path']} (policy {data['policy']}, seed {data['seed']})"), ("Held out", held_out[data["held_out"]]),
+    ] if data else []
     return [
         ("World", f"{about['world']}, run by {about['backend']}"),
-        ("Data", f"{about['data']['path']} (policy {about['data']['policy']}, seed {about['data']['seed']})"),
-        (
-            "Held out",
-            {
-                True: "yes: another seed than the training data's",
-                False: "no: the same seed, and so the same scenes, as the training data",
-                None: "not known: the world's card does not say",
-            }[about["data"]["held_out"]],
-        ),
+        *recorded,
         ("Settings", ", ".join(f"{key} {_listed(value)}" for key, value in settings.items())),
         ("Made", f"{timing['date']} on {timing['machine']}, {timing['seconds']:.0f} s"),
         (
