@@ -94,6 +94,14 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--env-arg", action="append", default=[], metavar="NAME=VALUE", help="passed to the environment; repeatable")
     p.add_argument("--resume", action="store_true", help="go on with a recording that was stopped")
 
+    p = command("scenes", _scenes, "list the physics scenes, with a contact sheet; make their exam",
+                "finished parts of the exam are kept. Run the same command again to go on.")
+    p.add_argument("--sheet", default="scenes.png", help="where the contact sheet goes")
+    p.add_argument("--exam", metavar="FOLDER", help="also make the labelled exam that `judge --suite ocp` uses, here")
+    p.add_argument("--trials", type=int, default=400, help="of the exam, of each scene that are judged on")
+    p.add_argument("--size-px", type=int, default=64, help="side of the exam's frames")
+    p.add_argument("--workers", type=int, default=2, help="processes")
+
     p = command("import", _import, "make a data set from a folder of videos and their actions")
     p.add_argument("folder", help="NAME.mp4, and NAME.csv, .npy or .json with one action per frame if known")
     p.add_argument("--out", required=True)
@@ -126,6 +134,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--lengths", default="1000,10000", help="frames of the long roll-outs")
     p.add_argument("--exam", default="data/physics-exam", help="folder of the physics exam, made where it is missing")
     p.add_argument("--trials", type=int, default=400, help="of each physics scene that are judged on")
+    p.add_argument("--scene", action="append", default=[], help="only this physics scene; repeatable")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--backend", default="auto", help=BACKENDS)
 
@@ -180,6 +189,21 @@ def _record(a: argparse.Namespace) -> dict[str, Any]:
                   _pairs(a.env_arg, "env-arg"), a.resume, a.json)
 
 
+def _scenes(a: argparse.Namespace) -> dict[str, Any]:
+    from worldling.data.simulators import check_scenes
+
+    check_scenes()
+    from worldling.scenes.sheet import scene_list, write_sheet
+
+    found: dict[str, Any] = {"scenes": scene_list(), "contact_sheet": str(write_sheet(a.sheet))}
+    if a.exam:
+        from worldling.judge.exam import make_exam
+
+        exam = make_exam(a.exam, {"test": -(-a.trials // 2)}, a.size_px, workers=a.workers, quiet=a.json)
+        found["exam"] = {"path": a.exam, "episodes": len(exam.dataset), "set_aside": exam.tally(), **exam.checksums()}
+    return found
+
+
 def _import(a: argparse.Namespace) -> dict[str, Any]:
     from worldling.data.formats.video import import_videos
 
@@ -204,7 +228,7 @@ def _judge(a: argparse.Namespace) -> dict[str, Any]:
     world = load(a.world, backend=a.backend, quiet=a.json)
     out = Path(a.out) if a.out else (world.path or Path(".")) / "judge"
     report = judge(world, a.data, out, a.suite or ("all",), a.starts, a.seed,
-                   _whole(a.horizons, "horizons"), a.json, a.rollouts, _whole(a.lengths, "lengths"), a.exam, a.trials)
+                   _whole(a.horizons, "horizons"), a.json, a.rollouts, _whole(a.lengths, "lengths"), a.exam, a.trials, a.scene)
     if a.json:
         return report
     print(f"wrote {out / 'report.html'} and report.json", file=sys.stderr)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -163,9 +164,19 @@ _OTHER = Simulator(
 
 def prepare_process() -> None:
     """Set the environment variables that headless drawing needs, where the user has not set them."""
-    os.environ.setdefault("MUJOCO_GL", "egl")
+    if sys.platform == "linux":
+        os.environ.setdefault("MUJOCO_GL", "egl")
     os.environ.setdefault("LP_NUM_THREADS", "0")  # Mesa's threads only get in the way of several workers
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it would print into `--json` output
+
+
+def check_scenes() -> None:
+    """Make ready for the physics scenes. Raises `EnvError` naming the pip extra if MuJoCo is not installed."""
+    prepare_process()
+    try:
+        importlib.import_module("mujoco")
+    except ImportError as error:
+        raise missing("worldling/Physics-v0", SIMULATORS[0], error) from None
 
 
 def register(env_id: str) -> None:

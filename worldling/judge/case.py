@@ -21,7 +21,7 @@ class Settings:
     starts: points to roll out from; seed: chooses them and everything else at random; horizons: frames
     ahead that are tabled; rollouts and lengths: how many long dreams, and at how many frames they are
     looked at; resamples: redraws of the bootstrap; exam: folder of the physics exam, made where it is missing;
-    trials: of it per scene that are judged on.
+    trials: of it per scene that are judged on; scenes: only these physics scenes, none named for all eight.
     """
 
     starts: int = 500
@@ -32,6 +32,7 @@ class Settings:
     resamples: int = 1000
     exam: str = "data/physics-exam"
     trials: int = 400
+    scenes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("horizons", "lengths"):
@@ -78,6 +79,26 @@ class Case:
     def context(self) -> int:
         """Frames given to the world before it dreams."""
         return int(self.world.config.context)
+
+    @property
+    def fps(self) -> float:
+        """Frames that stand for a second."""
+        return float(self.data.meta.fps if self.data else self.world.card.get("source", {}).get("fps", 30.0))
+
+    def beginnings(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return up to `count` clips to start from, of the data or else the world's own: frames `[n, T, H, W, 3]`, actions `[n, T - 1, ...]`.
+
+        Raises `JudgeError` if there are none.
+        """
+        if self.data is not None:
+            starts = self.choose_starts(1, count)
+            clips = [self.clip(int(e), int(t), 1) for e, t in zip(starts.episode, starts.last)]
+        else:
+            clips = [(clip.frames, clip.actions) for clip in getattr(self.world, "contexts", [])[:count]]
+        if not clips:
+            raise JudgeError("`data` must be given for a world without clips of its own, got none. Add --data FOLDER.")
+        frames, actions = zip(*((f[: self.context], a[: self.context - 1]) for f, a in clips))
+        return np.stack(frames), np.stack(actions)
 
     def choose_starts(self, ahead: int, count: int, salt: int = 0) -> Starts:
         """Draw `count` distinct starts with `ahead` true frames after them (fewer if the data hold fewer).

@@ -165,7 +165,7 @@ def run(case: Case) -> Section:
     training_on = prices.match(str(trained.get("device")), trained.get("threads", 1))
     serving_on = prices.match(timing["device"], timing["cores"])
     usage = Usage(
-        Amount(case.data.meta.fps, "frames/s", ("world",)), asked(None, "users", USERS), asked(None, "share", OCCUPANCY)
+        Amount(case.fps, "frames/s", ("world",)), asked(None, "users", USERS), asked(None, "share", OCCUPANCY)
     )
     name = case.world.path.name if case.world.path else card.get("name", "world")
     found = ledger(name, card, timing, "measured", prices, training_on, serving_on, usage)

@@ -25,8 +25,10 @@ import numpy as np
 
 from worldling.config import write_atomic
 from worldling.data.environment import Environment, open_environment
+from worldling.data.simulators import check_scenes
 from worldling.data.store import DatasetMeta, DatasetWriter, open_dataset
-from worldling.errors import DatasetError
+from worldling.errors import DatasetError, JudgeError, nearest
+from worldling.judge.case import Settings
 from worldling.progress import Progress
 from worldling.types import Episode
 
@@ -151,6 +153,17 @@ def make_exam(
         finally:
             pool.shutdown(cancel_futures=True)
     return Exam(path)
+
+
+def chosen_scenes(settings: Settings) -> list[str]:
+    """Return the scenes to be judged on, all eight unless some are named. Raises `JudgeError` or `EnvError`."""
+    check_scenes()
+    from worldling.scenes import SCENARIOS
+
+    for name in settings.scenes:
+        if name not in SCENARIOS:
+            raise JudgeError(f"`scene` must be one of the physics scenes, got {name!r}. {nearest(name, SCENARIOS)}")
+    return [name for name in SCENARIOS if name in settings.scenes or not settings.scenes]
 
 
 def _meta(env: Environment, seed: int) -> DatasetMeta:

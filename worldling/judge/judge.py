@@ -49,13 +49,14 @@ def judge(
     lengths: Sequence[int] = (1000, 10000),
     exam: str | Path = "data/physics-exam",
     trials: int = 400,
+    scenes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Judge `world` (as made by `worldling.load`), for some suites on the data set at `dataset_path`; returns the report.
 
     out: folder for report.html and report.json, written at the end, whole or not at all; None writes
     nothing. suites: names in `SUITES`, or "all" that can be run. starts, horizons: of the fidelity suite (how many points, and how
     many frames ahead are tabled). rollouts, lengths: of the stability suite. exam, trials: folder of the physics exam, made where it is missing, and trials per
-    scene that are judged on. The report is json values:
+    scene that are judged on; scenes: only these. The report is json values:
     `{"about", "suites": {name: values}, "timing"}`; all but "timing" is the same for the same seed.
 
     Raises `JudgeError` if a suite is unknown or the data do not fit the world, `DatasetError` if the
@@ -70,7 +71,7 @@ def judge(
             raise JudgeError(f"`data` must be given for the suite {name}, got none. Record held-out frames and add --data FOLDER.")
         if name in ON_SCENES:
             check_physics(world, name)
-    settings = Settings(starts, seed, tuple(horizons), rollouts, tuple(lengths), exam=str(exam), trials=trials)
+    settings = Settings(starts, seed, tuple(horizons), rollouts, tuple(lengths), exam=str(exam), trials=trials, scenes=tuple(scenes))
     if out is not None:
         check_out(out)
     begun = time.monotonic()

@@ -6,7 +6,7 @@ import numpy as np
 
 from worldling.judge.scene_reader import Things
 
-EVERY = 4  # frames between the moments of the future that are given as they are
+EVERY = 2  # frames between the moments of the future that are given as they are
 _HIDDEN = 0.5  # where a thing that is not seen is said to be: the middle
 
 

@@ -30,11 +30,7 @@ def run(case: Case) -> Section:
 
     Cost: a few seconds.
     """
-    starts = case.choose_starts(1, max(BATCHES))
-    clips = [case.clip(int(e), int(t), 1) for e, t in zip(starts.episode, starts.last)]
-    given = np.stack([frames[: case.context] for frames, _ in clips])
-    past = np.stack([actions[: case.context - 1] for _, actions in clips])
-    timing = time_world(case.world, given, past, quiet=case.quiet)
+    timing = time_world(case.world, *case.beginnings(max(BATCHES)), quiet=case.quiet)
     rows = timing["rows"]
     cells = [
         [f"batch of {r['batch']}", show(r["fps_p50"]), show(r["p50_ms"]), show(r["p99_ms"]), str(r["num_steps"]), _joules(r)]
@@ -47,7 +43,7 @@ def run(case: Case) -> Section:
         ),
         Table("Speed", ["", "frames/s, at the median step", "p50, ms", "p99, ms", "steps", "joules per 1,000 frames"], cells),
     ]
-    headlines = [("Frames a second, one session", show(rows[0]["fps_p50"]), f"{case.data.meta.fps:g} are needed for real time")]
+    headlines = [("Frames a second, one session", show(rows[0]["fps_p50"]), f"{case.fps:g} are needed for real time")]
     return Section("Speed: how soon is the next frame there?", {"batches": BATCHES}, timing, headlines, blocks)
 
 

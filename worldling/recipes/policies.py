@@ -148,13 +148,13 @@ def scene_hand(env: Environment, seed: int) -> Act:
     rng = np.random.default_rng(seed)
     if rng.random() < 0.4:
         return lambda frame, info: np.zeros(2, np.float32)
-    push, left = np.zeros(2, np.float32), int(rng.integers(0, 20))
+    push, left = np.zeros(2, np.float32), int(rng.integers(0, 12))
 
     def act(frame: np.ndarray, info: dict[str, Any]) -> np.ndarray:
         nonlocal push, left
         left -= 1
         if left < 0:
-            left = int(rng.geometric(1 / 7))
+            left = int(rng.geometric(1 / 4))
             push = np.zeros(2, np.float32)
             if rng.random() < 0.65:
                 trial = env.raw.unwrapped.trial

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 from functools import cache
+from typing import Any
 
 import mujoco
 import numpy as np
-from mujoco import gl_context
 
+from worldling.errors import EnvError
 from worldling.scenes.trial import Trial
 
 SUPERSAMPLE = 2  # drawn at twice the size and averaged, so that moves of less than a pixel show
@@ -17,9 +20,18 @@ NOTHING, AGENT, PATIENT, OTHER = 0, 1, 2, 3
 
 
 @cache
-def _context() -> gl_context.GLContext:
-    context = gl_context.GLContext(_LARGEST_PX, _LARGEST_PX)
-    context.make_current()
+def _context() -> Any:
+    named = os.environ.get("MUJOCO_GL", "")
+    try:
+        # Asked for by its name: mujoco itself looks at MUJOCO_GL only once, and may have been imported before it was set.
+        library = importlib.import_module(f"mujoco.{named}" if named in ("egl", "osmesa") else "mujoco.gl_context")
+        context = library.GLContext(_LARGEST_PX, _LARGEST_PX)
+        context.make_current()
+    except (ImportError, AttributeError, RuntimeError, OSError) as error:
+        raise EnvError(
+            f"`MUJOCO_GL` must name a way to draw on this machine, got {named!r} ({error}). "
+            "On Linux install libegl1 (or libosmesa6 and set MUJOCO_GL=osmesa)."
+        ) from None
     return context
 
 

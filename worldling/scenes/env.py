@@ -1,7 +1,7 @@
 """The scenes as Gymnasium environments: a hand pushes the red agent, and everything else follows.
 
 Action: Box [2] in -1..1, a push to the right and away from the camera; [0, 0] lets things happen. One step is
-40 ms. `reset(seed=)` draws a new trial; `reset(options={"geometry": g, "motion": m})` makes a chosen one, and
+80 ms. `reset(seed=)` draws a new trial; `reset(options={"geometry": g, "motion": m})` makes a chosen one, and
 "scenario" in the options chooses the scene of `worldling/Physics-v0`. Reward is 1 in the step in which red first
 touches yellow; an episode ends only by its length.
 """
@@ -33,7 +33,7 @@ class SceneEnv(gymnasium.Env):
     metadata = {"render_modes": ["rgb_array"], "render_fps": FPS}
 
     def __init__(
-        self, scenario: str | None = None, without: str = "", outside: bool = False, num_steps: int = 64,
+        self, scenario: str | None = None, without: str = "", outside: bool = False, num_steps: int = 40,
         obs_type: str = "pixels", size_px: int = 64, render_mode: str | None = "rgb_array",
     ) -> None:
         for name in filter(None, (scenario, without)):
@@ -62,7 +62,7 @@ class SceneEnv(gymnasium.Env):
         return self._observe(), self._info()
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Push red for 40 ms."""
+        """Push red for 80 ms."""
         before = self.trial.touched
         self.trial.advance(np.clip(action, -1.0, 1.0))
         reward = float(self.trial.touched and not before)

@@ -13,7 +13,7 @@ import numpy as np
 
 from worldling.scenes.trial import Trial, TrialSeed
 
-OBSERVED, FRAMES = 6, 50
+OBSERVED, FRAMES = 4, 26
 #: Copies of each trial, and how much their velocities differ from its own (standard deviation, share).
 COPIES, NOISE = 5, 1e-3
 MOTIONS = 12  # tried for a geometry before it is given up

@@ -98,7 +98,7 @@ def roll(draw: Draw) -> Layout:
 
 
 def drop(draw: Draw) -> Layout:
-    """Red falls, on yellow or beside it, straight or off a grey ledge."""
+    """Red falls, on yellow or beside it, straight or off a ledge."""
     x, y = draw.place(-0.35, 0.35), draw.place(-0.25, 0.25)
     agent = draw.thing("agent", x, y, RED, z=draw.place(0.62, 0.78))
     agent.euler = (draw.place(-40, 40), draw.place(-40, 40), draw.place(0, 90))
@@ -247,7 +247,7 @@ def link(draw: Draw) -> Layout:
 
 
 def drape(draw: Draw) -> Layout:
-    """A red cloth is thrown at a grey post; yellow stands beside it and is covered or not."""
+    """A red cloth is thrown past a post; yellow stands beyond and is covered or not."""
     side = draw.sign()
     x, y = -side * draw.place(0.35, 0.55), draw.place(-0.2, 0.2)
     cloth = Cloth((x, y, draw.place(0.45, 0.6)))

@@ -12,7 +12,7 @@ from worldling.scenes import SCENARIOS, mjcf
 from worldling.scenes.draw import Draw
 from worldling.scenes.scenarios import Motion, lay_out
 
-FPS = 25.0
+FPS = 12.5  # at 25 most things move less than a level of a latent channel from frame to frame, and dreams freeze
 SUBSTEPS = round(1.0 / FPS / mjcf.TIMESTEP)
 PUSH = 9.0  # m/s2 that an action of 1 gives the agent
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
@@ -33,7 +33,7 @@ class TrialSeed:
 
 
 class Trial:
-    """A running trial. `advance` goes one frame of 40 ms; `touching` and `touched` are the engine's contacts.
+    """A running trial. `advance` goes one frame of 80 ms; `touching` and `touched` are the engine's contacts.
 
     layout: what stands in the tray; model, data: MuJoCo's own. agent, patient: the body numbers of red and
     yellow; agent is None where red is a cloth.
