@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2] / "worldling"
 FLOORS = [
-    {"types", "errors", "config", "progress"},
+    {"types", "errors", "config", "plugin", "progress"},
     {"checkpoint", "machine", "nn", "data", "scenes"},
     {"tokenizer", "dynamics"},
     {"world", "world_files"},

@@ -7,9 +7,6 @@ last info dict, action a raw action of `env.action_space`. `env.state()` and `en
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +14,7 @@ import numpy as np
 
 from worldling.data.environment import Environment
 from worldling.errors import ConfigError, nearest
+from worldling.plugin import load_callable
 
 Act = Callable[[np.ndarray, dict[str, Any]], Any]
 Policy = Callable[[Environment, int], Act]
@@ -73,7 +71,8 @@ BUILT_IN: dict[str, Policy] = {"random": random, "sticky": sticky}
 def load_policy(text: str) -> Policy:
     """Read a policy from its name.
 
-    "random", "sticky", "module:callable", or a mixture with weights such as "sticky:0.7,random:0.3".
+    "random", "sticky", "module:callable", "file.py:callable", or a mixture with weights such as
+    "sticky:0.7,random:0.3".
     Raises `ConfigError` if a name is unknown, a module has no such callable or a weight is not positive.
     """
     parts = [_weighted(part.strip()) for part in text.split(",")]
@@ -98,23 +97,10 @@ def _weighted(text: str) -> tuple[Policy, float]:
 def _named(name: str) -> Policy:
     if name in BUILT_IN:
         return BUILT_IN[name]
-    module_name, _, attribute = name.rpartition(":")
-    if not module_name:
+    if ":" not in name:
         hint = nearest(name, BUILT_IN)
         raise ConfigError(f"`policy` must be a built-in policy or module:callable, got {name!r}. {hint}")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # an installed command does not look beside the caller by itself
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise ConfigError(
-            f"`policy` must name an importable module, got {name!r} ({error}). Check the name and PYTHONPATH."
-        ) from None
-    policy = getattr(module, attribute, None)
-    if not callable(policy):
-        known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        raise ConfigError(f"`policy` must name a callable, got {name!r}. {nearest(attribute, known)}")
-    return policy
+    return load_callable(name, "policy")
 
 
 def policy_name(policy: str | Policy) -> str:

@@ -1,0 +1,63 @@
+"""Code of yours, found by its name: `module:callable`, or `file.py:callable` for a file anywhere."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from worldling.errors import ConfigError, nearest
+
+
+def names_code(text: str) -> bool:
+    """Say whether `text` looks like the name of code, and not like a folder or a bare word."""
+    module, _, name = text.rpartition(":")
+    return text.endswith(".py") or (bool(module) and name.isidentifier() and not Path(text).exists())
+
+
+def load_callable(text: str, name: str) -> Callable[..., Any]:
+    """Import what `text` names; name: the setting it was given for, said in errors.
+
+    Modules are also looked for in the folder one is in; the neighbours of a file can be imported by it.
+    Raises `ConfigError` if there is no such file, module or callable. What goes wrong in the code itself
+    is not caught, so that its traceback shows the line.
+    """
+    place, _, attribute = text.rpartition(":")
+    if not place:
+        raise ConfigError(f"`{name}` must be module:callable or file.py:callable, got {text!r}. Name what to call in it.")
+    try:
+        module = _from_file(Path(place), name) if place.endswith(".py") else _from_path(place)
+    except ImportError as error:
+        raise ConfigError(
+            f"`{name}` must name an importable module, got {text!r} ({error}). Check the name and PYTHONPATH."
+        ) from None
+    found = getattr(module, attribute, None)
+    if not callable(found):
+        known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        raise ConfigError(f"`{name}` must name a callable, got {text!r}. {nearest(attribute, known)}")
+    return found
+
+
+def _from_path(module: str) -> ModuleType:
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # an installed command does not look beside the caller by itself
+    return importlib.import_module(module)
+
+
+def _from_file(path: Path, name: str) -> ModuleType:
+    if not path.is_file():
+        raise ConfigError(f"`{name}` must name a file that is there, got {str(path)!r}. Check the path.")
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    full = str(path.resolve())  # its name too, so that a file called json.py is not taken for another json
+    spec = importlib.util.spec_from_file_location(full, path)
+    assert spec is not None and spec.loader is not None, "a .py file has a loader"
+    module = sys.modules[full] = importlib.util.module_from_spec(spec)  # dataclasses look for it there
+    spec.loader.exec_module(module)
+    return module
