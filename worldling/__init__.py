@@ -24,6 +24,7 @@ _NAMES = {
     "bench": "worldling.engine.bench",
     "World": "worldling.world",
     "State": "worldling.world",
+    "ForeignWorld": "worldling.judge.adapter",
     "record": "worldling.data.record",
     "open_dataset": "worldling.data.store",
     "ActionSpace": "worldling.types",

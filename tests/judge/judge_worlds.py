@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import torch
 
 from worldling.config import to_dict
 from worldling.data.store import DatasetMeta, DatasetWriter, open_dataset
-from worldling.types import ActionSpace, Episode, Step, float_to_frames, frames_to_float
+from worldling.judge import ForeignWorld
+from worldling.types import ActionSpace, Episode
 
 SIZE = 16
 
@@ -33,58 +32,29 @@ def square_episode(rng, number, length):
     return Episode(frames, actions, zeros.astype(np.float32), zeros.astype(bool), zeros.astype(bool))
 
 
-def write_squares(path, size_px=SIZE, **meta):
+def write_squares(path, space=ActionSpace("discrete", (4,))):
+    """Six episodes of 60 frames; with a space of kind none, nobody says how they were steered."""
     rng = np.random.default_rng(0)
-    described = DatasetMeta("Squares-v0", size_px, ActionSpace("discrete", (4,)), policy="random", **meta)
-    with DatasetWriter(path, described) as writer:
+    with DatasetWriter(path, DatasetMeta("Squares-v0", SIZE, space, policy="random")) as writer:
         for number in range(6):
-            writer.write(square_episode(rng, number, 60))
+            episode = square_episode(rng, number, 60)
+            episode.actions = episode.actions if space.shape == () else np.zeros((59, *space.shape), space.dtype)
+            writer.write(episode)
     return open_dataset(path)
 
 
-class CopyWorld:
-    """Dreams that nothing ever happens: the last given frame, for ever. Latents are the pixels."""
-
-    backend_name = "stand-in"
-    path = None
+class CopyWorld(ForeignWorld):
+    """Dreams that nothing ever happens: the last given frame, for ever."""
 
     def __init__(self, dataset, context=3, **source):
-        self.size_px, self.action_space = dataset.meta.size_px, dataset.meta.action_space
-        self.config = SimpleNamespace(context=context)
-        self.card = {"name": "stand-in", "source": {**to_dict(dataset.meta), "seed": -1, **source}}
+        meta = dataset.meta
+        super().__init__(meta.size_px, meta.action_space, context, "stand-in", {**to_dict(meta), "seed": -1, **source})
 
-    def start(self, frames, actions, seed=0):
-        assert actions.shape[:2] == (len(frames), frames.shape[1] - 1), "actions lie between frames"
-        return Held(frames[:, -1], None)
+    def watch(self, frames, actions, seeds):
+        return frames[:, -1]
 
-    def step(self, state, action, decode=True):
-        frames = self.paint(state, action)
-        state.index += 1
-        return Step(frames if decode else None, self.encode(frames), state.index)
-
-    def paint(self, state, action):
-        return state.frames
-
-    def rollout(self, state, actions, decode=True):
-        return np.stack([self.step(state, actions[:, t]).frame for t in range(actions.shape[1])], axis=1)
-
-    def encode(self, frames):
-        floats = frames_to_float(torch.from_numpy(np.ascontiguousarray(frames)))
-        return floats.movedim(-3, -1).flatten(-3, -2)
-
-    def decode(self, latents):
-        images = latents.unflatten(-2, (self.size_px, self.size_px)).movedim(-1, -3)
-        return float_to_frames(images).numpy()
-
-
-class Held:
-    """What a stand-in remembers."""
-
-    def __init__(self, frames, found, index=0):
-        self.frames, self.found, self.index, self.batch = frames, found, index, len(frames)
-
-    def fork(self):
-        return Held(self.frames, self.found, self.index)
+    def predict(self, state, actions):
+        return state, state
 
 
 class PerfectWorld(CopyWorld):
@@ -99,16 +69,16 @@ class PerfectWorld(CopyWorld):
             for t in range(len(episode))
         }
 
-    def start(self, frames, actions, seed=0):
-        return Held(frames[:, -1], [self.where[frame.tobytes()] for frame in frames[:, -1]])
+    def watch(self, frames, actions, seeds):
+        return [self.where[frame.tobytes()] for frame in frames[:, -1]]
 
-    def paint(self, state, action):
+    def predict(self, state, actions):
         frames = []
-        for (i, t), taken in zip(state.found, action):
-            episode, at = self.episodes[i], min(t + state.index, len(self.episodes[i].actions) - 1)
+        for (i, t), taken in zip(state, actions):
+            episode, at = self.episodes[i], min(t, len(self.episodes[i].actions) - 1)
             right = np.array_equal(episode.actions[at], taken)
             frames.append(episode.frames[at + 1] if right else np.zeros_like(episode.frames[0]))
-        return np.stack(frames)
+        return np.stack(frames), [(i, t + 1) for i, t in state]
 
 
 class NoisyWorld(CopyWorld):

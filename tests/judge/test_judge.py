@@ -133,12 +133,8 @@ def test_a_suite_is_one_line_in_the_table(squares, monkeypatch):
 
 
 def test_worlds_without_actions_are_judged_too(tmp_path):
-    data = write_squares(tmp_path)
-    data.close()
-    world = CopyWorld(data)
-    world.action_space = ActionSpace("none")
-    object.__setattr__(data.meta, "action_space", world.action_space)
-    case = Case(world, data, Settings(starts=12, horizons=(1, 4)), quiet=True)
+    data = write_squares(tmp_path, ActionSpace("none"))
+    case = Case(CopyWorld(data), data, Settings(starts=12, horizons=(1, 4)), quiet=True)
     values = run(case).values
     assert "shuffled_actions" not in values["psnr_db"] and "world" in values["psnr_db"], values[
         "psnr_db"

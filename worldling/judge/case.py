@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from worldling.data.store import Dataset, DatasetMeta
 from worldling.errors import JudgeError
+from worldling.judge.judged_world import JudgedWorld
+from worldling.types import ActionSpace
 
 #: Real frames looked at to fit readers and to measure their own error.
 SAMPLE_FRAMES = 2000
@@ -66,11 +67,10 @@ class Starts:
 class Case:
     """One world before one data set.
 
-    world: as made by `worldling.load`. data: open and checked to fit; None if only suites run that need none.
-    quiet: show no progress.
+    data: open and checked to fit; None if only suites run that need none. quiet: show no progress.
     """
 
-    world: Any
+    world: JudgedWorld
     data: Dataset | None
     settings: Settings = field(default_factory=Settings)
     quiet: bool = False
@@ -147,7 +147,7 @@ class Case:
         return frames, {name: np.concatenate(parts) for name, parts in state.items()}
 
 
-def check_fits(world: Any, meta: DatasetMeta, path: object) -> None:
+def check_fits(world: JudgedWorld, meta: DatasetMeta, path: object) -> None:
     """Raise `JudgeError` unless the data were recorded from what the world was trained on."""
     if world.size_px != meta.size_px:
         raise JudgeError(
@@ -173,12 +173,12 @@ def check_fits(world: Any, meta: DatasetMeta, path: object) -> None:
             )
 
 
-def is_physics(world: Any) -> bool:
+def is_physics(world: JudgedWorld) -> bool:
     """Say whether the world was trained on the physics scenes."""
     return str(world.card.get("source", {}).get("env_id", "")).startswith("worldling/")
 
 
-def check_physics(world: Any, suite: str) -> None:
+def check_physics(world: JudgedWorld, suite: str) -> None:
     """Raise `JudgeError` unless the world was trained on the physics scenes."""
     if not is_physics(world):
         raise JudgeError(
@@ -188,7 +188,7 @@ def check_physics(world: Any, suite: str) -> None:
         )
 
 
-def is_held_out(world: Any, meta: DatasetMeta) -> bool | None:
+def is_held_out(world: JudgedWorld, meta: DatasetMeta) -> bool | None:
     """Say whether the world was trained on other data than these; None if its card does not tell.
 
     The seed decides, whatever the policy: it makes the same scenes.
@@ -197,7 +197,7 @@ def is_held_out(world: Any, meta: DatasetMeta) -> bool | None:
     return source["seed"] != meta.seed if "seed" in source else None
 
 
-def _describe(space: Any) -> str:
+def _describe(space: ActionSpace) -> str:
     if space.kind == "box":
         return f"box of {len(space.low)} between {list(space.low)} and {list(space.high)}"
     return f"{space.kind} {list(space.nvec)}" if space.nvec else space.kind

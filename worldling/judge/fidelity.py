@@ -103,12 +103,13 @@ def _roll_out(case: Case, starts: Starts, reader: Reader, mean_frame: np.ndarray
             frames = np.stack([clip[0] for clip in clips])
             given, truth = frames[:, : case.context], frames[:, case.context :]
             past = np.stack([clip[1] for clip in clips])[:, : case.context - 1]
-            state = case.world.start(given, past, seed=[case.settings.seed + row for row in rows])
+            seeds = [case.settings.seed + row for row in rows]
             made = {"copy_last": given[:, -1:], "mean_frame": mean_frame[None, None]}
             if acting:
                 swapped = np.stack([actions[others[i]] for i in rows])
-                made["shuffled_actions"] = case.world.rollout(state.fork(), swapped)
-            made["world"] = case.world.rollout(state, np.stack([actions[i] for i in rows]))
+                made["shuffled_actions"] = case.world.rollout(case.world.start(given, past, seeds), swapped)
+            taken = np.stack([actions[i] for i in rows])
+            made["world"] = case.world.rollout(case.world.start(given, past, seeds), taken)
             made["reencoded"] = case.world.decode(case.world.encode(truth[:, columns]))
             _note(seen, rows, truth, given[:, -1], made, horizons, reader)
             for i in set(rows) & set(picked.tolist()):

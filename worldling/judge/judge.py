@@ -12,6 +12,7 @@ from typing import Any
 from worldling.data.store import open_dataset
 from worldling.errors import JudgeError, nearest
 from worldling.judge.case import Case, Settings, check_fits, check_physics, is_held_out, is_physics
+from worldling.judge.judged_world import JudgedWorld, check_judged
 from worldling.judge.report import Section, check_out, plain, write_report
 
 #: Suites by name: the module whose `run(case)` returns a `Section`. A new suite is one line here.
@@ -27,7 +28,7 @@ ON_DATA = ("fidelity", "stability")
 ON_SCENES = ("ocp",)
 
 
-def suites_for(world: Any, dataset_path: str | Path | None) -> list[str]:
+def suites_for(world: JudgedWorld, dataset_path: str | Path | None) -> list[str]:
     """Name every suite that can be run on this world with these data: what `--suite all` means."""
     scenes = is_physics(world)
     return [
@@ -37,7 +38,7 @@ def suites_for(world: Any, dataset_path: str | Path | None) -> list[str]:
 
 
 def judge(
-    world: Any,
+    world: JudgedWorld,
     dataset_path: str | Path | None = None,
     out: str | Path | None = None,
     suites: Sequence[str] = ON_DATA,
@@ -51,7 +52,7 @@ def judge(
     trials: int = 400,
     scenes: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Judge `world` (as made by `worldling.load`), for some suites on the data set at `dataset_path`; returns the report.
+    """Judge `world` (ours or anybody's), for some suites on the data set at `dataset_path`; returns the report.
 
     out: folder for report.html and report.json, written at the end, whole or not at all; None writes
     nothing. suites: names in `SUITES`, or "all" that can be run. starts, horizons: of the fidelity suite (how many points, and how
@@ -59,9 +60,10 @@ def judge(
     scene that are judged on; scenes: only these. The report is json values:
     `{"about", "suites": {name: values}, "timing"}`; all but "timing" is the same for the same seed.
 
-    Raises `JudgeError` if a suite is unknown or the data do not fit the world, `DatasetError` if the
-    data cannot be read.
+    Raises `JudgeError` if a suite is unknown, the world lacks a part or the data do not fit it, `DatasetError`
+    if the data cannot be read.
     """
+    check_judged(world)
     names = suites_for(world, dataset_path) if "all" in suites else list(dict.fromkeys(suites))
     if not names:
         raise JudgeError(f"`suites` must name at least one suite, got none. {nearest('', SUITES)}")
@@ -109,7 +111,7 @@ def suite(name: str) -> Callable[[Case], Section]:
     return import_module(SUITES[name]).run
 
 
-def _about(world: Any, case: Case, dataset_path: str | Path | None, names: list[str]) -> dict[str, Any]:
+def _about(world: JudgedWorld, case: Case, dataset_path: str | Path | None, names: list[str]) -> dict[str, Any]:
     data = None
     if case.data is not None:
         meta = case.data.meta
