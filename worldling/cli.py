@@ -12,9 +12,12 @@ import signal
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from worldling.errors import ConfigError, DatasetError, DiskFullError, WorldlingError
+
+if TYPE_CHECKING:
+    from worldling.judge.judged_world import JudgedWorld
 
 EPILOG = """the whole loop:
   worldling record gym_pusht/PushT-v0 --frames 50000 --out data/pusht --policy worldling.recipes.policies:pusht_pusher
@@ -124,8 +127,9 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any other setting of TrainConfig")
 
     p = command("judge", _judge, "measure a world on held-out data: report.html and report.json")
-    p.add_argument("world")
+    p.add_argument("world", help="a world's folder, the name of a bundled one, or file.py:callable that makes yours")
     p.add_argument("--data", help="a data set the world has not seen; fidelity and stability need one")
+    p.add_argument("--world-arg", action="append", default=[], metavar="NAME=VALUE", help="passed to the callable; repeatable")
     p.add_argument("--out", help="folder of the report (default: judge/ in the world's folder)")
     p.add_argument("--suite", action="append", help="fidelity, stability, ocp, speed, cost, or all; repeatable (default: all)")
     p.add_argument("--starts", type=int, default=500)
@@ -222,10 +226,9 @@ def _train(a: argparse.Namespace) -> dict[str, Any]:
 
 
 def _judge(a: argparse.Namespace) -> dict[str, Any]:
-    from worldling.engine.library import load
     from worldling.judge.judge import judge
 
-    world = load(a.world, backend=a.backend, quiet=a.json)
+    world = _judged_world(a)
     out = Path(a.out) if a.out else (world.path or Path(".")) / "judge"
     report = judge(world, a.data, out, a.suite or ("all",), a.starts, a.seed,
                    _whole(a.horizons, "horizons"), a.json, a.rollouts, _whole(a.lengths, "lengths"), a.exam, a.trials, a.scene)
@@ -233,6 +236,19 @@ def _judge(a: argparse.Namespace) -> dict[str, Any]:
         return report
     print(f"wrote {out / 'report.html'} and report.json", file=sys.stderr)
     return {name: values.get("headlines", "see the report") for name, values in report["suites"].items()}
+
+
+def _judged_world(a: argparse.Namespace) -> JudgedWorld:
+    from worldling.engine.library import load
+    from worldling.judge.adapter import foreign_world
+    from worldling.plugin import names_code
+
+    foreign = names_code(a.world)
+    if foreign and a.backend != "auto":
+        raise ConfigError(f"`--backend` must be left out for {a.world}, got {a.backend}. A world not ours runs its own code.")
+    if a.world_arg and not foreign:
+        raise ConfigError(f"`--world-arg` must go with file.py:callable, got {a.world!r}. Leave it out.")
+    return foreign_world(a.world, _pairs(a.world_arg, "world-arg")) if foreign else load(a.world, a.backend, quiet=a.json)
 
 
 def _bench(a: argparse.Namespace) -> dict[str, Any] | None:
