@@ -1,6 +1,7 @@
 import json
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from judge_worlds import CopyWorld, PerfectWorld
@@ -132,7 +133,7 @@ def test_numbers_are_written_without_exponents():
 @pytest.fixture
 def playable(squares):
     world = CopyWorld(squares)
-    world.config.name, world.config.fps, world.device = "squares", 10.0, None
+    world.config, world.device = SimpleNamespace(name="squares", context=3, fps=10.0), None
     episode = squares[0]
     rest = (getattr(episode, key)[:3] for key in ("reward", "terminated", "truncated"))
     world.contexts = [Episode(episode.frames[:4], episode.actions[:3], *rest)]

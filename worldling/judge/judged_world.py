@@ -33,6 +33,7 @@ class JudgedWorld(Protocol):
     """A world before the judge.
 
     Optional powers, used where they are there:
+        device: the torch device it runs on; else it is timed as running on the CPU.
         mean_frame: uint8 `[H, W, 3]`, the mean of the training frames, or None; else the judge takes its data's.
         surprise(frames, actions): how unexpected each next real frame is, given all that came before it. uint8
             `[B, T, H, W, 3]` and raw actions `[B, T - 1, ...]` to floats `[B, T - context]`, for the frames from
@@ -59,7 +60,8 @@ class JudgedWorld(Protocol):
         """What is known about it, as json: `name`, and `source`, what its training data were recorded from.
 
         `source` may hold `env_id`, `frame_skip`, `env_kwargs` and `seed`, as in a data set's dataset.json. The
-        judged data must agree with the first three; the seed tells whether they are held out.
+        judged data must agree with the first three; the seed tells whether they are held out. `cost`, what training
+        took, is for the suite of that name.
         """
         ...
 

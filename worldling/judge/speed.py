@@ -14,6 +14,7 @@ import numpy as np
 
 from worldling.judge.case import Case
 from worldling.judge.energy import open_meter
+from worldling.judge.judged_world import JudgedWorld
 from worldling.judge.report import Section, Table, Text, show
 from worldling.machine import cpu_name
 from worldling.progress import Progress
@@ -48,7 +49,7 @@ def run(case: Case) -> Section:
 
 
 def time_world(
-    world: Any, frames: np.ndarray, actions: np.ndarray, batches: Sequence[int] = BATCHES, seconds: float | None = None,
+    world: JudgedWorld, frames: np.ndarray, actions: np.ndarray, batches: Sequence[int] = BATCHES, seconds: float | None = None,
     quiet: bool = True,
 ) -> dict[str, Any]:
     """Time `world.step` with pictures; returns `{device, cores, threads, energy, rows}`, ready for json.
@@ -86,7 +87,7 @@ def hardware(device: Any = None) -> dict[str, Any]:
     return {"device": name, "cores": os.cpu_count(), "threads": torch.get_num_threads()}
 
 
-def _steps(world: Any, state: Any, actions: list[np.ndarray], seconds: float, meter: Any) -> tuple[list[float], float | None]:
+def _steps(world: JudgedWorld, state: Any, actions: list[np.ndarray], seconds: float, meter: Any) -> tuple[list[float], float | None]:
     """Step until `seconds` are counted; returns the seconds of each counted step, and the joules of all of them."""
     index, times, began = 0, [], time.perf_counter()
     while index < WARM_STEPS or time.perf_counter() < began + WARM_SHARE * seconds:
