@@ -56,6 +56,13 @@ def test_the_example_is_judged_by_every_suite(squares, weights, tmp_path):
     assert set(report["suites"]) == {"fidelity", "stability"}
 
 
+def test_a_world_that_tells_nothing_is_judged_all_the_same(squares):
+    world = CopyWorld(squares)
+    world.card = {}
+    about = judge(world, squares.path, None, ("fidelity",), **QUICK)["about"]
+    assert (about["world"], about["env_id"], about["data"]["held_out"]) == ("world", "Squares-v0", None)
+
+
 def test_the_command_judges_a_file(squares, weights, tmp_path, capsys):
     command = ["judge", f"{EXAMPLE}:ConvRNN", "--world-arg", f"weights={weights}", "--data", str(squares.path)]
     quick = ["--suite", "fidelity", "--starts", "4", "--horizons", "1,2", "--json", "--out", str(tmp_path / "out")]

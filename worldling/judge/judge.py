@@ -126,7 +126,7 @@ def _about(world: JudgedWorld, case: Case, dataset_path: str | Path | None, name
     return {
         "world": world.path.name if world.path else world.card.get("name", "world"),
         "backend": world.backend_name,
-        "env_id": world.card.get("source", {}).get("env_id", "unknown"),
+        "env_id": world.card.get("source", {}).get("env_id", case.data.meta.env_id if case.data else "unknown"),
         "size_px": world.size_px,
         "data": data,
         "suites": names,
