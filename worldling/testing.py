@@ -152,8 +152,8 @@ class WorldContract:
         if not hasattr(world, "surprise"):
             return
         found = np.asarray(world.surprise(frames, actions))
-        wanted = (len(frames), frames.shape[1] - world.config.context)
-        assert found.shape == wanted, f"`surprise` must give [B, T - context] = {wanted}, got {found.shape}"
+        wanted = (len(frames), frames.shape[1] - 1)
+        assert found.shape == wanted, f"`surprise` must give [B, T - 1] = {wanted}, got {found.shape}"
         assert np.isfinite(found).all(), "`surprise` must give finite figures"
 
     def _given(self) -> tuple[JudgedWorld, np.ndarray, np.ndarray, np.ndarray]:

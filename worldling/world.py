@@ -19,10 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from worldling.dynamics.memory import Memory
+from worldling.dynamics.loss import dynamics_loss
+from worldling.dynamics.memory import Memory, clip_age
 from worldling.dynamics.model import Dynamics, DynamicsConfig
 from worldling.dynamics.sampler import denoise
 from worldling.errors import ActionError, ShapeError
+from worldling.nn.lattice import to_levels
 from worldling.tokenizer.model import Tokenizer, TokenizerConfig
 from worldling.types import ActionSpace, Episode, Step, check_frames, float_to_frames, frames_to_float
 
@@ -151,34 +153,45 @@ class World:
         chance's noise, the same for all rows or one for each.
         Raises `ShapeError` or `ActionError`.
         """
-        frames = check_frames(frames)
-        batched = frames.ndim == 5
-        frames = frames if batched else frames[None]
-        size, count = self.size_px, frames.shape[1]
-        if frames.shape[2:4] != (size, size) or count < 1 or len(frames) < 1:
-            raise ShapeError(
-                f"`frames` must be at least one picture of {size} x {size}, got {list(frames.shape)}. "
-                f"Resize them, or load a world of the size you need."
-            )
-        lead = (len(frames), count - 1)
-        actions = np.asarray(actions)
-        if count == 1 and actions.size == 0:
-            shape = (*(lead if batched else lead[1:]), *self.action_space.shape)
-            actions = np.zeros(shape, self.action_space.dtype)
-        self.action_space.check(actions, lead if batched else lead[1:])
-        vectors = torch.from_numpy(self.action_space.encode(actions)).to(self.device)
-        vectors = vectors if batched else vectors[None]
-        latents = self.encode(frames)
+        latents, vectors, batched = self._look(frames, actions)
+        rows, count = latents.shape[:2]
         config = self.dynamics.config
-        memory = Memory.empty(config, len(frames), self.device, self.memory_dtype)
+        memory = Memory.empty(config, rows, self.device, self.memory_dtype)
         previous = latents[:, 0]
         for t in range(count - 1):
             age = memory.age(config).to(self.device)
             _, fresh = self.dynamics.backbone.step(latents[:, t], previous, vectors[:, t], memory.tensors, age)
             memory.remember(fresh, config)
             previous = latents[:, t]
-        seeds = torch.as_tensor(seed, dtype=torch.long).expand(len(frames)).clone()
+        seeds = torch.as_tensor(seed, dtype=torch.long).expand(rows).clone()
         return State(latents[:, -1].clone(), previous.clone(), memory, seeds, batched=batched)
+
+    @torch.inference_mode()
+    def surprise(self, frames: Any, actions: Any, chunk: int = 16) -> np.ndarray:
+        """Say how unexpected each next frame of real clips is, given the true ones before it: nats `[B, T - 1]`.
+
+        frames, actions: as for `start`, with T at least 2; without a batch axis the answer is `[T - 1]`. chunk: clips looked at
+        together. The cross-entropy of the levels of the frame's latent under the head's scores, summed over its cells and
+        channels; of a world of chance (K > 1), under the scores it begins with, from noise that is the same for all. Always by eager
+        torch, whatever the backend. Raises `ShapeError` or `ActionError`. Cost: one full pass without the decoder.
+        """
+        latents, vectors, batched = self._look(frames, actions)
+        count = latents.shape[1]
+        if count < 2:
+            raise ShapeError(f"`frames` must be at least 2 to be surprised by the next, got {count}. Give a longer clip.")
+        config = self.dynamics.config
+        noise = torch.randn(count - 1, *latents.shape[2:], generator=torch.Generator().manual_seed(0)).to(self.device)
+        nats = []
+        for now, action in zip(latents.split(chunk), vectors.split(chunk)):
+            given, target = now[:, :-1], to_levels(now[:, 1:], config.levels)
+            previous = torch.cat([given[:, :1], given[:, :-1]], 1)
+            age = clip_age(torch.arange(count - 1, device=self.device).expand(len(now), -1), config)
+            nats.append(dynamics_loss(
+                self.dynamics, given, previous, action, age, target, torch.ones_like(given[..., 0]), noise.expand_as(given),
+                torch.zeros_like(given[..., 0, 0]),
+            )[1])
+        found = torch.cat(nats).double().cpu().numpy()
+        return found if batched else found[0]
 
     @torch.inference_mode()
     def step(self, state: State, action: Any, decode: bool = True) -> Step:
@@ -250,6 +263,28 @@ class World:
         state.previous, state.latent = before, latent
         state.index += 1
         return frame
+
+    def _look(self, frames: Any, actions: Any) -> tuple[Tensor, Tensor, bool]:
+        """Check clips and the actions between their frames, as `start` takes them; returns latents `[B, T, N, C]`,
+        action vectors `[B, T - 1, A]`, and whether they came with a batch axis."""
+        frames = check_frames(frames)
+        batched = frames.ndim == 5
+        frames = frames if batched else frames[None]
+        size, count = self.size_px, frames.shape[1]
+        if frames.shape[2:4] != (size, size) or count < 1 or len(frames) < 1:
+            raise ShapeError(
+                f"`frames` must be at least one picture of {size} x {size}, got {list(frames.shape)}. "
+                f"Resize them, or load a world of the size you need."
+            )
+        lead = (len(frames), count - 1)
+        actions = np.asarray(actions)
+        if count == 1 and actions.size == 0:
+            shape = (*(lead if batched else lead[1:]), *self.action_space.shape)
+            actions = np.zeros(shape, self.action_space.dtype)
+        self.action_space.check(actions, lead if batched else lead[1:])
+        vectors = torch.from_numpy(self.action_space.encode(actions)).to(self.device)
+        vectors = vectors if batched else vectors[None]
+        return self.encode(frames), vectors, batched
 
     def _noise(self, state: State) -> Tensor:
         """Draw the head's noise `[B, N, C]` from each row's seed and frame number, so that replays agree."""

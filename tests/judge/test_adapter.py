@@ -73,7 +73,7 @@ def test_the_command_judges_a_file(squares, weights, tmp_path, capsys):
 def test_a_world_that_copies_is_surprised_by_what_moves(squares):
     frames, actions = squares.frames(0, 0, 12)[None], squares.actions(0, 0, 11)[None]
     world = CopyWorld(squares)
-    error = np.square((frames[:, 3:] / 255.0) - frames[:, 2:-1] / 255.0).mean(axis=(2, 3, 4))
+    error = np.square(frames[:, 1:] / 255.0 - frames[:, :-1] / 255.0).mean(axis=(2, 3, 4))
     assert np.allclose(world.surprise(frames, actions), error), "the error of holding the last true frame still"
     assert (PerfectWorld(squares).surprise(frames, actions) == 0).all(), "what was known is no surprise"
 

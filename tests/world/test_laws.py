@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from worldling.errors import ActionError, ShapeError
+from worldling.nn.lattice import to_levels
 
 ACTIONS = np.random.default_rng(1).integers(0, 3, 20)
 
@@ -95,6 +96,39 @@ def test_unwatched_frames_are_the_same_frames(tiny_world, tiny_clip):
     watched = tiny_world.rollout(tiny_world.start(frames, actions), ACTIONS)
     latents = tiny_world.rollout(tiny_world.start(frames, actions), ACTIONS, decode=False)
     assert nearly_all_equal(tiny_world.decode(latents), watched)
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+def test_surprise_is_what_stepping_through_the_clip_would_say(passes, make_world):
+    world, rng = make_world(passes), np.random.default_rng(2)
+    frames = rng.integers(0, 256, (12, 64, 64, 3), dtype=np.uint8)  # longer than the ring memory
+    config, found = world.dynamics.config, world.surprise(frames, ACTIONS[:11])
+    noise = torch.randn(11, config.tokens, config.channels, generator=torch.Generator().manual_seed(0))
+    for t in range(11):
+        state = world.start(frames[: t + 1], ACTIONS[:t])
+        vector = torch.from_numpy(world.action_space.encode(ACTIONS[t : t + 1]))
+        latent, previous, action, age, _, *memory = world.inputs(state, vector)
+        with torch.inference_mode():
+            h, _ = world.dynamics.backbone.step(latent, previous, action, memory, age)
+            given = noise[t : t + 1] if passes > 1 else torch.zeros_like(latent)
+            scores = world.dynamics.head(h, latent, given, torch.zeros(1), torch.full((1,), 1 / passes))
+            level = to_levels(world.encode(frames[t + 1 : t + 2]), config.levels)
+            nats = -scores.log_softmax(-1).gather(-1, level[..., None]).sum()
+        assert found[t] == pytest.approx(float(nats), rel=1e-4)
+
+
+def test_surprise_looks_at_the_past_alone_and_at_each_clip_alone(tiny_world, tiny_clip):
+    frames, actions = tiny_clip
+    found = tiny_world.surprise(frames, actions)
+    assert found.shape == (3, 4)
+    for clip, action, row in zip(frames, actions, found):
+        np.testing.assert_allclose(tiny_world.surprise(clip, action), row, rtol=1e-4)
+    later = frames.copy()
+    later[:, 3:] = 0
+    np.testing.assert_allclose(tiny_world.surprise(later, actions)[:, :2], found[:, :2], rtol=1e-5)
+    assert not np.allclose(tiny_world.surprise(later, actions)[:, 2:], found[:, 2:], rtol=1e-3)
+    with pytest.raises(ShapeError, match="at least 2"):
+        tiny_world.surprise(frames[:, :1], [])
 
 
 def test_frames_have_a_batch_axis_only_if_asked_for(tiny_world, tiny_clip):

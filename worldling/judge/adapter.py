@@ -121,13 +121,13 @@ class ForeignWorld(ABC):
         return float_to_frames(latents.unflatten(-2, (self.size_px, self.size_px)).movedim(-1, -3)).numpy()
 
     def surprise(self, frames: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        """Return how far each real frame is from the one predicted from the whole true past: `[B, T - context]`.
+        """Return how far each next real frame is from the one predicted from the whole true past: `[B, T - 1]`.
 
         frames: uint8 `[B, T, H, W, 3]`; actions `[B, T - 1, ...]`. Unit: mean squared error of pixels in [0, 1].
         Cost: the past is watched anew for every frame, T * T / 2 frames; override it if yours can do better.
         """
         errors = []
-        for t in range(self.config.context, frames.shape[1]):
+        for t in range(1, frames.shape[1]):
             made = self._advance(self.start(frames[:, :t], actions[:, : t - 1]), actions[:, t - 1])
             error = made.astype(np.float32) - frames[:, t]
             errors.append(np.square(error / 255).mean(axis=(1, 2, 3)))

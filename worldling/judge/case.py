@@ -22,7 +22,8 @@ class Settings:
     starts: points to roll out from; seed: chooses them and everything else at random; horizons: frames
     ahead that are tabled; rollouts and lengths: how many long dreams, and at how many frames they are
     looked at; resamples: redraws of the bootstrap; exam: folder of the physics exam, made where it is missing;
-    trials: of it per scene that are judged on; scenes: only these physics scenes, none named for all eight.
+    trials: of it per scene that are judged on (the surprise suite draws its own: a pair of each edit for every 40);
+    scenes: only these physics scenes, none named for all eight.
     """
 
     starts: int = 500

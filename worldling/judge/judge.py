@@ -20,12 +20,13 @@ SUITES: dict[str, str] = {
     "fidelity": "worldling.judge.fidelity",
     "stability": "worldling.judge.stability",
     "ocp": "worldling.judge.ocp",
+    "surprise": "worldling.judge.surprise",
     "speed": "worldling.judge.speed",
     "cost": "worldling.judge.cost",
 }
 #: What a suite needs beside the world: recorded data, or that the world is one of the physics scenes.
 ON_DATA = ("fidelity", "stability")
-ON_SCENES = ("ocp",)
+ON_SCENES = ("ocp", "surprise")
 
 
 def suites_for(world: JudgedWorld, dataset_path: str | Path | None) -> list[str]:

@@ -36,8 +36,8 @@ class JudgedWorld(Protocol):
         device: the torch device it runs on; else it is timed as running on the CPU.
         mean_frame: uint8 `[H, W, 3]`, the mean of the training frames, or None; else the judge takes its data's.
         surprise(frames, actions): how unexpected each next real frame is, given all that came before it. uint8
-            `[B, T, H, W, 3]` and raw actions `[B, T - 1, ...]` to floats `[B, T - context]`, for the frames from
-            number `context` on; in any unit that grows with the surprise.
+            `[B, T, H, W, 3]` and raw actions `[B, T - 1, ...]` to floats `[B, T - 1]`, in any unit that grows with
+            the surprise.
     """
 
     @property

@@ -91,6 +91,20 @@ class Trial:
         """Centre of yellow `[3]`, metres."""
         return self.data.xipos[self.patient].copy()
 
+    def gaps(self) -> np.ndarray:
+        """Distances of the engine's contacts between red and yellow now, metres, below 0 where they overlap: `[n]`."""
+        contact = self.data.contact
+        if not self.data.ncon:
+            return np.zeros(0)
+        geoms = contact.geom
+        bodies = self.model.geom_bodyid[geoms]  # geom -1 (a flex) reads the last geom's body: masked below
+        yellow = (bodies == self.patient) & (geoms >= 0)
+        if self.cloth:
+            red = contact.flex >= 0
+        else:
+            red = (bodies == self.agent) & (geoms >= 0)
+        return contact.dist[red[:, 0] & yellow[:, 1] | red[:, 1] & yellow[:, 0]]
+
     def get_state(self) -> dict[str, Any]:
         """Return everything that `set_state` needs to go on from here."""
         physics = np.empty(mujoco.mj_stateSize(self.model, _STATE))
@@ -134,14 +148,4 @@ class Trial:
 
     def _in_contact(self) -> bool:
         """Say whether red and yellow touch now: a contact of the engine with no gap."""
-        contact = self.data.contact
-        if not self.data.ncon:
-            return False
-        geoms = contact.geom
-        bodies = self.model.geom_bodyid[geoms]  # geom -1 (a flex) reads the last geom's body: masked below
-        yellow = (bodies == self.patient) & (geoms >= 0)
-        if self.cloth:
-            red = contact.flex >= 0
-        else:
-            red = (bodies == self.agent) & (geoms >= 0)
-        return bool(((red[:, 0] & yellow[:, 1] | red[:, 1] & yellow[:, 0]) & (contact.dist <= 0)).any())
+        return bool((self.gaps() <= 0).any())

@@ -1,0 +1,44 @@
+"""Stand-ins that every suite of the physics scenes is measured on beside the world: what chance and nothing are worth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from worldling.dynamics.model import Dynamics
+from worldling.tokenizer.model import Tokenizer
+from worldling.world import World
+
+
+class CopyLast:
+    """A world in which nothing ever happens: it shows the last frame it was given, for ever."""
+
+    backend_name, path = "stand-in", None
+
+    def __init__(self, world: Any) -> None:
+        self.size_px, self.action_space, self.config, self.card = world.size_px, world.action_space, world.config, world.card
+
+    def start(self, frames: np.ndarray, actions: np.ndarray, seed: Any = 0) -> np.ndarray:
+        """Return the last frames `[B, H, W, 3]`: all the state there is."""
+        return frames[:, -1]
+
+    def rollout(self, state: np.ndarray, actions: np.ndarray, decode: bool = True) -> np.ndarray:
+        """Return them once for each of `actions` `[B, T, ...]`: `[B, T, H, W, 3]`."""
+        return np.repeat(state[:, None], np.shape(actions)[1], axis=1)
+
+
+def broken_copy(world: Any) -> World | None:
+    """Return the same networks with random weights, or None if the world is not ours.
+
+    The head's scores, nothing in a fresh head, are drawn too; that it leans towards no change is built in and stays.
+    """
+    if not isinstance(world, World):
+        return None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        tokenizer, dynamics = Tokenizer(world.config.tokenizer), Dynamics(world.config.dynamics)
+        nn.init.normal_(dynamics.head.scores.weight, std=0.5)
+    return World(world.config, tokenizer.to(world.device), dynamics.to(world.device), world.card, mean_frame=world.mean_frame)

@@ -1,0 +1,163 @@
+"""The surprise suite, violation of expectation: is a world more surprised by what cannot happen than by what can?
+
+Matched pairs of clips of the physics scenes (scenes/edits.py): the same trial as it is, and edited in the engine at one
+moment. Both are shown to the world frame by frame, and each says how unexpected the next real frame is. The protocol is IntPhys's
+(arXiv 1803.07616), the scenes are ours. Guessing gives 50 %.
+
+One rule for all, chosen before any world was measured: a clip is as surprising as its most surprising frame from the
+edit on. A sum over frames would also count how much happens afterwards, which the edit changes: where a thing has vanished, less moves
+and less can surprise. The mean is given beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from worldling.judge.anchors import CopyLast, broken_copy
+from worldling.judge.case import Case
+from worldling.judge.exam import chosen_scenes
+from worldling.judge.intervals import Bootstrap
+from worldling.judge.report import Section
+from worldling.judge.surprise_page import page
+from worldling.progress import Progress
+
+RULES = {"max": np.max, "mean": np.mean}
+RULE = "max"
+#: Who may be surprised, in the words of the report.
+OBSERVERS = {
+    "world": "the world",
+    "copy_last": "last frame expected again",
+    "broken": "the same networks, random weights",
+    "simulator": "the simulator without the edit",
+}
+TRIALS_PER_PAIR = 40  # of the setting `trials`: 400 trials of a scene are 10 pairs of each of the five edits
+ANCHORED = 3  # pairs of each edit and scene that the broken world and the simulator are shown
+_STREAM = 5_000_000  # seeds of the pairs: [seed, _STREAM, scene, edit, number]
+
+
+def run(case: Case) -> Section:
+    """Judge violation of expectation. Cost: by default 400 pairs are drawn, 24 frames each, and 1 040 clips of 14 frames looked at."""
+    chosen = chosen_scenes(case.settings)
+    from worldling.scenes.edits import AFTER, BEFORE, EDITS, FRAMES
+
+    begun = time.monotonic()
+    count = -(-case.settings.trials // TRIALS_PER_PAIR)
+    held, broken = CopyLast(case.world), broken_copy(case.world)
+    curves: dict[str, list[np.ndarray]] = {name: [] for name in OBSERVERS if name != "broken" or broken is not None}
+    scenes, edits, films = [], [], {}
+    pairs_sum, pixels_sum = hashlib.sha256(), hashlib.sha256()
+    with Progress("surprise", count * len(chosen) * len(EDITS), "pairs", case.quiet) as progress:
+        for number, kind in enumerate(EDITS):
+            for scenario in chosen:
+                pairs = draw_pairs(scenario, kind, count, case.settings.seed, case.world.size_px)
+                clips = np.stack([[pair.possible, pair.impossible] for pair in pairs])
+                curves["world"].append(watch(case.world, clips))
+                curves["copy_last"].append(watch(held, clips))
+                curves["simulator"].append(_of_some(count, _simulated(pairs[:ANCHORED], case.settings.seed)))
+                if broken is not None:
+                    curves["broken"].append(_of_some(count, watch(broken, clips[:ANCHORED])))
+                scenes += [scenario] * count
+                edits += [kind] * count
+                pairs_sum.update(repr([(asdict(pair.trial), asdict(pair.edit)) for pair in pairs]).encode())
+                pixels_sum.update(clips.tobytes())
+                if scenario == chosen[number % len(chosen)]:  # another scene for each edit
+                    films[kind] = {"scene": scenario, "clips": clips[0], "curves": curves["world"][-1][0]}
+                progress.update(len(edits))
+    found = {name: np.concatenate(parts) for name, parts in curves.items()}
+    boot = Bootstrap(np.arange(len(edits)), np.zeros(len(edits)), case.settings.seed, case.settings.resamples)
+    values = {
+        "n": len(edits), "pairs_per_edit_and_scene": count, "frames": FRAMES, "first_edited": BEFORE, "scored": AFTER,
+        "rule": RULE, "chance": 0.5, "measure": "nats" if hasattr(case.world, "surprise") else "pixel error",
+        "intervals": boot.about(), **tables(found, np.array(edits), np.array(scenes), BEFORE, boot),
+        "checksums": {"pairs": pairs_sum.hexdigest(), "pixels": pixels_sum.hexdigest()},
+    }
+    return page(values, films, OBSERVERS, {"seconds": time.monotonic() - begun}, BEFORE)
+
+
+def draw_pairs(scenario: str, kind: str, count: int, seed: int, size_px: int) -> list[Any]:
+    """Draw the first `count` pairs of an edit and a scene; the n-th is the same however many there are."""
+    from worldling.scenes import SCENARIOS
+    from worldling.scenes.edits import EDITS, draw_pair
+
+    stream = [seed, _STREAM, SCENARIOS.index(scenario), EDITS.index(kind)]
+    return [draw_pair(scenario, kind, [*stream, number], size_px) for number in range(count)]
+
+
+def watch(world: Any, clips: np.ndarray) -> np.ndarray:
+    """Show pairs uint8 `[n, 2, T, H, W, 3]`, in which no hand moved, to a world; its surprise at each next frame `[n, 2, T - 1]`."""
+    flat = clips.reshape(-1, *clips.shape[2:])
+    found = surprise_of(world, flat, np.zeros((len(flat), flat.shape[1] - 1, 2), np.float32))
+    return found.reshape(*clips.shape[:2], -1)
+
+
+def surprise_of(world: Any, frames: np.ndarray, actions: np.ndarray) -> np.ndarray:
+    """Say how unexpected each next frame of clips uint8 `[B, T, H, W, 3]` is to a world: `[B, T - 1]`.
+
+    `world.surprise` where there is one; else the squared error of the frame it makes after the last `config.context` true ones.
+    """
+    if hasattr(world, "surprise"):
+        return np.asarray(world.surprise(frames, actions), np.float64)
+    errors = []
+    for t in range(1, frames.shape[1]):
+        first = max(0, t - world.config.context)
+        state = world.start(frames[:, first:t], actions[:, first : t - 1], seed=0)
+        errors.append(pixel_error(world.rollout(state, actions[:, t - 1 : t])[:, 0], frames[:, t]))
+    return np.stack(errors, axis=1)
+
+
+def pixel_error(made: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """Mean squared difference of uint8 frames `[..., H, W, 3]`, black to white being 1: `[...]`."""
+    return np.square((made.astype(np.float32) - real) / 255.0).mean(axis=(-3, -2, -1), dtype=np.float64)
+
+
+def more_surprised(curves: np.ndarray, first: int, rule: str = RULE) -> np.ndarray:
+    """Say in which pairs `[n, 2, T - 1]` the second clip surprises more, from frame `first` on: 1, 0, .5 for a tie, or NaN; `[n]`."""
+    possible, impossible = RULES[rule](curves[..., first - 1 :], axis=-1).T
+    return np.where(np.isnan(possible + impossible), np.nan, (impossible > possible) + 0.5 * (impossible == possible))
+
+
+def tables(
+    curves: dict[str, np.ndarray], edits: np.ndarray, scenes: np.ndarray, first: int, boot: Bootstrap
+) -> dict[str, Any]:
+    """Sum up surprise `[n, 2, T - 1]` by observer: shares over all, by edit, by scene and by both, and the mean curves."""
+    right = {name: {rule: more_surprised(found, first, rule) for rule in RULES} for name, found in curves.items()}
+
+    def shares(mine: np.ndarray) -> dict[str, Any]:
+        return {name: {rule: boot.share(np.where(mine, r, np.nan)) for rule, r in rules.items()} for name, rules in right.items()}
+
+    kinds, places = list(dict.fromkeys(edits.tolist())), list(dict.fromkeys(scenes.tolist()))
+    curve = {}
+    for kind in kinds:
+        for side, name in enumerate(("possible", "impossible")):
+            points = [boot.mean(np.where(edits == kind, column, np.nan)) for column in curves["world"][:, side].T]
+            curve.setdefault(kind, {})[name] = {key: [point[key] for point in points] for key in ("value", "low", "high")}
+    return {
+        "all": shares(np.ones(len(edits), bool)),
+        "edits": {kind: shares(edits == kind) for kind in kinds},
+        "scenes": {scene: shares(scenes == scene) for scene in places},
+        "cells": {
+            kind: {s: boot.share(np.where((edits == kind) & (scenes == s), right["world"][RULE], np.nan)) for s in places} for kind in kinds
+        },
+        "curves": curve,
+    }
+
+
+def _simulated(pairs: list[Any], seed: int) -> np.ndarray:
+    """Surprise of the simulator itself, velocities changed by 1e-3, by pixels: `[n, 2, T - 1]`."""
+    from worldling.scenes.edits import simulate
+
+    found = []
+    for number, pair in enumerate(pairs):
+        made = simulate(pair, np.random.default_rng([seed, _STREAM, number]))[1:]
+        found.append([pixel_error(made, real[1:]) for real in (pair.possible, pair.impossible)])
+    return np.array(found)
+
+
+def _of_some(count: int, found: np.ndarray) -> np.ndarray:
+    """Fill the surprise at the first few pairs up to `count` with NaN, which is not counted."""
+    return np.concatenate([found, np.full((count - len(found), *found.shape[1:]), np.nan)])
