@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from worldling.errors import ConfigError, DatasetError, DiskFullError, WorldlingError
+from worldling.errors import ConfigError, DatasetError, DiskFullError, WorldlingError, nearest
 
 EPILOG = """the whole loop:
   worldling record gym_pusht/PushT-v0 --frames 50000 --out data/pusht --policy worldling.recipes.policies:pusht_pusher
@@ -94,11 +94,12 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--env-arg", action="append", default=[], metavar="NAME=VALUE", help="passed to the environment; repeatable")
     p.add_argument("--resume", action="store_true", help="go on with a recording that was stopped")
 
-    p = command("import", _import, "make a data set from a folder of videos and their actions")
-    p.add_argument("folder", help="NAME.mp4, and NAME.csv, .npy or .json with one action per frame if known")
+    p = command("import", _import, "make a data set from a folder of videos and their actions, or of Physion's stimuli")
+    p.add_argument("folder", help="NAME.mp4, and NAME.csv, .npy or .json with one action per frame if known; or Physion's .hdf5")
     p.add_argument("--out", required=True)
     p.add_argument("--size-px", type=int, default=64)
-    p.add_argument("--frame-skip", type=int, default=1, help="keep every n-th frame (only without actions)")
+    p.add_argument("--format", default="video", help="video, or physion for the HDF5 files of that benchmark")
+    p.add_argument("--frame-skip", type=int, help="keep every n-th frame, of videos only without actions (default: 1; physion 4)")
 
     p = command("train", _train, "train a world on a data set; run again to resume",
                 "what was trained is kept. Run the same command again to go on.")
@@ -181,9 +182,14 @@ def _record(a: argparse.Namespace) -> dict[str, Any]:
 
 
 def _import(a: argparse.Namespace) -> dict[str, Any]:
+    from worldling.data.formats.physion import import_physion
     from worldling.data.formats.video import import_videos
 
-    return import_videos(a.folder, a.out, a.size_px, a.frame_skip, quiet=a.json)
+    formats: dict[str, Callable[..., dict[str, Any]]] = {"video": import_videos, "physion": import_physion}
+    if a.format not in formats:
+        raise ConfigError(f"`format` must be video or physion, got {a.format!r}. {nearest(a.format, formats)}")
+    given = {} if a.frame_skip is None else {"frame_skip": a.frame_skip}
+    return formats[a.format](a.folder, a.out, a.size_px, quiet=a.json, **given)
 
 
 def _train(a: argparse.Namespace) -> dict[str, Any]:
