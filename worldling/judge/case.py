@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from worldling.data.store import Dataset, DatasetMeta
+from worldling.data.formats.physion import read_stimuli
+from worldling.data.store import Dataset, DatasetMeta, read_meta
 from worldling.errors import JudgeError
 
 #: Real frames looked at to fit readers and to measure their own error.
@@ -21,7 +23,7 @@ class Settings:
     starts: points to roll out from; seed: chooses them and everything else at random; horizons: frames
     ahead that are tabled; rollouts and lengths: how many long dreams, and at how many frames they are
     looked at; resamples: redraws of the bootstrap; exam: folder of the physics exam, made where it is missing;
-    trials: of it per scene that are judged on.
+    trials: of it per scene that are judged on; physion: data set of Physion's own stimuli, if any.
     """
 
     starts: int = 500
@@ -32,6 +34,7 @@ class Settings:
     resamples: int = 1000
     exam: str = "data/physics-exam"
     trials: int = 400
+    physion: str = ""
 
     def __post_init__(self) -> None:
         for name in ("horizons", "lengths"):
@@ -164,6 +167,22 @@ def check_physics(world: Any, suite: str) -> None:
             f"`suite` {suite} must be given a world of the physics scenes, got one of "
             f"{world.card.get('source', {}).get('env_id', 'an unknown environment')}. "
             "Train one on a recording of worldling/Physics-v0, or choose fidelity or stability."
+        )
+
+
+def check_stimuli(world: Any, path: str | Path | None) -> None:
+    """Raise `JudgeError` unless `path` holds stimuli of Physion of the size of the world's frames."""
+    if path is None:
+        raise JudgeError(
+            "`physion` must be given for the suite physion, got none. Import Physion's files with "
+            "`worldling import FOLDER --out OUT --format physion` and add --physion OUT."
+        )
+    meta = read_meta(path)
+    read_stimuli(path)
+    if meta.size_px != world.size_px:
+        raise JudgeError(
+            f"`physion` must hold {world.size_px} px frames for this world, got {meta.size_px} px in {path}. "
+            f"Import them again with --size-px {world.size_px}."
         )
 
 
