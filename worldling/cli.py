@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from worldling.errors import ConfigError, DatasetError, DiskFullError, WorldlingError
+from worldling.errors import ConfigError, DatasetError, DiskFullError, WorldlingError, nearest
 
 if TYPE_CHECKING:
     from worldling.judge.judged_world import JudgedWorld
@@ -105,11 +105,12 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--size-px", type=int, default=64, help="side of the exam's frames")
     p.add_argument("--workers", type=int, default=2, help="processes")
 
-    p = command("import", _import, "make a data set from a folder of videos and their actions")
-    p.add_argument("folder", help="NAME.mp4, and NAME.csv, .npy or .json with one action per frame if known")
+    p = command("import", _import, "make a data set from a folder of videos and their actions, or of Physion's stimuli")
+    p.add_argument("folder", help="NAME.mp4, and NAME.csv, .npy or .json with one action per frame if known; or Physion's .hdf5")
     p.add_argument("--out", required=True)
     p.add_argument("--size-px", type=int, default=64)
-    p.add_argument("--frame-skip", type=int, default=1, help="keep every n-th frame (only without actions)")
+    p.add_argument("--format", default="video", help="video, or physion for the HDF5 files of that benchmark")
+    p.add_argument("--frame-skip", type=int, help="keep every n-th frame, of videos only without actions (default: 1; physion 8)")
 
     p = command("train", _train, "train a world on a data set; run again to resume",
                 "what was trained is kept. Run the same command again to go on.")
@@ -131,7 +132,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--data", help="a data set the world has not seen; fidelity and stability need one")
     p.add_argument("--world-arg", action="append", default=[], metavar="NAME=VALUE", help="passed to the callable; repeatable")
     p.add_argument("--out", help="folder of the report (default: judge/ in the world's folder)")
-    p.add_argument("--suite", action="append", help="fidelity, stability, ocp, surprise, speed, cost, or all; repeatable (default: all)")
+    p.add_argument("--suite", action="append", help="fidelity, stability, ocp, surprise, physion, speed, cost, or all; repeatable (default: all)")
     p.add_argument("--starts", type=int, default=500)
     p.add_argument("--horizons", default="1,5,10,25,50", help="frames ahead that are tabled")
     p.add_argument("--rollouts", type=int, default=16)
@@ -139,6 +140,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--exam", default="data/physics-exam", help="folder of the physics exam, made where it is missing")
     p.add_argument("--trials", type=int, default=400, help="of each physics scene that are judged on")
     p.add_argument("--scene", action="append", default=[], help="only this physics scene; repeatable")
+    p.add_argument("--physion", help="a data set imported with --format physion; the suite physion needs one")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--backend", default="auto", help=BACKENDS)
 
@@ -209,9 +211,14 @@ def _scenes(a: argparse.Namespace) -> dict[str, Any]:
 
 
 def _import(a: argparse.Namespace) -> dict[str, Any]:
+    from worldling.data.formats.physion import import_physion
     from worldling.data.formats.video import import_videos
 
-    return import_videos(a.folder, a.out, a.size_px, a.frame_skip, quiet=a.json)
+    formats: dict[str, Callable[..., dict[str, Any]]] = {"video": import_videos, "physion": import_physion}
+    if a.format not in formats:
+        raise ConfigError(f"`format` must be video or physion, got {a.format!r}. {nearest(a.format, formats)}")
+    given = {} if a.frame_skip is None else {"frame_skip": a.frame_skip}
+    return formats[a.format](a.folder, a.out, a.size_px, quiet=a.json, **given)
 
 
 def _train(a: argparse.Namespace) -> dict[str, Any]:
@@ -231,7 +238,8 @@ def _judge(a: argparse.Namespace) -> dict[str, Any]:
     world = _judged_world(a)
     out = Path(a.out) if a.out else (world.path or Path(".")) / "judge"
     report = judge(world, a.data, out, a.suite or ("all",), a.starts, a.seed,
-                   _whole(a.horizons, "horizons"), a.json, a.rollouts, _whole(a.lengths, "lengths"), a.exam, a.trials, a.scene)
+                   _whole(a.horizons, "horizons"), a.json, a.rollouts, _whole(a.lengths, "lengths"), a.exam, a.trials, a.scene,
+                   a.physion)
     if a.json:
         return report
     print(f"wrote {out / 'report.html'} and report.json", file=sys.stderr)

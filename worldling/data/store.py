@@ -17,6 +17,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -180,6 +185,26 @@ def _grow(file: h5py.File, name: str, values: np.ndarray) -> None:
     column = file[name]
     column.resize(len(column) + len(values), axis=0)
     column[len(column) - len(values):] = values
+
+
+def check_new(path: str | Path) -> None:
+    """Raise `DatasetError` if there is something at `path` already."""
+    if Path(path).exists():
+        raise DatasetError(f"`{path}` must be a new folder, got one that exists. Take another or delete it.")
+
+
+@contextmanager
+def all_or_nothing(path: str | Path) -> Iterator[Path]:
+    """Give a folder to write a data set into; it becomes `path` if all goes well and is removed if not."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        yield temporary
+        os.chmod(temporary, 0o755)
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def open_dataset(path: str | Path) -> Dataset:

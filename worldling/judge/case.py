@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
-from worldling.data.store import Dataset, DatasetMeta
+from worldling.data.formats.physion import read_stimuli
+from worldling.data.store import Dataset, DatasetMeta, read_meta
 from worldling.errors import JudgeError
 from worldling.judge.judged_world import JudgedWorld
 from worldling.types import ActionSpace
@@ -23,7 +25,7 @@ class Settings:
     ahead that are tabled; rollouts and lengths: how many long dreams, and at how many frames they are
     looked at; resamples: redraws of the bootstrap; exam: folder of the physics exam, made where it is missing;
     trials: of it per scene that are judged on (the surprise suite draws its own: a pair of each edit for every 40);
-    scenes: only these physics scenes, none named for all eight.
+    scenes: only these physics scenes, none named for all eight; physion: data set of Physion's own stimuli, if any.
     """
 
     starts: int = 500
@@ -35,6 +37,7 @@ class Settings:
     exam: str = "data/physics-exam"
     trials: int = 400
     scenes: tuple[str, ...] = ()
+    physion: str = ""
 
     def __post_init__(self) -> None:
         for name in ("horizons", "lengths"):
@@ -186,6 +189,22 @@ def check_physics(world: JudgedWorld, suite: str) -> None:
             f"`suite` {suite} must be given a world of the physics scenes, got one of "
             f"{world.card.get('source', {}).get('env_id', 'an unknown environment')}. "
             "Train one on a recording of worldling/Physics-v0, or choose fidelity or stability."
+        )
+
+
+def check_stimuli(world: JudgedWorld, path: str | Path | None) -> None:
+    """Raise `JudgeError` unless `path` holds stimuli of Physion of the size of the world's frames."""
+    if path is None:
+        raise JudgeError(
+            "`physion` must be given for the suite physion, got none. Import Physion's files with "
+            "`worldling import FOLDER --out OUT --format physion` and add --physion OUT."
+        )
+    meta = read_meta(path)
+    read_stimuli(path)
+    if meta.size_px != world.size_px:
+        raise JudgeError(
+            f"`physion` must hold {world.size_px} px frames for this world, got {meta.size_px} px in {path}. "
+            f"Import them again with --size-px {world.size_px}."
         )
 
 

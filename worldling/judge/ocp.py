@@ -3,14 +3,16 @@
 The protocol is Physion's (arXiv 2106.08261), the scenes are ours, so the numbers are Physion-style and not to be
 laid beside Physion's. A logistic readout per scene is fitted on what was shown (C), on that and what the world dreamed next
 (B), or on that and what really followed (A, the readout's ceiling). B - C is what simulation gains. Beside them:
-contact seen in the dreamed frames themselves, by a detector fitted on real futures only.
+contact seen in the dreamed frames themselves, by a detector fitted on real futures only, and A, B and C from the
+world's own latents instead of what is read in the pictures, as Physion has it.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +20,7 @@ from worldling.judge.case import Case
 from worldling.judge.exam import PAIRS, Exam, ExamTrial, chosen_scenes, make_exam
 from worldling.judge.intervals import Bootstrap
 from worldling.judge.ocp_features import future_features, observed_features
+from worldling.judge.ocp_latents import begin, dream_with_latents, latent_features, latents_of, rest
 from worldling.judge.ocp_page import page
 from worldling.judge.readout import Readout
 from worldling.judge.report import Section
@@ -34,10 +37,14 @@ CONDITIONS = {
     "frame_0": "first frame only",
     "pixels": "raw pixels of what was shown",
     "state": "true places and velocities at the end of what was shown",
+    "A_latent": "A from latents (Physion's protocol)",
+    "B_latent": "B from latents (Physion's protocol)",
+    "C_latent": "C from latents (Physion's protocol)",
 }
 VERIFIED = 200
 _BATCH = 50
 _FILM_AT = (3, 5, 7, 9, 11, 14, 18, 25)
+T = TypeVar("T")
 
 
 @dataclass
@@ -67,7 +74,7 @@ def run(case: Case) -> Section:
             done = number * (test_count + readout_count)
             fit = _look(case, exam, exam.trials(scenario, "readout", readout_count), OBSERVED, progress, done)
             test = _look(case, exam, exam.trials(scenario, "test", test_count), OBSERVED, progress, done + readout_count)
-            right[scenario] = _right(fit, test)
+            right[scenario] = right_answers(fit, test, CONDITIONS)
             films[scenario], groups[scenario] = test.films, test.groups
     boot = {
         scenario: Bootstrap(group, np.zeros(len(group)), case.settings.seed, case.settings.resamples)
@@ -91,32 +98,48 @@ def run(case: Case) -> Section:
 
 
 def _look(case: Case, exam: Exam, trials: list[ExamTrial], shown: int, progress: Progress, done: int) -> Known:
-    """Read true and dreamed frames of the trials and keep what the readouts need of them."""
+    features, films = look(case, trials, exam.frames, shown, progress, done)
+    features["state"] = np.stack([_state(exam, t, shown) for t in trials])
+    answers, geometry = np.array([t.contact for t in trials]), [t.geometry for t in trials]
+    return Known(answers, np.unique(geometry, return_inverse=True)[1], features, films)
+
+
+def look(
+    case: Case, trials: Sequence[T], frames: Callable[[T], np.ndarray], shown: int, progress: Progress, done: int,
+    others: Mapping[str, Any] | None = None,
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Read true and dreamed frames of the trials and keep what the readouts need of them: features by name `[n, F]`.
+
+    frames: gives a trial's, uint8 `[T, H, W, 3]`, T the same for all; done: trials that `progress` has counted
+    before; others: more worlds to dream with, each a condition of that name. Also returns the first trial's films.
+    """
     features: dict[str, list[np.ndarray]] = {}
     films: dict[str, np.ndarray] = {}
     for first in range(0, len(trials), _BATCH):
         some = trials[first : first + _BATCH]
-        truth = np.stack([exam.frames(t) for t in some])
-        dream = dream_on(case.world, truth[:, :shown], truth.shape[1] - shown, case.settings.seed)
+        truth = np.stack([frames(t) for t in some])
+        steps = truth.shape[1] - shown
+        dream, imagined = dream_with_latents(case.world, truth[:, :shown], steps, case.settings.seed)
         things, dreamed = read(truth), read(dream)
         seen = observed_features(things[:, :shown])
         last = things[:, shown - 1]
         real, made = future_features(last, things[:, shown:]), future_features(last, dreamed)
         small = truth[:, :shown:2, ::4, ::4].reshape(len(some), -1) / 255.0
-        state = [_state(exam, t, shown) for t in some]
-        for name, columns in {
+        columns = {
             "A": np.concatenate([seen, real], 1), "B": np.concatenate([seen, made], 1), "C": seen,
-            "real_future": real, "dreamed_future": made, "frame_0": observed_features(things[:, :1]),
-            "pixels": small, "state": np.stack(state),
-        }.items():
-            features.setdefault(name, []).append(columns)
+            "real_future": real, "dreamed_future": made, "frame_0": observed_features(things[:, :1]), "pixels": small,
+            "shown_latents": latents_of(case.world, truth[:, :shown]),
+            "real_latents": latents_of(case.world, truth[:, shown:]), "dreamed_latents": imagined,
+        }
+        for name, other in (others or {}).items():
+            theirs = read(dream_on(other, truth[:, :shown], steps, case.settings.seed))
+            columns[name] = np.concatenate([seen, future_features(last, theirs)], 1)
+        for name, rows in columns.items():
+            features.setdefault(name, []).append(rows)
         if not films:
             films = {"truth": truth[0], "dream": np.concatenate([truth[0, :shown], dream[0]])}
         progress.update(done + first + len(some))
-    return Known(
-        np.array([t.contact for t in trials]), np.unique([t.geometry for t in trials], return_inverse=True)[1],
-        {name: np.concatenate(parts) for name, parts in features.items()}, films,
-    )
+    return {name: np.concatenate(parts) for name, parts in features.items()}, films
 
 
 def dream_on(world: Any, shown: np.ndarray, steps: int, seed: int, actions: np.ndarray | None = None) -> np.ndarray:
@@ -124,9 +147,8 @@ def dream_on(world: Any, shown: np.ndarray, steps: int, seed: int, actions: np.n
 
     actions `[B, steps, 2]`: of the dream (None: no hand). Returns uint8 `[B, steps, H, W, 3]`.
     """
-    rest = np.zeros((len(shown), shown.shape[1] - 1, 2), np.float32)
-    state = world.start(shown, rest, seed=[seed + row for row in range(len(shown))])
-    return world.rollout(state, np.zeros((len(shown), steps, 2), np.float32) if actions is None else actions)
+    state = begin(world, shown, seed)
+    return world.rollout(state, rest(world, len(shown), steps) if actions is None else actions)
 
 
 def _state(exam: Exam, trial: ExamTrial, shown: int) -> np.ndarray:
@@ -136,15 +158,18 @@ def _state(exam: Exam, trial: ExamTrial, shown: int) -> np.ndarray:
     return np.concatenate([agent[-1], patient[-1], speed, patient[-1] - patient[-2], [speed @ apart, np.cross(speed, apart)[2]]])
 
 
-def _right(fit: Known, test: Known) -> dict[str, np.ndarray]:
-    """Fit every readout and say on which test trials it is right: float `[n]` by condition."""
-    right = {}
-    for name in ("A", "B", "C", "frame_0", "pixels", "state"):
-        readout = Readout(fit.features[name], fit.answers, fit.groups)
-        right[name] = (readout(test.features[name]) == test.answers).astype(float)
+def right_answers(fit: Known, test: Known, names: Iterable[str]) -> dict[str, np.ndarray]:
+    """Fit the readouts called `names` on one set of trials and say where each is right on the other: float `[n]` by name."""
+    latents = latent_features(fit.features, test.features)
     detector = Readout(fit.features["real_future"], fit.answers, fit.groups)
-    for name, source in (("direct", "dreamed_future"), ("direct_truth", "real_future")):
-        right[name] = (detector(test.features[source]) == test.answers).astype(float)
+    right = {}
+    for name in names:
+        if name in ("direct", "direct_truth"):
+            answers = detector(test.features["dreamed_future" if name == "direct" else "real_future"])
+        else:
+            ours, theirs = latents[name] if name in latents else (fit.features[name], test.features[name])
+            answers = Readout(ours, fit.answers, fit.groups)(theirs)
+        right[name] = (answers == test.answers).astype(float)
     return right
 
 

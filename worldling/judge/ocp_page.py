@@ -47,7 +47,8 @@ def page(
         [
             Text(intro),
             Table("Share of trials answered rightly", ["readout fitted on", "all scenes", *scenes], rows,
-                  "Half of the trials end in contact. A is what the readout could know at best; C what can be told without simulating.", "share"),
+                  "Half of the trials end in contact. A is what the readout could know at best; C what can be told without simulating. "
+                  "With latents the readout is given what the world itself holds of some frames, and no reading of colours.", "share"),
             Figure("Film strips: truth over dream", strips, "The first test trial of each scene; frame 3 is the last one shown."),
             Table("Trials set aside", ["scene", "motions labelled", "set aside", "share", "pairs kept"], set_aside,
                   f"Each motion was simulated {values['noise']['copies']} times more with its velocities changed by "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
 from functools import cache
@@ -32,6 +33,7 @@ def _context() -> Any:
             f"`MUJOCO_GL` must name a way to draw on this machine, got {named!r} ({error}). "
             "On Linux install libegl1 (or libosmesa6 and set MUJOCO_GL=osmesa)."
         ) from None
+    atexit.register(context.free)  # before the interpreter takes the library away from under it
     return context
 
 

@@ -15,9 +15,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,8 +23,8 @@ import numpy as np
 
 from worldling.config import from_dict
 from worldling.data.environment import check_size_px, shrink
-from worldling.data.store import PIECE_FRAMES, DatasetMeta, DatasetWriter
-from worldling.errors import ActionError, ConfigError, DataError, DatasetError
+from worldling.data.store import PIECE_FRAMES, DatasetMeta, DatasetWriter, all_or_nothing, check_new
+from worldling.errors import ActionError, ConfigError, DataError
 from worldling.progress import Progress
 from worldling.types import ActionSpace, Episode
 
@@ -57,8 +54,7 @@ def import_videos(
     if not videos:
         wanted = ", ".join(VIDEO_SUFFIXES)
         raise DataError(f"`folder` must hold videos ({wanted}), got none in {folder}. Check the path.")
-    if path.exists():
-        raise DatasetError(f"`{path}` must be a new folder, got one that exists. Take another or delete it.")
+    check_new(path)
     space, actions = _read_all_actions(folder, videos)
     if frame_skip < 1 or (frame_skip > 1 and space.kind != "none"):
         raise ConfigError(
@@ -70,22 +66,15 @@ def import_videos(
         env_id=VIDEO, size_px=size_px, action_space=space, frame_skip=frame_skip, fps=fps, policy="video",
         license=license,
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    try:
-        with Progress(f"importing {folder}", len(videos), "videos", quiet) as bar:
-            writer = DatasetWriter(temporary, meta)
-            bar.update(0)
-            for number, video in enumerate(videos):
-                for episode in _episodes(video, actions.get(video), space, size_px, frame_skip, crop):
-                    episode.meta["number"] = number
-                    writer.write(episode)
-                bar.update(number + 1, video.name)
-            writer.close()
-        os.chmod(temporary, 0o755)
-        os.replace(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with all_or_nothing(path) as temporary, Progress(f"importing {folder}", len(videos), "videos", quiet) as bar:
+        writer = DatasetWriter(temporary, meta)
+        bar.update(0)
+        for number, video in enumerate(videos):
+            for episode in _episodes(video, actions.get(video), space, size_px, frame_skip, crop):
+                episode.meta["number"] = number
+                writer.write(episode)
+            bar.update(number + 1, video.name)
+        writer.close()
     return {
         "path": str(path), "frames": writer.num_frames, "episodes": len(videos), "fps": fps,
         "action_kind": space.kind,

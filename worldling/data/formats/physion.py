@@ -1,0 +1,203 @@
+"""Import Physion's own stimuli (arXiv 2106.08261), one HDF5 file each, as its simulator writes them.
+
+    Dominoes/pilot_dominoes_4mid_boxroom_0000.hdf5     one scenario, or folders of several
+        frames/0000/images/_img                        a picture: the bytes of a JPEG or PNG file
+        frames/0000/labels/target_contacting_zone      does the agent (red) touch the patient (yellow)?
+        static/stimulus_name
+
+The layout is that of github.com/neuroailab/tdw_physics; newer files call the picture `_img_cam0`. Depth, positions,
+collisions and the rest are left where they are. A frame is 0.01 s of the simulation; by default every eighth is kept,
+12.5 frames per second as in our own physics scenes. Pictures are kept the way up the files have them.
+
+Beside the data set lies physion.json with the name, scenario and first contact of every stimulus: see `Stimulus`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from PIL import Image
+
+from worldling.config import from_dict, to_dict, write_atomic
+from worldling.data.environment import check_size_px, shrink
+from worldling.data.store import PIECE_FRAMES, DatasetMeta, DatasetWriter, all_or_nothing, check_new
+from worldling.errors import ConfigError, DataError, DatasetError
+from worldling.progress import Progress
+from worldling.types import ActionSpace, Episode
+
+PHYSION = "physion"  # stands where a recording has its environment's id
+FRAME_SECONDS = 0.01
+FRAME_SKIP = 8
+LICENSE = "MIT (that of Physion's repository, cogtoolslab/physics-benchmarking-neurips2021)"
+PICTURES = ("images/_img", "images/_img_cam0")
+FIX = "Download the complete file again, or move it out of the folder."
+LABEL = "labels/target_contacting_zone"
+#: Scenarios by what begins a word of their names, old names included; "rollingSliding_simple_collision" is a roll.
+SCENARIOS = {
+    "roll": "roll", "link": "link", "domino": "dominoes", "contain": "contain", "colli": "collide", "drape": "drape",
+    "cloth": "drape", "drop": "drop", "tower": "support", "support": "support",
+}
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """One imported stimulus.
+
+    episode: its number in the data set; file: where it was in the folder; frames: those in the file; first: the
+    first of them in which the agent touches the patient, or None.
+    """
+
+    episode: int
+    name: str
+    scenario: str
+    file: str
+    frames: int
+    first: int | None
+
+    @property
+    def contact(self) -> bool:
+        """Whether the agent ever touches the patient: what Physion asks."""
+        return self.first is not None
+
+
+def import_physion(
+    folder: str | Path, path: str | Path, size_px: int = 64, frame_skip: int = FRAME_SKIP, quiet: bool = False
+) -> dict[str, Any]:
+    """Turn Physion's stimuli in `folder` (and folders in it) into the data set `path`; all of it or nothing.
+
+    Each stimulus is an episode without actions; its state `touching` says of each frame whether there is contact in
+    it or in those left out after it. frame_skip: keep every n-th frame. Holds one stimulus in memory at a time.
+    Returns {path, frames, episodes, fps, scenarios: {name: {stimuli, contact}}}. Raises `DataError` naming the file
+    that is damaged or foreign, `DatasetError` if `path` exists.
+    """
+    folder, path = Path(folder), Path(path)
+    check_size_px(size_px)
+    if frame_skip < 1:
+        raise ConfigError(f"`frame_skip` must be at least 1, got {frame_skip}. Use {FRAME_SKIP} for 12.5 frames per second.")
+    files = sorted(p for p in folder.rglob("*.hdf5") if not p.name.startswith("."))
+    if not files:
+        raise DataError(f"`folder` must hold Physion's stimuli (*.hdf5), got none in {folder}. Check the path, and unpack archives.")
+    check_new(path)
+    for file in files:  # most damage shows on opening: better now than after an hour
+        with _opened(file):
+            pass
+    fps = 1 / (FRAME_SECONDS * frame_skip)
+    meta = DatasetMeta(
+        env_id=PHYSION, size_px=size_px, action_space=ActionSpace("none"), frame_skip=frame_skip, fps=fps, policy=PHYSION,
+        license=LICENSE,
+        seed=zlib.crc32("\n".join(f"{p.relative_to(folder)} {p.stat().st_size}" for p in files).encode()),  # other stimuli, other seed
+    )
+    stimuli: list[Stimulus] = []
+    with all_or_nothing(path) as temporary, Progress(f"importing {folder}", len(files), "stimuli", quiet) as bar:
+        with DatasetWriter(temporary, meta) as writer:
+            bar.update(0)
+            for number, file in enumerate(files):
+                episode, stimulus = _read(folder, file, number, size_px, frame_skip)
+                writer.write(episode)
+                stimuli.append(stimulus)
+                bar.update(number + 1, stimulus.name)
+        write_atomic(temporary / "physion.json", json.dumps({"stimuli": [to_dict(s) for s in stimuli]}) + "\n")
+    scenarios = {
+        name: {"stimuli": len(mine), "contact": sum(s.contact for s in mine)} for name, mine in by_scenario(stimuli).items()
+    }
+    return {"path": str(path), "frames": writer.num_frames, "episodes": len(files), "fps": fps, "scenarios": scenarios}
+
+
+def read_stimuli(path: str | Path) -> list[Stimulus]:
+    """Read physion.json of an imported data set. Raises `DatasetError`."""
+    file = Path(path) / "physion.json"
+    try:
+        return [from_dict(Stimulus, values, "stimulus") for values in json.loads(file.read_text())["stimuli"]]
+    except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
+        raise DatasetError(
+            f"`{path}` must be a data set of Physion's stimuli with physion.json, got a foreign or damaged one ({error}). "
+            "Make it with `worldling import FOLDER --out OUT --format physion`."
+        ) from None
+
+
+def by_scenario(stimuli: Iterable[Stimulus]) -> dict[str, list[Stimulus]]:
+    """Sort stimuli into their scenarios, these by name."""
+    stimuli = list(stimuli)
+    return {name: [s for s in stimuli if s.scenario == name] for name in sorted({s.scenario for s in stimuli})}
+
+
+def scenario_of(name: str, file: Path) -> str:
+    """Tell a stimulus's scenario by its name, or else by its file's and its folders' (`file` as in the folder imported)."""
+    for text in (name, file.stem, *(parent.name for parent in file.parents)):
+        for sign, scenario in SCENARIOS.items():
+            if re.search(f"(?<![a-z]){sign}", text, re.IGNORECASE):
+                return scenario
+    return "unknown"
+
+
+def _read(folder: Path, file: Path, number: int, size_px: int, frame_skip: int) -> tuple[Episode, Stimulus]:
+    with _opened(file) as opened:
+        names = sorted(opened["frames"])
+        kept = names[::frame_skip]
+        if not 2 <= len(kept) <= PIECE_FRAMES:
+            change = "Lower" if len(kept) < 2 else "Raise"
+            raise DataError(
+                f"`{file}` must give 2 to {PIECE_FRAMES} frames, got {len(kept)} of its {len(names)} with a frame_skip of "
+                f"{frame_skip}. {change} frame_skip, or move the file out of the folder."
+            )
+        touching = np.array([np.any(_entry(file, opened, name, (LABEL,))[()]) for name in names])
+        frames = np.stack([_picture(file, opened, name, size_px) for name in kept])
+        called = opened["static/stimulus_name"][()] if "static/stimulus_name" in opened else b""
+    name = (called.decode("utf-8", "replace") if isinstance(called, bytes) else "") or file.stem
+    first = int(touching.argmax()) if touching.any() else None
+    still = np.zeros(len(kept) - 1)
+    ended = still.astype(bool)
+    truncated = ended.copy()
+    truncated[-1] = True
+    episode = Episode(
+        frames, np.zeros((len(still), 0), np.float32), still.astype(np.float32), ended, truncated,
+        {"touching": np.logical_or.reduceat(touching, np.arange(0, len(names), frame_skip))}, {"number": number},
+    )
+    inside = file.relative_to(folder.parent)
+    return episode, Stimulus(number, name, scenario_of(name, inside), str(file.relative_to(folder)), len(names), first)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[h5py.File]:
+    """Open a stimulus; damage found then or while it is read becomes one `DataError` that names the file."""
+    try:
+        with h5py.File(file, "r") as opened:
+            if not isinstance(opened.get("frames"), h5py.Group):
+                raise DataError(f"`{file}` must be a stimulus of Physion with frames/0000 and so on, got an HDF5 file without. {FIX}")
+            yield opened
+    except PermissionError:
+        raise
+    except (OSError, KeyError, RuntimeError) as error:
+        why = str(error).strip("\"'")
+        raise DataError(
+            f"`{file}` must be a whole HDF5 file, got a damaged or cut-off one ({why}). {FIX}"
+        ) from None
+
+
+def _entry(file: Path, opened: h5py.File, frame: str, names: tuple[str, ...]) -> h5py.Dataset:
+    """Return the first of `names` that a frame has."""
+    for name in names:
+        if f"frames/{frame}/{name}" in opened:
+            return opened[f"frames/{frame}/{name}"]
+    raise DataError(f"`{file}` must have {' or '.join(names)} in every frame, got none in frame {frame}. {FIX}")
+
+
+def _picture(file: Path, opened: h5py.File, frame: str, size_px: int) -> np.ndarray:
+    data = np.asarray(_entry(file, opened, frame, PICTURES)[()]).tobytes()
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            return shrink(np.asarray(picture.convert("RGB")), size_px)
+    except (OSError, SyntaxError, ValueError):
+        raise DataError(
+            f"`{file}` must hold JPEG or PNG pictures, got one that cannot be decoded in frame {frame}. {FIX}"
+        ) from None
