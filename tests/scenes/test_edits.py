@@ -143,4 +143,4 @@ def test_without_gravity_a_thing_falls_upward(pairs, scene, thing):
         for _ in range(5):
             trial.advance()
         heights[edited] = place(trial, thing)[2]
-    assert 0.15 < heights[True] - heights[False] < 0.42, "at 9.81 m/s2 a fifth of a second is 20 cm, 39 if it falls meanwhile"
+    assert 0.1 < heights[True] - heights[False] < 0.42, "at 9.81 m/s2 a fifth of a second is 20 cm, 39 if it falls meanwhile, less where cloth drags"
