@@ -135,7 +135,7 @@ def test_what_is_wrong_is_named_and_leaves_nothing(tmp_path, capsys):
         data = file["frames/0008/images/_img"][:20]
         del file["frames/0008/images/_img"]
         file["frames/0008/images/_img"] = data
-    fails("decoded in frame 0004", "Download")
+    fails("decoded in frame 0008", "Download")
     with h5py.File(write_stimulus(bad), "r+") as file:
         del file["frames/0022/labels/target_contacting_zone"]
     fails("frame 0022")
