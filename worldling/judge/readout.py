@@ -1,4 +1,4 @@
-"""The readout: a logistic regression per scene, its regularisation chosen by cross-validation.
+"""The readout: a logistic regression, its regularisation chosen by cross-validation.
 
 As in Physion (arXiv 2106.08261): features are standardised, the penalty is chosen by 5-fold cross-validation,
 and a pair of trials never lies on both sides of a fold.
@@ -15,7 +15,7 @@ FOLDS = 5
 
 
 class Readout:
-    """Fit on features `[n, F]`, answers bool `[n]` and groups `[n]` (trials of one pair share theirs)."""
+    """Fit on features `[n, F]`, answers `[n]` (bool, or numbers of several) and groups `[n]` (trials of one pair share theirs)."""
 
     def __init__(self, features: np.ndarray, answers: np.ndarray, groups: np.ndarray) -> None:
         try:
@@ -25,7 +25,7 @@ class Readout:
             from sklearn.preprocessing import StandardScaler
         except ImportError as error:
             raise JudgeError(
-                f"`suite` ocp must find scikit-learn, got none ({error}). Run pip install \"worldling[physics]\"."
+                f"`suite` must find scikit-learn for its readouts, got none ({error}). Run pip install \"worldling[physics]\"."
             ) from None
         folds = list(GroupKFold(FOLDS).split(features, answers, groups))
         logistic = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
@@ -33,5 +33,5 @@ class Readout:
         self.model.fit(np.nan_to_num(features), answers)
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
-        """Answer for features `[n, F]`: bool `[n]`."""
-        return self.model.predict(np.nan_to_num(features)).astype(bool)
+        """Answer for features `[n, F]`: one of the answers fitted on each, `[n]`."""
+        return self.model.predict(np.nan_to_num(features))
