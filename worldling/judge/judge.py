@@ -19,12 +19,13 @@ SUITES: dict[str, str] = {
     "fidelity": "worldling.judge.fidelity",
     "stability": "worldling.judge.stability",
     "ocp": "worldling.judge.ocp",
+    "control": "worldling.judge.control",
     "speed": "worldling.judge.speed",
     "cost": "worldling.judge.cost",
 }
 #: What a suite needs beside the world: recorded data, or that the world is one of the physics scenes.
 ON_DATA = ("fidelity", "stability")
-ON_SCENES = ("ocp",)
+ON_SCENES = ("ocp", "control")
 
 
 def suites_for(world: Any, dataset_path: str | Path | None) -> list[str]:
