@@ -21,13 +21,14 @@ SUITES: dict[str, str] = {
     "stability": "worldling.judge.stability",
     "ocp": "worldling.judge.ocp",
     "surprise": "worldling.judge.surprise",
+    "control": "worldling.judge.control",
     "physion": "worldling.judge.physion",
     "speed": "worldling.judge.speed",
     "cost": "worldling.judge.cost",
 }
 #: What a suite needs beside the world: recorded data, that the world is one of the physics scenes, or Physion's stimuli.
 ON_DATA = ("fidelity", "stability")
-ON_SCENES = ("ocp", "surprise")
+ON_SCENES = ("ocp", "surprise", "control")
 ON_STIMULI = ("physion",)
 
 

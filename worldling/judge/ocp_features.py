@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from worldling.judge.scene_reader import Things
+from worldling.judge.scene_reader import HIDDEN, Things, last_seen
 
 EVERY = 2  # frames between the moments of the future that are given as they are
-_HIDDEN = 0.5  # where a thing that is not seen is said to be: the middle
 
 
 def observed_features(things: Things) -> np.ndarray:
@@ -15,7 +14,7 @@ def observed_features(things: Things) -> np.ndarray:
     columns = [
         _flat(things.agent), _flat(things.patient), things.agent_area, things.patient_area,
         np.nan_to_num(things.gap, nan=0.25), things.touch,
-        _flat(np.diff(_there(things.agent), axis=1)), _flat(np.diff(_there(things.patient), axis=1)),
+        _flat(np.diff(last_seen(things.agent), axis=1)), _flat(np.diff(last_seen(things.patient), axis=1)),
     ]
     return np.concatenate(columns, axis=1).astype(np.float64)
 
@@ -26,12 +25,12 @@ def future_features(last: Things, future: Things) -> np.ndarray:
     Moments every `EVERY` frames, and over the whole: the smallest gap and when, how long and how much they touch,
     how far yellow is moved and how suddenly, and how sharply red turns when they are nearest.
     """
-    agent, patient = _there(future.agent), _there(future.patient)
+    agent, patient = last_seen(future.agent), last_seen(future.patient)
     gap = np.nan_to_num(future.gap, nan=0.25)
     rows, nearest = np.arange(len(gap)), gap.argmin(axis=1)
-    moved = np.linalg.norm(patient - _there(last.patient)[:, None], axis=-1)
-    patient_path = np.concatenate([_there(last.patient)[:, None], patient], axis=1)
-    agent_path = np.concatenate([_there(last.agent)[:, None], agent], axis=1)
+    moved = np.linalg.norm(patient - last_seen(last.patient)[:, None], axis=-1)
+    patient_path = np.concatenate([last_seen(last.patient)[:, None], patient], axis=1)
+    agent_path = np.concatenate([last_seen(last.agent)[:, None], agent], axis=1)
     jerk = np.linalg.norm(np.diff(patient_path, axis=1), axis=-1)
     turn = np.linalg.norm(np.diff(agent_path, n=2, axis=1), axis=-1)
     turn = np.concatenate([turn, np.zeros_like(turn[:, :1])], axis=1)
@@ -50,16 +49,5 @@ def future_features(last: Things, future: Things) -> np.ndarray:
     return np.concatenate([np.stack(whole, axis=1), *moments], axis=1).astype(np.float64)
 
 
-def _there(place: np.ndarray) -> np.ndarray:
-    """Places `[..., T, 2]` or `[..., 2]` with what is hidden kept where it was last seen, or in the middle."""
-    if place.ndim < 3:
-        return np.nan_to_num(place, nan=_HIDDEN)
-    filled = place.copy()
-    for t in range(1, filled.shape[1]):
-        lost = np.isnan(filled[:, t])
-        filled[:, t][lost] = filled[:, t - 1][lost]
-    return np.nan_to_num(filled, nan=_HIDDEN)
-
-
 def _flat(places: np.ndarray) -> np.ndarray:
-    return np.nan_to_num(places, nan=_HIDDEN).reshape(len(places), -1)
+    return np.nan_to_num(places, nan=HIDDEN).reshape(len(places), -1)

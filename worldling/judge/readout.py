@@ -1,4 +1,4 @@
-"""The readout: a logistic regression per scene, its regularisation chosen by cross-validation.
+"""The readout: a logistic regression, its regularisation chosen by cross-validation.
 
 As in Physion (arXiv 2106.08261): features are standardised, the penalty is chosen by 5-fold cross-validation,
 and a pair of trials never lies on both sides of a fold. Long features are reduced first, to `COMPONENTS`.
@@ -16,7 +16,7 @@ COMPONENTS = 64  # that are kept of long features; Physion keeps all, which was 
 
 
 class Readout:
-    """Fit on features `[n, F]`, answers bool `[n]` and groups `[n]` (trials of one pair share theirs)."""
+    """Fit on features `[n, F]`, answers `[n]` (bool, or numbers of several) and groups `[n]` (trials of one pair share theirs)."""
 
     def __init__(self, features: np.ndarray, answers: np.ndarray, groups: np.ndarray) -> None:
         try:
@@ -32,8 +32,8 @@ class Readout:
         self.model.fit(np.nan_to_num(features), answers)
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
-        """Answer for features `[n, F]`: bool `[n]`."""
-        return self.model.predict(np.nan_to_num(features)).astype(bool)
+        """Answer for features `[n, F]`: one of the answers fitted on each, `[n]`."""
+        return self.model.predict(np.nan_to_num(features))
 
 
 def reduce(fit: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 
 #: A thing is seen if it covers at least this share of the picture (2 pixels of 64 x 64).
 SEEN = 2 / 64**2
+HIDDEN = 0.5  # where a thing that is never seen is said to be: the middle
 _CHUNK = 2048
 
 
@@ -51,6 +52,17 @@ def read(frames: np.ndarray) -> Things:
     lead = frames.shape[:-3]
     columns = [torch.cat(column).numpy() for column in zip(*parts)]
     return Things(*(column.reshape(*lead, *column.shape[1:]) for column in columns))
+
+
+def last_seen(place: np.ndarray) -> np.ndarray:
+    """Fill places `[..., T, 2]` or `[n, 2]`: what is hidden stays where it was last seen, or is said to be in the middle."""
+    if place.ndim < 3:
+        return np.nan_to_num(place, nan=HIDDEN)
+    filled = place.copy()
+    for t in range(1, filled.shape[-2]):
+        lost = np.isnan(filled[..., t, :])
+        filled[..., t, :][lost] = filled[..., t - 1, :][lost]
+    return np.nan_to_num(filled, nan=HIDDEN)
 
 
 def _read(frames: torch.Tensor) -> tuple[torch.Tensor, ...]:
