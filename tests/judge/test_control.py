@@ -83,7 +83,7 @@ def test_inverse_dynamics_tells_pushes_and_sees_them_swapped(toys):
     pytest.importorskip("sklearn")
     mirrored = toys.measure(toys.truth[:, [0, 3, 4, 1, 2]])
     told = inverse_dynamics({"truth": {"toy": toys.measure(toys.truth)}, "world": {"toy": mirrored}})
-    assert told["truth"]["toy"].mean() > 0.85
+    assert told["truth"]["toy"].mean() > 0.7
     assert told["world"]["toy"][:, 1:].mean() < 0.15, "right for left is wrong"
 
 
