@@ -28,7 +28,7 @@ FIRST_BURST = 5
 APART = 0.03
 _BLOCK = 2_000_000  # seeds of forks: [seed, scene, _BLOCK + number]
 _BURST, _PUSHED, _TURN = 4, 0.65, 20.0  # frames, share of later bursts that push, degrees
-_STRENGTH = (0.6, 1.0)  # of pushes: what rests slides at about .54
+_STRENGTH = (0.5, 1.0)  # of pushes: what rests slides at about .33
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from worldling.scenes.scenarios import Motion, lay_out
 
 FPS = 12.5  # at 25 most things move less than a level of a latent channel from frame to frame, and dreams freeze
 SUBSTEPS = round(1.0 / FPS / mjcf.TIMESTEP)
-PUSH = 9.0  # m/s2 that an action of 1 gives the agent
+PUSH = 15.0  # m/s2 that an action of 1 gives the agent; what rests begins to slide at a third of it
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 
 
