@@ -119,13 +119,14 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("world")
     p.add_argument("--data", help="a data set the world has not seen; fidelity and stability need one")
     p.add_argument("--out", help="folder of the report (default: judge/ in the world's folder)")
-    p.add_argument("--suite", action="append", help="fidelity, stability, ocp, speed, cost, or all; repeatable (default: all)")
+    p.add_argument("--suite", action="append", help="fidelity, stability, ocp, chaos, speed, cost, or all; repeatable (default: all)")
     p.add_argument("--starts", type=int, default=500)
     p.add_argument("--horizons", default="1,5,10,25,50", help="frames ahead that are tabled")
     p.add_argument("--rollouts", type=int, default=16)
     p.add_argument("--lengths", default="1000,10000", help="frames of the long roll-outs")
     p.add_argument("--exam", default="data/physics-exam", help="folder of the physics exam, made where it is missing")
     p.add_argument("--trials", type=int, default=400, help="of each physics scene that are judged on")
+    p.add_argument("--chaos", default="data/chaos", help="folder of the clips of chaotic environments, made where they are missing")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--backend", default="auto", help=BACKENDS)
 
@@ -204,7 +205,7 @@ def _judge(a: argparse.Namespace) -> dict[str, Any]:
     world = load(a.world, backend=a.backend, quiet=a.json)
     out = Path(a.out) if a.out else (world.path or Path(".")) / "judge"
     report = judge(world, a.data, out, a.suite or ("all",), a.starts, a.seed,
-                   _whole(a.horizons, "horizons"), a.json, a.rollouts, _whole(a.lengths, "lengths"), a.exam, a.trials)
+                   _whole(a.horizons, "horizons"), a.json, a.rollouts, _whole(a.lengths, "lengths"), a.exam, a.trials, chaos=a.chaos)
     if a.json:
         return report
     print(f"wrote {out / 'report.html'} and report.json", file=sys.stderr)

@@ -21,7 +21,7 @@ class Settings:
     starts: points to roll out from; seed: chooses them and everything else at random; horizons: frames
     ahead that are tabled; rollouts and lengths: how many long dreams, and at how many frames they are
     looked at; resamples: redraws of the bootstrap; exam: folder of the physics exam, made where it is missing;
-    trials: of it per scene that are judged on.
+    trials: of it per scene that are judged on; chaos: folder of the clips of chaotic environments, made where they are missing.
     """
 
     starts: int = 500
@@ -32,6 +32,7 @@ class Settings:
     resamples: int = 1000
     exam: str = "data/physics-exam"
     trials: int = 400
+    chaos: str = "data/chaos"
 
     def __post_init__(self) -> None:
         for name in ("horizons", "lengths"):
@@ -153,18 +154,40 @@ def check_fits(world: Any, meta: DatasetMeta, path: object) -> None:
 
 
 def is_physics(world: Any) -> bool:
-    """Say whether the world was trained on the physics scenes."""
-    return str(world.card.get("source", {}).get("env_id", "")).startswith("worldling/")
+    """Say whether the world was trained on the eight physics scenes."""
+    from worldling.scenes import PHYSICS_IDS
+
+    return _env_id(world) in PHYSICS_IDS
+
+
+def is_chaos(world: Any) -> bool:
+    """Say whether the world was trained on one of the chaotic environments."""
+    from worldling.scenes import CHAOS_IDS
+
+    return _env_id(world) in CHAOS_IDS
 
 
 def check_physics(world: Any, suite: str) -> None:
-    """Raise `JudgeError` unless the world was trained on the physics scenes."""
+    """Raise `JudgeError` unless the world was trained on the eight physics scenes."""
     if not is_physics(world):
-        raise JudgeError(
-            f"`suite` {suite} must be given a world of the physics scenes, got one of "
-            f"{world.card.get('source', {}).get('env_id', 'an unknown environment')}. "
-            "Train one on a recording of worldling/Physics-v0, or choose fidelity or stability."
-        )
+        raise _foreign(world, suite, "the physics scenes", "worldling/Physics-v0")
+
+
+def check_chaos(world: Any, suite: str) -> None:
+    """Raise `JudgeError` unless the world was trained on one of the chaotic environments."""
+    if not is_chaos(world):
+        raise _foreign(world, suite, "a chaotic environment", "worldling/Cloth-v0, Lorenz-v0 or Smoke-v0")
+
+
+def _env_id(world: Any) -> str:
+    return str(world.card.get("source", {}).get("env_id", "an unknown environment"))
+
+
+def _foreign(world: Any, suite: str, wanted: str, env_id: str) -> JudgeError:
+    return JudgeError(
+        f"`suite` {suite} must be given a world of {wanted}, got one of {_env_id(world)}. "
+        f"Train one on a recording of {env_id}, or choose fidelity or stability."
+    )
 
 
 def is_held_out(world: Any, meta: DatasetMeta) -> bool | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from worldling.data.store import open_dataset
 from worldling.errors import JudgeError, nearest
-from worldling.judge.case import Case, Settings, check_fits, check_physics, is_held_out, is_physics
+from worldling.judge.case import Case, Settings, check_chaos, check_fits, check_physics, is_chaos, is_held_out, is_physics
 from worldling.judge.report import Section, check_out, plain, write_report
 
 #: Suites by name: the module whose `run(case)` returns a `Section`. A new suite is one line here.
@@ -19,21 +19,22 @@ SUITES: dict[str, str] = {
     "fidelity": "worldling.judge.fidelity",
     "stability": "worldling.judge.stability",
     "ocp": "worldling.judge.ocp",
+    "chaos": "worldling.judge.chaos",
     "speed": "worldling.judge.speed",
     "cost": "worldling.judge.cost",
 }
-#: What a suite needs beside the world: recorded data, or that the world is one of the physics scenes.
+#: What a suite needs beside the world: recorded data, or that the world is one of the physics scenes or of chaos.
 ON_DATA = ("fidelity", "stability")
 ON_SCENES = ("ocp",)
+ON_CHAOS = ("chaos",)
 
 
 def suites_for(world: Any, dataset_path: str | Path | None) -> list[str]:
     """Name every suite that can be run on this world with these data: what `--suite all` means."""
-    scenes = is_physics(world)
-    return [
-        name for name in SUITES
-        if (dataset_path is not None or name not in ON_DATA) and (scenes or name not in ON_SCENES)
-    ]
+    unfit = (
+        *(ON_DATA if dataset_path is None else ()), *(() if is_physics(world) else ON_SCENES), *(() if is_chaos(world) else ON_CHAOS),
+    )
+    return [name for name in SUITES if name not in unfit]
 
 
 def judge(
@@ -49,13 +50,14 @@ def judge(
     lengths: Sequence[int] = (1000, 10000),
     exam: str | Path = "data/physics-exam",
     trials: int = 400,
+    chaos: str | Path = "data/chaos",
 ) -> dict[str, Any]:
     """Judge `world` (as made by `worldling.load`), for some suites on the data set at `dataset_path`; returns the report.
 
     out: folder for report.html and report.json, written at the end, whole or not at all; None writes
     nothing. suites: names in `SUITES`, or "all" that can be run. starts, horizons: of the fidelity suite (how many points, and how
     many frames ahead are tabled). rollouts, lengths: of the stability suite. exam, trials: folder of the physics exam, made where it is missing, and trials per
-    scene that are judged on. The report is json values:
+    scene that are judged on. chaos: folder of the clips of chaotic environments, made where they are missing. The report is json values:
     `{"about", "suites": {name: values}, "timing"}`; all but "timing" is the same for the same seed.
 
     Raises `JudgeError` if a suite is unknown or the data do not fit the world, `DatasetError` if the
@@ -70,7 +72,9 @@ def judge(
             raise JudgeError(f"`data` must be given for the suite {name}, got none. Record held-out frames and add --data FOLDER.")
         if name in ON_SCENES:
             check_physics(world, name)
-    settings = Settings(starts, seed, tuple(horizons), rollouts, tuple(lengths), exam=str(exam), trials=trials)
+        if name in ON_CHAOS:
+            check_chaos(world, name)
+    settings = Settings(starts, seed, tuple(horizons), rollouts, tuple(lengths), exam=str(exam), trials=trials, chaos=str(chaos))
     if out is not None:
         check_out(out)
     begun = time.monotonic()
