@@ -132,7 +132,8 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--data", help="a data set the world has not seen; fidelity and stability need one")
     p.add_argument("--world-arg", action="append", default=[], metavar="NAME=VALUE", help="passed to the callable; repeatable")
     p.add_argument("--out", help="folder of the report (default: judge/ in the world's folder)")
-    p.add_argument("--suite", action="append", help="fidelity, stability, ocp, surprise, control, physion, speed, cost, or all; repeatable (default: all)")
+    p.add_argument("--suite", action="append", help="fidelity, stability, ocp, surprise, control, chaos, physion, speed, cost, or all that "
+                   "can be run on this world; repeatable (default: all)")
     p.add_argument("--starts", type=int, default=500)
     p.add_argument("--horizons", default="1,5,10,25,50", help="frames ahead that are tabled")
     p.add_argument("--rollouts", type=int, default=16)
@@ -141,6 +142,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--trials", type=int, default=400, help="of each physics scene that are judged on")
     p.add_argument("--scene", action="append", default=[], help="only this physics scene; repeatable")
     p.add_argument("--physion", help="a data set imported with --format physion; the suite physion needs one")
+    p.add_argument("--chaos", default="data/chaos", help="folder of the clips of chaotic environments, made where they are missing")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--backend", default="auto", help=BACKENDS)
 
@@ -237,9 +239,9 @@ def _judge(a: argparse.Namespace) -> dict[str, Any]:
 
     world = _judged_world(a)
     out = Path(a.out) if a.out else (world.path or Path(".")) / "judge"
-    report = judge(world, a.data, out, a.suite or ("all",), a.starts, a.seed,
-                   _whole(a.horizons, "horizons"), a.json, a.rollouts, _whole(a.lengths, "lengths"), a.exam, a.trials, a.scene,
-                   a.physion)
+    report = judge(world, a.data, out, a.suite or ("all",),
+                   quiet=a.json, starts=a.starts, seed=a.seed, horizons=_whole(a.horizons, "horizons"), rollouts=a.rollouts,
+                   lengths=_whole(a.lengths, "lengths"), exam=a.exam, trials=a.trials, scenes=a.scene, physion=a.physion or "", chaos=a.chaos)
     if a.json:
         return report
     print(f"wrote {out / 'report.html'} and report.json", file=sys.stderr)

@@ -130,11 +130,25 @@ def _small_shadows(raw: Any) -> None:
         raw.model.vis.quality.offsamples = 0
 
 
+def _chaos(name: str, extra: str, package: str, names: tuple[str, ...]) -> Simulator:
+    return Simulator(
+        name, f"worldling.scenes.{name}", "Apache-2.0", extra=extra, package=package, renders=False,
+        defaults={"obs_type": "state"}, names=names, picture=_draw_scene, state=lambda raw: raw.record(),
+    )
+
+
+def _draw_scene(raw: Any, observation: Any, size_px: int) -> np.ndarray:
+    return raw.draw(size_px)
+
+
 SIMULATORS = (
+    _chaos("cloth", "physics", "mujoco", ("right", "up")),
+    _chaos("lorenz", "", "worldling", ("right", "up")),
+    _chaos("smoke", "fluid", "phiflow", ("turn right", "open")),
     Simulator(
         "scenes", "worldling.scenes", "Apache-2.0", prefix="worldling/", module="worldling.scenes", extra="physics",
         package="mujoco", renders=False, defaults={"obs_type": "state"}, names=("right", "away"),
-        picture=lambda raw, observation, size_px: raw.draw(size_px), state=lambda raw: raw.record(),
+        picture=_draw_scene, state=lambda raw: raw.record(),
     ),
     Simulator(
         "ale", "ale_py", "GPL-2.0-only emulator; the game's ROM belongs to its publisher",

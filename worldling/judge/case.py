@@ -25,7 +25,8 @@ class Settings:
     ahead that are tabled; rollouts and lengths: how many long dreams, and at how many frames they are
     looked at; resamples: redraws of the bootstrap; exam: folder of the physics exam, made where it is missing;
     trials: of it per scene that are judged on (the surprise suite draws its own: a pair of each edit for every 40);
-    scenes: only these physics scenes, none named for all eight; physion: data set of Physion's own stimuli, if any.
+    scenes: only these physics scenes, none named for all eight; physion: data set of Physion's own stimuli, if any;
+    chaos: folder of the clips of chaotic environments, made where they are missing.
     """
 
     starts: int = 500
@@ -38,6 +39,7 @@ class Settings:
     trials: int = 400
     scenes: tuple[str, ...] = ()
     physion: str = ""
+    chaos: str = "data/chaos"
 
     def __post_init__(self) -> None:
         for name in ("horizons", "lengths"):
@@ -47,6 +49,9 @@ class Settings:
                     f"`{name}` must be whole numbers of at least 1, got {values}. Give frames ahead."
                 )
             object.__setattr__(self, name, values)
+        object.__setattr__(self, "scenes", tuple(self.scenes))
+        for name in ("exam", "physion", "chaos"):
+            object.__setattr__(self, name, str(getattr(self, name) or ""))
         if self.seed < 0:
             raise JudgeError(f"`seed` must be at least 0, got {self.seed}. Use 0.")
         for name in ("starts", "rollouts", "resamples", "trials"):
@@ -178,23 +183,45 @@ def check_fits(world: JudgedWorld, meta: DatasetMeta, path: object) -> None:
 
 
 def is_physics(world: JudgedWorld) -> bool:
-    """Say whether the world was trained on the physics scenes."""
-    return str(world.card.get("source", {}).get("env_id", "")).startswith("worldling/")
+    """Say whether the world was trained on the eight physics scenes."""
+    from worldling.scenes import PHYSICS_IDS
+
+    return _env_id(world) in PHYSICS_IDS
+
+
+def is_chaos(world: JudgedWorld) -> bool:
+    """Say whether the world was trained on one of the chaotic environments."""
+    from worldling.scenes import CHAOS_IDS
+
+    return _env_id(world) in CHAOS_IDS
 
 
 def check_physics(world: JudgedWorld, suite: str) -> None:
-    """Raise `JudgeError` unless the world was trained on the physics scenes."""
+    """Raise `JudgeError` unless the world was trained on the eight physics scenes."""
     if not is_physics(world):
-        raise JudgeError(
-            f"`suite` {suite} must be given a world of the physics scenes, got one of "
-            f"{world.card.get('source', {}).get('env_id', 'an unknown environment')}. "
-            "Train one on a recording of worldling/Physics-v0, or choose fidelity or stability."
-        )
+        raise _foreign(world, suite, "the physics scenes", "worldling/Physics-v0")
+
+
+def check_chaos(world: JudgedWorld, suite: str) -> None:
+    """Raise `JudgeError` unless the world was trained on one of the chaotic environments."""
+    if not is_chaos(world):
+        raise _foreign(world, suite, "a chaotic environment", "worldling/Cloth-v0, Lorenz-v0 or Smoke-v0")
+
+
+def _env_id(world: JudgedWorld) -> str:
+    return str(world.card.get("source", {}).get("env_id", "an unknown environment"))
+
+
+def _foreign(world: JudgedWorld, suite: str, wanted: str, env_id: str) -> JudgeError:
+    return JudgeError(
+        f"`suite` {suite} must be given a world of {wanted}, got one of {_env_id(world)}. "
+        f"Train one on a recording of {env_id}, or choose fidelity or stability."
+    )
 
 
 def check_stimuli(world: JudgedWorld, path: str | Path | None) -> None:
     """Raise `JudgeError` unless `path` holds stimuli of Physion of the size of the world's frames."""
-    if path is None:
+    if not path:
         raise JudgeError(
             "`physion` must be given for the suite physion, got none. Import Physion's files with "
             "`worldling import FOLDER --out OUT --format physion` and add --physion OUT."

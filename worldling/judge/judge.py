@@ -5,13 +5,16 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from worldling.data.store import open_dataset
 from worldling.errors import JudgeError, nearest
-from worldling.judge.case import Case, Settings, check_fits, check_physics, check_stimuli, is_held_out, is_physics
+from worldling.judge.case import (
+    Case, Settings, check_chaos, check_fits, check_physics, check_stimuli, is_chaos, is_held_out, is_physics,
+)
 from worldling.judge.judged_world import JudgedWorld, check_judged
 from worldling.judge.report import Section, check_out, plain, write_report
 
@@ -22,55 +25,48 @@ SUITES: dict[str, str] = {
     "ocp": "worldling.judge.ocp",
     "surprise": "worldling.judge.surprise",
     "control": "worldling.judge.control",
+    "chaos": "worldling.judge.chaos",
     "physion": "worldling.judge.physion",
     "speed": "worldling.judge.speed",
     "cost": "worldling.judge.cost",
 }
-#: What a suite needs beside the world: recorded data, that the world is one of the physics scenes, or Physion's stimuli.
+#: What a suite needs: recorded data, a world of the physics scenes or of a chaotic environment, or Physion's stimuli.
 ON_DATA = ("fidelity", "stability")
 ON_SCENES = ("ocp", "surprise", "control")
+ON_CHAOS = ("chaos",)
 ON_STIMULI = ("physion",)
 
 
-def suites_for(world: JudgedWorld, dataset_path: str | Path | None, physion: str | Path | None = None) -> list[str]:
+def suites_for(world: JudgedWorld, dataset_path: str | Path | None, physion: str | Path = "") -> list[str]:
     """Name every suite that can be run on this world with these data: what `--suite all` means."""
-    scenes = is_physics(world)
-    return [
-        name for name in SUITES
-        if (dataset_path is not None or name not in ON_DATA) and (scenes or name not in ON_SCENES)
-        and (physion is not None or name not in ON_STIMULI)
-    ]
+    unfit = (
+        *(ON_DATA if dataset_path is None else ()), *(() if is_physics(world) else ON_SCENES),
+        *(() if is_chaos(world) else ON_CHAOS), *(() if physion else ON_STIMULI),
+    )
+    return [name for name in SUITES if name not in unfit]
 
 
 def judge(
-    world: JudgedWorld,
-    dataset_path: str | Path | None = None,
-    out: str | Path | None = None,
-    suites: Sequence[str] = ON_DATA,
-    starts: int = 500,
-    seed: int = 0,
-    horizons: Sequence[int] = (1, 5, 10, 25, 50),
-    quiet: bool = False,
-    rollouts: int = 16,
-    lengths: Sequence[int] = (1000, 10000),
-    exam: str | Path = "data/physics-exam",
-    trials: int = 400,
-    scenes: Sequence[str] = (),
-    physion: str | Path | None = None,
+    world: JudgedWorld, dataset_path: str | Path | None = None, out: str | Path | None = None,
+    suites: Sequence[str] = ON_DATA, quiet: bool = False, **dials: Any,
 ) -> dict[str, Any]:
     """Judge `world` (ours or anybody's), for some suites on the data set at `dataset_path`; returns the report.
 
     out: folder for report.html and report.json, written at the end, whole or not at all; None writes
-    nothing. suites: names in `SUITES`, or "all" that can be run. starts, horizons: of the fidelity suite (how many points, and how
-    many frames ahead are tabled). rollouts, lengths: of the stability suite. exam, trials: folder of the physics exam, made where it is missing, and trials per
-    scene that are judged on; scenes: only these; physion: data set imported from Physion's files, for the suite of that name. The report is json values:
-    `{"about", "suites": {name: values}, "timing"}`; all but "timing" is the same for the same seed.
+    nothing. suites: names in `SUITES`, or "all" that can be run. dials: of `Settings`, such as starts or seed.
+    The report is json values: `{"about", "suites": {name: values}, "timing"}`; all but "timing" is the same
+    for the same seed.
 
-    Raises `JudgeError` if a suite is unknown, the world lacks a part or the data do not fit it, `DatasetError`
-    if the data cannot be read.
+    Raises `JudgeError` if a suite or a dial is unknown, the world lacks a part or the data do not fit it,
+    `DatasetError` if the data cannot be read.
     """
     check_judged(world)
-    names = suites_for(world, dataset_path, physion) if "all" in suites else list(dict.fromkeys(suites))
+    known = [field.name for field in fields(Settings)]
+    for name in dials:
+        if name not in known:
+            raise JudgeError(f"`{name}` must be a setting of the judge, got an unknown one. {nearest(name, known)}")
+    settings = Settings(**dials)
+    names = suites_for(world, dataset_path, settings.physion) if "all" in suites else list(dict.fromkeys(suites))
     if not names:
         raise JudgeError(f"`suites` must name at least one suite, got none. {nearest('', SUITES)}")
     runs = {name: suite(name) for name in names}
@@ -79,11 +75,10 @@ def judge(
             raise JudgeError(f"`data` must be given for the suite {name}, got none. Record held-out frames and add --data FOLDER.")
         if name in ON_SCENES:
             check_physics(world, name)
+        if name in ON_CHAOS:
+            check_chaos(world, name)
         if name in ON_STIMULI:
-            check_stimuli(world, physion)
-    settings = Settings(
-        starts, seed, tuple(horizons), rollouts, tuple(lengths), exam=str(exam), trials=trials, scenes=tuple(scenes), physion=str(physion or "")
-    )
+            check_stimuli(world, settings.physion)
     if out is not None:
         check_out(out)
     begun = time.monotonic()

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from worldling.data.environment import Environment
+from worldling.scenes.chaos import steering
 
 Act = Callable[[np.ndarray, dict[str, Any]], Any]
 
@@ -165,3 +166,9 @@ def scene_hand(env: Environment, seed: int) -> Act:
         return push
 
     return act
+
+
+def steering_hand(env: Environment, seed: int) -> Act:
+    """Steer a chaotic environment smoothly to ever new places, as the judge's clips are steered."""
+    hand = steering(np.random.default_rng(seed))
+    return lambda frame, info: next(hand)

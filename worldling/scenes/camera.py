@@ -38,7 +38,7 @@ def _context() -> Any:
 
 
 class Camera:
-    """Draws one trial. Close it when the trial is over."""
+    """Draws one trial, or whatever else has a model, data, agent and patient. Close it when that is over."""
 
     def __init__(self, trial: Trial) -> None:
         _context().make_current()

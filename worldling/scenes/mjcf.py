@@ -43,7 +43,11 @@ class Body:
 
 @dataclass
 class Cloth:
-    """A square cloth of `count` x `count` points, `spacing` metres apart, hanging level at `pos`."""
+    """A square cloth of `count` x `count` points, `spacing` metres apart, level about `pos` before it is turned by `euler`.
+
+    held: numbers of points that hang on a body called `hand`, which is moved by mocap and starts at `hand`; second: the
+    colour of every other quarter.
+    """
 
     pos: tuple[float, float, float]
     count: int = 9
@@ -51,17 +55,22 @@ class Cloth:
     mass: float = 0.15
     role: str = "agent"
     rgb: tuple[float, float, float] = RED
+    euler: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    held: tuple[int, ...] = ()
+    hand: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    second: tuple[float, float, float] | None = None
 
 
 @dataclass
 class View:
-    """Where the camera stands (degrees, metres) and what the room looks like."""
+    """Where the camera stands (degrees, metres), how high above the floor it looks, and what the room looks like."""
 
     azimuth: float
     elevation: float
     distance: float
     floor: tuple[float, float, float]
     rim: tuple[float, float, float]
+    height: float = 0.12
 
 
 def write(bodies: list[Body | Cloth], view: View) -> str:
@@ -71,6 +80,7 @@ def write(bodies: list[Body | Cloth], view: View) -> str:
         'solver="CG" iterations="50" integrator="implicitfast"' if cloth
         else 'cone="elliptic" iterations="30" integrator="implicitfast"'
     )
+    held = "".join(_held(b) for b in bodies if isinstance(b, Cloth))
     things = "".join(_cloth(b) if isinstance(b, Cloth) else _body(i, b) for i, b in enumerate(bodies))
     return (
         f'<mujoco><compiler angle="degree"/>{_sky(view)}<option timestep="{TIMESTEP}" {option}/><size memory="8M"/>'
@@ -78,14 +88,14 @@ def write(bodies: list[Body | Cloth], view: View) -> str:
         '<map znear="0.05" zfar="20" shadowclip="1.6"/>'
         '<headlight ambient=".45 .45 .45" diffuse=".25 .25 .25" specular="0 0 0"/></visual>'
         '<default><geom condim="6" friction=".5 .004 .0004" solref=".01 1"/></default>'
-        f'<worldbody>{_room(view)}{things}</worldbody></mujoco>'
+        f'<worldbody>{_room(view)}{things}</worldbody>{held}</mujoco>'
     )
 
 
 def _room(view: View) -> str:
     azimuth, elevation = math.radians(view.azimuth), math.radians(view.elevation)
     away = np.array([math.sin(azimuth) * math.cos(elevation), math.cos(azimuth) * math.cos(elevation), -math.sin(elevation)])
-    target = np.array([0.0, 0.0, 0.12])
+    target = np.array([0.0, 0.0, view.height])
     eye = target - view.distance * away
     right = np.array([math.cos(azimuth), -math.sin(azimuth), 0.0])
     up = np.cross(right, away)
@@ -123,12 +133,27 @@ def _body(index: int, body: Body) -> str:
 
 
 def _cloth(cloth: Cloth) -> str:
-    return (
-        f'<flexcomp name="cloth" type="grid" dim="2" count="{cloth.count} {cloth.count} 1" '
+    paint = 'material="cloth"' if cloth.second else f'rgba="{_text(cloth.rgb)} 1"'
+    hand = (
+        f'<body name="hand" mocap="true" pos="{_text(cloth.hand)}"><geom type="sphere" size=".035" rgba=".1 .1 .1 1" '
+        'contype="0" conaffinity="0"/></body>' if cloth.held else ""
+    )
+    return hand + (
+        f'<flexcomp name="cloth" type="grid" dim="2" count="{cloth.count} {cloth.count} 1" euler="{_text(cloth.euler)}" '
         f'spacing="{cloth.spacing} {cloth.spacing} {cloth.spacing}" pos="{_text(cloth.pos)}" mass="{cloth.mass}" '
-        f'radius=".012" rgba="{_text(cloth.rgb)} 1"><edge equality="true" damping=".01"/>'
+        f'radius=".012" {paint}><edge equality="true" damping=".01"/>'
         '<contact condim="3" solref=".01 1" selfcollide="none" friction=".5"/></flexcomp>'
     )
+
+
+def _held(cloth: Cloth) -> str:
+    """What stands beside the bodies for a cloth that is held or has two colours."""
+    ties = "".join(f'<connect body1="hand" body2="cloth_{point}" anchor="0 0 0" solref=".008 1" solimp=".99 .99 .001"/>' for point in cloth.held)
+    paint = (
+        f'<asset><texture name="cloth" type="2d" builtin="checker" rgb1="{_text(cloth.rgb)}" rgb2="{_text(cloth.second)}" '
+        'width="64" height="64"/><material name="cloth" texture="cloth"/></asset>' if cloth.second else ""
+    )
+    return paint + (f"<equality>{ties}</equality>" if ties else "")
 
 
 def _text(values: tuple[float, ...] | np.ndarray) -> str:
