@@ -82,6 +82,8 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--host", default="127.0.0.1", help="address to listen on; the default is this machine only")
     p.add_argument("--fps", type=float, help="frames per second at speed 1 (default: those of the data)")
     p.add_argument("--backend", default="auto", help=BACKENDS)
+    p.add_argument("--alarm", nargs="?", const="", metavar="DATA", help="say so when the dream no longer looks like what was shown; DATA: "
+                   "a data set to learn from what real frames do (default: the alarm that judge --suite horizon kept)")
     p.add_argument("--no-browser", action="store_true", help="do not open a browser")
 
     p = command("record", _record, "record any Gymnasium environment with pixels into a data set",
@@ -132,7 +134,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--data", help="a data set the world has not seen; fidelity and stability need one")
     p.add_argument("--world-arg", action="append", default=[], metavar="NAME=VALUE", help="passed to the callable; repeatable")
     p.add_argument("--out", help="folder of the report (default: judge/ in the world's folder)")
-    p.add_argument("--suite", action="append", help="fidelity, stability, ocp, surprise, control, physion, speed, cost, or all; repeatable (default: all)")
+    p.add_argument("--suite", action="append", help="fidelity, stability, ocp, surprise, control, horizon, physion, speed, cost, or all; repeatable (default: all)")
     p.add_argument("--starts", type=int, default=500)
     p.add_argument("--horizons", default="1,5,10,25,50", help="frames ahead that are tabled")
     p.add_argument("--rollouts", type=int, default=16)
@@ -176,15 +178,17 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _play(a: argparse.Namespace) -> None:
+    from worldling.alarm import DriftAlarm
     from worldling.engine.library import load
     from worldling.serve.app import serve
 
     world = load(a.world, backend=a.backend, quiet=a.json)
+    alarm = None if a.alarm is None else DriftAlarm.fit_on(world, a.alarm) if a.alarm else DriftAlarm.load(world.path)
 
     def announce(url: str) -> None:
         print(json.dumps({"url": url, "world": world.config.name, "backend": world.backend_name}), flush=True)
 
-    serve(world, a.host, a.port, a.beside, a.fps, not a.no_browser, announce if a.json else None)
+    serve(world, a.host, a.port, a.beside, a.fps, not a.no_browser, announce if a.json else None, alarm)
 
 
 def _record(a: argparse.Namespace) -> dict[str, Any]:

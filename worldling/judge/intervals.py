@@ -56,6 +56,17 @@ class Bootstrap:
         redrawn = (weights @ values[counted])[total > 0] / total[total > 0]
         return self._interval(values[counted].mean(), redrawn, int(counted.sum()))
 
+    def ratio(self, above: np.ndarray, below: np.ndarray) -> dict[str, Any]:
+        """Return `{value, low, high, n}` of mean(above) / mean(below), both `[n]` and redrawn together; items with a NaN are not counted."""
+        above, below = self._checked(above), self._checked(below)
+        counted = np.isfinite(above) & np.isfinite(below)
+        if not below[counted].any():
+            return _nothing()
+        weights = self.weights[:, counted]
+        bottom = weights @ below[counted]
+        redrawn = (weights @ above[counted])[bottom != 0] / bottom[bottom != 0]
+        return self._interval(above[counted].sum() / below[counted].sum(), redrawn, int(counted.sum()))
+
     def share(self, values: np.ndarray) -> dict[str, Any]:
         """Like `mean`, for values of 0 and 1.
 

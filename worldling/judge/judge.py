@@ -22,13 +22,14 @@ SUITES: dict[str, str] = {
     "ocp": "worldling.judge.ocp",
     "surprise": "worldling.judge.surprise",
     "control": "worldling.judge.control",
+    "horizon": "worldling.judge.horizon",
     "physion": "worldling.judge.physion",
     "speed": "worldling.judge.speed",
     "cost": "worldling.judge.cost",
 }
 #: What a suite needs beside the world: recorded data, that the world is one of the physics scenes, or Physion's stimuli.
 ON_DATA = ("fidelity", "stability")
-ON_SCENES = ("ocp", "surprise", "control")
+ON_SCENES = ("ocp", "surprise", "control", "horizon")
 ON_STIMULI = ("physion",)
 
 
