@@ -25,6 +25,7 @@ _NAMES = {
     "World": "worldling.world",
     "State": "worldling.world",
     "ForeignWorld": "worldling.judge.adapter",
+    "DriftAlarm": "worldling.alarm",
     "record": "worldling.data.record",
     "open_dataset": "worldling.data.store",
     "ActionSpace": "worldling.types",

@@ -25,6 +25,7 @@ EPILOG = """the whole loop:
   worldling judge worlds/pusht --data data/pusht-test
   worldling play worlds/pusht --beside
 """
+SUITES = "fidelity, stability, ocp, surprise, control, horizon, chaos, physion, speed, cost"
 BACKENDS = "auto, reference, torch, openvino-f32, openvino-bf16 or openvino-int8"
 
 
@@ -82,6 +83,8 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--host", default="127.0.0.1", help="address to listen on; the default is this machine only")
     p.add_argument("--fps", type=float, help="frames per second at speed 1 (default: those of the data)")
     p.add_argument("--backend", default="auto", help=BACKENDS)
+    p.add_argument("--alarm", nargs="?", const="", metavar="DATA", help="say so when the dream no longer looks like what was shown; DATA: "
+                   "a data set to learn from what real frames do (default: the alarm that judge --suite horizon kept)")
     p.add_argument("--no-browser", action="store_true", help="do not open a browser")
 
     p = command("record", _record, "record any Gymnasium environment with pixels into a data set",
@@ -102,7 +105,6 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--sheet", default="scenes.png", help="where the contact sheet goes")
     p.add_argument("--exam", metavar="FOLDER", help="also make the labelled exam that `judge --suite ocp` uses, here")
     p.add_argument("--trials", type=int, default=400, help="of the exam, of each scene that are judged on")
-    p.add_argument("--size-px", type=int, default=64, help="side of the exam's frames")
     p.add_argument("--workers", type=int, default=2, help="processes")
 
     p = command("import", _import, "make a data set from a folder of videos and their actions, or of Physion's stimuli")
@@ -132,8 +134,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--data", help="a data set the world has not seen; fidelity and stability need one")
     p.add_argument("--world-arg", action="append", default=[], metavar="NAME=VALUE", help="passed to the callable; repeatable")
     p.add_argument("--out", help="folder of the report (default: judge/ in the world's folder)")
-    p.add_argument("--suite", action="append", help="fidelity, stability, ocp, surprise, control, chaos, physion, speed, cost, or all that "
-                   "can be run on this world; repeatable (default: all)")
+    p.add_argument("--suite", action="append", help=f"{SUITES}, or all that can be run on this world; repeatable (default: all)")
     p.add_argument("--starts", type=int, default=500)
     p.add_argument("--horizons", default="1,5,10,25,50", help="frames ahead that are tabled")
     p.add_argument("--rollouts", type=int, default=16)
@@ -178,15 +179,17 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _play(a: argparse.Namespace) -> None:
+    from worldling.alarm import DriftAlarm
     from worldling.engine.library import load
     from worldling.serve.app import serve
 
     world = load(a.world, backend=a.backend, quiet=a.json)
+    alarm = None if a.alarm is None else DriftAlarm.fit_on(world, a.alarm) if a.alarm else DriftAlarm.load(world.path)
 
     def announce(url: str) -> None:
         print(json.dumps({"url": url, "world": world.config.name, "backend": world.backend_name}), flush=True)
 
-    serve(world, a.host, a.port, a.beside, a.fps, not a.no_browser, announce if a.json else None)
+    serve(world, a.host, a.port, a.beside, a.fps, not a.no_browser, announce if a.json else None, alarm)
 
 
 def _record(a: argparse.Namespace) -> dict[str, Any]:
@@ -203,11 +206,11 @@ def _scenes(a: argparse.Namespace) -> dict[str, Any]:
     check_scenes()
     from worldling.scenes.sheet import scene_list, write_sheet
 
-    found: dict[str, Any] = {"scenes": scene_list(), "contact_sheet": str(write_sheet(a.sheet))}
+    found = {"scenes": scene_list(), "contact_sheet": str(write_sheet(a.sheet))}
     if a.exam:
         from worldling.judge.exam import make_exam
 
-        exam = make_exam(a.exam, {"test": -(-a.trials // 2)}, a.size_px, workers=a.workers, quiet=a.json)
+        exam = make_exam(a.exam, {"test": -(-a.trials // 2)}, workers=a.workers, quiet=a.json)
         found["exam"] = {"path": a.exam, "episodes": len(exam.dataset), "set_aside": exam.tally(), **exam.checksums()}
     return found
 
@@ -239,9 +242,9 @@ def _judge(a: argparse.Namespace) -> dict[str, Any]:
 
     world = _judged_world(a)
     out = Path(a.out) if a.out else (world.path or Path(".")) / "judge"
-    report = judge(world, a.data, out, a.suite or ("all",),
-                   quiet=a.json, starts=a.starts, seed=a.seed, horizons=_whole(a.horizons, "horizons"), rollouts=a.rollouts,
-                   lengths=_whole(a.lengths, "lengths"), exam=a.exam, trials=a.trials, scenes=a.scene, physion=a.physion or "", chaos=a.chaos)
+    dials = {name: getattr(a, name) for name in ("starts", "seed", "rollouts", "exam", "trials", "physion", "chaos")}
+    horizons, lengths = _whole(a.horizons, "horizons"), _whole(a.lengths, "lengths")
+    report = judge(world, a.data, out, a.suite or ("all",), a.json, horizons=horizons, lengths=lengths, scenes=a.scene, **dials)
     if a.json:
         return report
     print(f"wrote {out / 'report.html'} and report.json", file=sys.stderr)

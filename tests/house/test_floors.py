@@ -13,7 +13,7 @@ FLOORS = [
     {"types", "errors", "config", "plugin", "progress"},
     {"checkpoint", "machine", "nn", "data", "scenes"},
     {"tokenizer", "dynamics"},
-    {"world", "world_files"},
+    {"world", "world_files", "alarm"},
     {"train", "compress", "engine", "plan", "rl", "judge"},
     {"serve"},
     {"cli", "testing", "recipes"},

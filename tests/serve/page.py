@@ -63,8 +63,8 @@ class Page:
 
 
 @contextlib.asynccontextmanager
-async def page_of(world, fps=200.0, real=None):
-    player = Player(world, fps, real)
+async def page_of(world, fps=200.0, real=None, alarm=None):
+    player = Player(world, fps, real, alarm)
     async with TestClient(TestServer(build_app(player))) as client, client.ws_connect("/ws") as ws:
         page = Page(ws, player)
         page.client = client

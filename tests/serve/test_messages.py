@@ -38,7 +38,7 @@ def test_a_cut_or_foreign_frame_is_refused(data):
 def test_the_page_reads_the_same_header():
     page = (Path(worldling.serve.__file__).parent / "player" / "link.js").read_text()
     for name, value in [("HEADER_BYTES", messages.HEADER.size), ("VERSION", messages.VERSION),
-                        ("PEEK", messages.PEEK), ("OPENING", messages.OPENING)]:
+                        ("PEEK", messages.PEEK), ("OPENING", messages.OPENING), ("DRIFT", messages.DRIFT)]:
         assert re.search(rf"\b{name} = {value}\b", page), name
 
 

@@ -140,7 +140,7 @@ def make_exam(
     missing.sort(key=lambda job: (job[1] != "drape", job[2]))  # the slow one first, so that both cores end together
     if missing:
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(max(1, min(workers, len(missing))), context, _deaf)
+        pool = ProcessPoolExecutor(max(1, min(workers, len(missing))), context, deaf)
         try:
             with Progress("making the exam", len(missing) * PAIRS_PER_CHUNK, "pairs", quiet) as progress:
                 progress.update(0)
@@ -203,7 +203,8 @@ def _worker(split: str, scenario: str, chunk: int, scenarios: Sequence[str]) -> 
     return (SPLITS.index(split) * len(scenarios) + list(scenarios).index(scenario)) * 1000 + chunk
 
 
-def _deaf() -> None:
+def deaf() -> None:
+    """Make a worker process ignore Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and lets us finish
 
 

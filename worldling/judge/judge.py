@@ -25,6 +25,7 @@ SUITES: dict[str, str] = {
     "ocp": "worldling.judge.ocp",
     "surprise": "worldling.judge.surprise",
     "control": "worldling.judge.control",
+    "horizon": "worldling.judge.horizon",
     "chaos": "worldling.judge.chaos",
     "physion": "worldling.judge.physion",
     "speed": "worldling.judge.speed",
@@ -32,7 +33,7 @@ SUITES: dict[str, str] = {
 }
 #: What a suite needs: recorded data, a world of the physics scenes or of a chaotic environment, or Physion's stimuli.
 ON_DATA = ("fidelity", "stability")
-ON_SCENES = ("ocp", "surprise", "control")
+ON_SCENES = ("ocp", "surprise", "control", "horizon")
 ON_CHAOS = ("chaos",)
 ON_STIMULI = ("physion",)
 

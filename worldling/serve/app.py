@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from worldling.alarm import DriftAlarm
 from worldling.errors import ServeError, WorldlingError
 from worldling.serve.beside import Beside, open_beside
 from worldling.serve.connection import Connection
@@ -40,11 +41,14 @@ class Player:
     """What all sessions of one server share: the world, its one worker thread and the open connections.
 
     One thread steps every session, since a world's backend need not allow two steps at a time.
-    open_real: opens a real environment for a session (called in the worker), or None without --beside.
+    open_real: opens a real environment for a session (called in the worker), or None without --beside; alarm:
+    looks at every frame of every session for drift, or None.
     """
 
-    def __init__(self, world: Any, fps: float, open_real: Callable[[], Beside] | None = None) -> None:
-        self.world, self.fps = world, fps
+    def __init__(
+        self, world: Any, fps: float, open_real: Callable[[], Beside] | None = None, alarm: DriftAlarm | None = None
+    ) -> None:
+        self.world, self.fps, self.alarm = world, fps, alarm
         self.connections: dict[str, Connection] = {}
         self.beside = open_real is not None
         self.stopping = threading.Event()  # ends what is being encoded
@@ -103,7 +107,7 @@ async def _play(request: "web.Request", player: Player) -> "web.WebSocketRespons
 
     def open_session() -> Session:
         real.append(player.take_real())
-        return Session(player.world, player.fps, real[0])
+        return Session(player.world, player.fps, real[0], alarm=player.alarm)
 
     player.connections[name] = connection
     try:
@@ -203,13 +207,13 @@ def build_app(player: Player, hosts: tuple[str, ...] | None = LOOPBACK) -> "web.
 
 def serve(
     world: Any, host: str = "127.0.0.1", port: int = 8000, beside: bool = False, fps: float | None = None,
-    open_browser: bool = True, announce: Callable[[str], None] | None = None,
+    open_browser: bool = True, announce: Callable[[str], None] | None = None, alarm: DriftAlarm | None = None,
 ) -> None:
     """Let people play `world` in a browser until Ctrl-C or SIGTERM.
 
     beside: show the real environment next to the dream; fps: frames per second at speed 1, by default
     those of the data; port: 0 takes any free one; announce: called with the page's address once it
-    can be opened, instead of printing it on stderr.
+    can be opened, instead of printing it on stderr; alarm: says on the page when a dream has drifted.
     Raises `ServeError` when the port is taken or the world has no starts; `EnvError` when `beside` and
     the environment cannot be opened.
     """
@@ -221,7 +225,7 @@ def serve(
             "`world.contexts` must hold at least one start, got none. Train it again with worldling train."
         )
     sock = open_port(host, port)
-    player = Player(world, float(fps), (lambda: open_beside(world)) if beside else None)
+    player = Player(world, float(fps), (lambda: open_beside(world)) if beside else None, alarm)
     try:
         asyncio.run(_run(player, sock, host, open_browser, announce or say))
     except KeyboardInterrupt:  # only where the loop cannot take signals

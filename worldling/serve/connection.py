@@ -15,7 +15,7 @@ from typing import Any
 
 from worldling.errors import ServeError, WorldlingError
 from worldling.serve.history import Shot
-from worldling.serve.messages import MAX_IN_FLIGHT, OPENING, PEEK, pack_frame, parse
+from worldling.serve.messages import DRIFT, MAX_IN_FLIGHT, OPENING, PEEK, pack_frame, parse
 from worldling.serve.meter import Meter
 from worldling.serve.session import Session
 
@@ -79,7 +79,7 @@ class Connection:
                     branches = self.session.num_branches if self.session else 0
                     await self.socket.send_bytes(pack_frame(
                         shot.jpeg, shot.real_jpeg, seq=self._seq, index=shot.index, input_id=shot.input_id,
-                        mse=shot.mse, num_branches=branches, flags=flags,
+                        mse=shot.mse, num_branches=branches, flags=flags | DRIFT * shot.drift,
                     ))
                     if not flags:
                         self.meter.sent(shot.input_id)

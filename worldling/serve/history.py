@@ -22,7 +22,8 @@ class Shot:
     """One frame as it was seen.
 
     index: frames made since the start; jpeg: the dream; action: the one that led here (None at the start);
-    input_id: the last input included; real_jpeg, mse: the real frame and the squared error to it, if any.
+    input_id: the last input included; real_jpeg, mse: the real frame and the squared error to it, if any;
+    drift: whether the drift alarm rings.
     """
 
     index: int
@@ -31,6 +32,7 @@ class Shot:
     input_id: int = 0
     real_jpeg: bytes | None = None
     mse: float = float("nan")
+    drift: bool = False
 
 
 @dataclass

@@ -30,7 +30,7 @@ Server to client (binary): a frame, `HEADER` (little endian, 32 bytes), then one
 |--------|---------|--------------|--------------------------------------------------------------------------|
 | 0      | uint8   | version      | `VERSION`                                                                |
 | 1      | uint8   | flags        | bit 0 `PEEK`: stored, seen while looking back; bit 1 `OPENING`: a start, |
-|        |         |              | shown before the world is ready                                          |
+|        |         |              | shown before the world is ready; bit 2 `DRIFT`: the drift alarm rings    |
 | 2      | uint16  | num_branches | how often this session has branched                                      |
 | 4      | uint32  | seq          | to be acknowledged                                                       |
 | 8      | uint32  | index        | frames made since the start                                              |
@@ -54,7 +54,7 @@ import numpy as np
 from worldling.errors import ServeError, nearest
 
 VERSION = 1
-PEEK, OPENING = 1, 2
+PEEK, OPENING, DRIFT = 1, 2, 4
 MAX_IN_FLIGHT = 2
 HEADER = struct.Struct("<BBHIIIfIII")
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from worldling.alarm import DriftAlarm
 from worldling.errors import ServeError
 from worldling.serve.beside import Beside, squared_error
 from worldling.serve.history import History, Shot
@@ -31,12 +32,15 @@ class Session:
     """A world being played by one person.
 
     world: shared, read only; beside: the real environment, owned by this session until it ends;
-    fps: frames per second of the world's own time, which says how many frames a minute is.
+    fps: frames per second of the world's own time, which says how many frames a minute is; alarm: looks at
+    every frame for drift, or None.
     The constructor resets, which encodes the context.
     """
 
-    def __init__(self, world: Any, fps: float, beside: Beside | None = None, start: int = 0) -> None:
-        self.world, self.beside, self.start = world, beside, start
+    def __init__(
+        self, world: Any, fps: float, beside: Beside | None = None, start: int = 0, alarm: DriftAlarm | None = None
+    ) -> None:
+        self.world, self.beside, self.start, self.alarm = world, beside, start, alarm
         self.history = History(max(2, round(KEPT_S * fps)), max(1, round(SEGMENT_S * fps)))
         self.branches: list[int] = []
         self.num_branches = 0
@@ -94,6 +98,7 @@ class Session:
             self._inputs, self._held = [], (self._rest, 0)
         self.branches, self.num_branches = [], 0
         self.history.clear()
+        self._watch = self.alarm.watch(self.world, frames) if self.alarm else None
         self._remember(frames[-1], None, 0, frames[-1] if self.beside else None)
         return self.shot
 
@@ -103,9 +108,9 @@ class Session:
             if self._inputs:
                 self._held = self._inputs.pop(0)
             action, input_id = self._held
-        frame = self.world.step(self.state, action).frame
+        frame = check_frames(self.world.step(self.state, action).frame, "frame", ndim=(3,))
         real = self.beside.step(action) if self.beside else None
-        self._remember(check_frames(frame, "frame", ndim=(3,)), action, input_id, real)
+        self._remember(frame, action, input_id, real, drift=self._watch is not None and self._watch.look(frame).rings)
         return self.shot
 
     def peek(self, index: int | None) -> Shot:
@@ -122,6 +127,8 @@ class Session:
         for action in actions:
             self.world.step(state, action)  # drawn as before: latents alone may be other code, and not compiled yet
         self.state = state
+        if self._watch:
+            self._watch.cut()
         if self.beside:
             self.beside.back_to(index)
         self.branches = [at for at in self.branches if at < index and at >= self.history.oldest] + [index]
@@ -144,11 +151,13 @@ class Session:
             raise ServeError("`take` must be recorded first, got none. Press record, or ask for `seconds`.")
         return list(self.take) if num_frames is None else list(self.history)[-max(1, num_frames):]
 
-    def _remember(self, frame: np.ndarray, action: Any, input_id: int, real: np.ndarray | None) -> None:
+    def _remember(
+        self, frame: np.ndarray, action: Any, input_id: int, real: np.ndarray | None, drift: bool = False
+    ) -> None:
         index = 0 if action is None else self.history.newest + 1
         error = float("nan") if real is None else squared_error(frame, real)
         real_jpeg = encode_jpeg(self.beside.frame) if self.beside else None
-        self.history.add(self.state, Shot(index, encode_jpeg(frame), action, input_id, real_jpeg, error))
+        self.history.add(self.state, Shot(index, encode_jpeg(frame), action, input_id, real_jpeg, error, drift))
         if self.recording:
             self.take.append(self.shot)
             self.recording = len(self.take) < self._max_take

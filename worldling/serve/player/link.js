@@ -1,7 +1,7 @@
 // The websocket: opens it, opens it again when it drops, and takes frame messages apart.
 // The table of all messages is in worldling/serve/messages.py.
 
-export const HEADER_BYTES = 32, VERSION = 1, PEEK = 1, OPENING = 2;
+export const HEADER_BYTES = 32, VERSION = 1, PEEK = 1, OPENING = 2, DRIFT = 4;
 const FIRST_WAIT_MS = 400, LONGEST_WAIT_MS = 4000;
 
 export function unpack(buffer) {

@@ -1,19 +1,19 @@
 // The page: draws what comes, sends what is held, and shows how fast both are.
 
-import { Link, OPENING, PEEK } from "./link.js";
+import { DRIFT, Link, OPENING, PEEK } from "./link.js";
 import { Controls } from "./controls.js";
 import { Film } from "./film.js";
 import { Curve, Timeline } from "./past.js";
 
 const SPEEDS = [[0.25, "¼×"], [0.5, "½×"], [1, "1×"], [2, "2×"], [4, "4×"], [8, "8×"], [null, "max"]];
-const TAP_MS = 200, CRISP_BELOW_PX = 200;
+const TAP_MS = 200, CRISP_BELOW_PX = 200, DRIFT_SHOWN_MS = 1000;
 const $ = (id) => document.getElementById(id);
 const screens = [$("dream"), $("real")].map((canvas) => ({ canvas, context: canvas.getContext("2d") }));
 
 let world, session, controls, timeline, curve, status;
 let waiting = null;          // decoded, not drawn yet: only ever the newest
 let lastSeq = 0, shownIndex = 0, opened = false, dirty = true;
-let hiddenPause = false, lostSince = 0, failure = "";
+let hiddenPause = false, lostSince = 0, failure = "", drifted = -Infinity;
 let drawn = [], inputs = [], latencies = [], inputId = 0;
 
 // ---- frames -------------------------------------------------------------------------------------------------
@@ -42,6 +42,8 @@ function draw(now) {
   link.send({ type: "ack", seq: frame.seq });
   shownIndex = frame.index;
   dirty = true;
+  if (frame.flags & DRIFT) drifted = now;
+  $("drift").hidden = now - drifted > DRIFT_SHOWN_MS;
   if (frame.flags & OPENING) return;
   opened = true;
   if (frame.flags & PEEK) return;
@@ -171,6 +173,7 @@ function begin(start) {
   forget();
   timeline.clear();
   curve.clear();
+  drifted = -Infinity;
   link.send({ type: "reset", start });
   controls.restart();
 }
