@@ -74,7 +74,7 @@ class Seen:
 
 
 def run(case: Case) -> Section:
-    """Judge valid-prediction time. Cost: a dream of 48 to 220 frames from each of 12 to 64 starts, and five simulations of it, made once."""
+    """Judge valid-prediction time. Cost: a dream of 80 to 220 frames from each of 12 to 64 starts, and five simulations of it, made once."""
     source, settings = case.world.card["source"], case.settings
     if source.get("frame_skip", 1) != 1 or source.get("env_kwargs"):
         raise JudgeError(

@@ -102,3 +102,11 @@ def steering(rng: np.random.Generator) -> Iterator[np.ndarray]:
             wanted = np.zeros(2) if rng.random() < _REST else rng.uniform(-1.0, 1.0, 2)
         at = at + _HASTE * (wanted - at)
         yield at.astype(np.float32)
+
+
+def smooth_noise(rng: np.random.Generator, coarse: int, shape: tuple[int, int], channels: int = 1) -> np.ndarray:
+    """Draw noise of variance 1 on a grid of `coarse` x `coarse` and go between its points in straight lines: `[*shape, channels]`."""
+    rows, columns = (
+        np.maximum(0.0, 1.0 - np.abs(np.linspace(0, coarse - 1, count)[:, None] - np.arange(coarse))) for count in shape
+    )
+    return np.einsum("ia,jb,abc->ijc", rows, columns, rng.standard_normal((coarse, coarse, channels)))

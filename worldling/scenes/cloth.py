@@ -15,7 +15,7 @@ import numpy as np
 
 from worldling.scenes import mjcf
 from worldling.scenes.camera import Camera
-from worldling.scenes.chaos import ChaosEnv
+from worldling.scenes.chaos import ChaosEnv, smooth_noise
 
 SUBSTEPS = 5  # of mjcf.TIMESTEP in a frame
 COUNT, SPACING = 9, 0.07
@@ -122,7 +122,5 @@ class ClothEnv(ChaosEnv):
 
 
 def _smooth(rng: np.random.Generator) -> np.ndarray:
-    """Noise of variance 1 on a coarse grid, spread over the cloth's points in straight lines: `[81, 3]`."""
-    at = np.linspace(0, _COARSE - 1, COUNT)
-    weight = np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(_COARSE)))  # [points, coarse]
-    return np.einsum("ia,jb,abc->ijc", weight, weight, rng.standard_normal((_COARSE, _COARSE, 3))).reshape(-1, 3)
+    """Smooth noise for every point: `[81, 3]`."""
+    return smooth_noise(rng, _COARSE, (COUNT, COUNT), 3).reshape(-1, 3)

@@ -14,16 +14,17 @@ from phi.flow import (
     Box, CenteredGrid, Obstacle, Solve, Sphere, StaggeredGrid, advect, extrapolation, fluid, math, resample, vec,
 )
 
-from worldling.scenes.chaos import ChaosEnv
+from worldling.scenes.chaos import ChaosEnv, smooth_noise
 
 CELLS = 64
-STEP = 0.06  # seconds of flow in a frame
+STEP = 0.1  # seconds of flow in a frame
 RISE, KEPT = 1.2, 0.965  # lift of full smoke (rooms per second squared); share of the smoke that is left after a frame
 BLOW, TURN = (0.25, 0.75), 1.0  # speed of the jet (rooms per second) at action -1 and 1; radians it turns to either side
 _FILL = 0.5  # share of what is missing to full smoke that the jet adds in a frame
 _PILLAR = (0.5, 0.60, 0.10)  # x, height, radius
 _JET = (0.5, 0.10, 0.055)
 _BLOBS = 6  # puffs of smoke and of wind in the room at first
+_COARSE = 6  # points along each side of the grid on which a jolt is drawn
 _SOLVE = {"rel_tol": 1e-3, "abs_tol": 1e-3, "max_iterations": 200, "rank_deficiency": 0}
 _COLOURS = np.array([[10, 12, 26], [92, 32, 60], [222, 96, 38], [255, 206, 110], [255, 250, 235]], np.float64)
 _FULL = 1.2  # smoke that is drawn in the last colour, and that the jet blows
@@ -53,7 +54,7 @@ class SmokeEnv(ChaosEnv):
         self._settle()
 
     def advance(self, action: np.ndarray) -> None:
-        """Go 0.06 seconds of flow."""
+        """Go a tenth of a second of flow."""
         turn, speed = TURN * action[0], BLOW[0] + (BLOW[1] - BLOW[0]) * (action[1] + 1.0) / 2.0
         blow = vec(x=float(speed * np.sin(turn)), y=float(speed * np.cos(turn)))
         self.smoke = advect.mac_cormack(self.smoke, self.wind, STEP) * KEPT
@@ -86,13 +87,12 @@ class SmokeEnv(ChaosEnv):
         self.smoke, self.wind, self.frame = state["smoke"], state["wind"], state["frame"]
 
     def jolt(self, rng: np.random.Generator, share: float) -> None:
-        """Change every cell's smoke and wind by noise of `share` of itself."""
+        """Change every cell's smoke and wind by smooth noise of `share` of itself; the flow would smooth away any other."""
         smoke, across, up = self._field(), self._wind("x"), self._wind("y")
-        self._set(*(part * (1.0 + share * rng.standard_normal(part.shape)) for part in (smoke, across, up)))
-        self._settle()
+        self._set(*(part * (1.0 + share * smooth_noise(rng, _COARSE, part.shape)[..., 0]) for part in (smoke, across, up)))
 
     def _settle(self) -> None:
-        """Let the pressure take all divergence out of the wind."""
+        """Let the pressure take the divergence out of the wind. Twice is not once: each time the pillar's soft edge brakes it."""
         solve = Solve("CG", **_SOLVE, suppress=[math.NotConverged, math.Diverged])
         self.wind, _ = fluid.make_incompressible(self.wind, [self._pillar], solve)
 
@@ -104,6 +104,6 @@ class SmokeEnv(ChaosEnv):
 
     def _set(self, smoke: np.ndarray, across: np.ndarray, up: np.ndarray) -> None:
         """Take smoke `[64, 64]` and the wind on the cells' inner walls, `[64, 63]` across and `[63, 64]` up."""
-        walls = [math.tensor(np.asarray(part, np.float32), math.spatial("y,x")) for part in (across, up)]
-        self.smoke = CenteredGrid(math.tensor(np.asarray(smoke, np.float32), math.spatial("y,x")), extrapolation.BOUNDARY, **self._room)
+        values, *walls = (math.tensor(np.ascontiguousarray(part.T, np.float32), math.spatial("x,y")) for part in (smoke, across, up))
+        self.smoke = CenteredGrid(values, extrapolation.BOUNDARY, **self._room)
         self.wind = StaggeredGrid(math.stack(walls, math.dual(vector="x,y")), 0.0, **self._room)
