@@ -28,7 +28,7 @@ from worldling.errors import CheckpointError, ShapeError
 from worldling.types import check_frames
 
 #: Share of real frames on which it is meant to ring at most.
-RATE = 0.01
+RATE = 0.005
 FILE = "alarm.safetensors"
 _FORMAT = "worldling-alarm-1"
 _BITS = 4  # of each of R, G, B that are looked at

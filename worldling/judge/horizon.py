@@ -95,8 +95,7 @@ def _plays(case: Case, scenarios: Sequence[str], ahead: Sequence[int]) -> list[P
     last = case.context - 1
     looked, marked = [*range(last), *(last + t for t in ahead)], [last + h for h in HORIZONS]
     return [
-        draw_play(scenario, np.random.default_rng([case.settings.seed, 10, number, k]), looked, marked)
-        for number, scenario in enumerate(scenarios) for k in range(EPISODES)
+        draw_play(scenario, [case.settings.seed, 10, k], looked, marked) for scenario in scenarios for k in range(EPISODES)
     ]
 
 

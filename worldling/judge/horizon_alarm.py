@@ -29,8 +29,7 @@ def alarm_plays(seed: int, scenarios: Sequence[str], last: int) -> list[Play]:
     """Draw the real episodes for the alarm, `FIT` and then `HELD_OUT` of each scene; last: the last frame shown."""
     looked = [last + t for t in STEPS]
     return [
-        draw_play(scenario, np.random.default_rng([seed, 11, number, k]), looked, looked)
-        for number, scenario in enumerate(scenarios) for k in range(FIT + HELD_OUT)
+        draw_play(scenario, [seed, 11, k], looked, looked) for scenario in scenarios for k in range(FIT + HELD_OUT)
     ]
 
 
@@ -49,8 +48,10 @@ def judge_alarm(
     held_out, visible = real[~fitting], np.stack([film.seen for film in films])[~fitting, :, :, 2] >= VISIBLE
     drawn = through(case.world, held_out)
     short, long = _rings(alarm, drawn, STEPS), _rings(alarm, through(case.world, made["truth"]), ahead)
-    shown = {"world": made["world"], "simulator": through(case.world, made["simulator"]), **{k: made[k] for k in ("broken",) if k in made}}
-    dreams = {name: _picked(_rings(alarm, films, ahead), ahead, horizons) for name, films in shown.items()}
+    watched = {"world": made["world"], "simulator": through(case.world, made["simulator"])}
+    if "broken" in made:  # it too was shown real frames, and these are what it is compared with
+        watched["broken"] = np.concatenate([made["world"][:, :1], made["broken"][:, 1:]], 1)
+    dreams = {name: _picked(_rings(alarm, films, ahead), ahead, horizons) for name, films in watched.items()}
     values = {
         "rate": alarm.rate, "fitted_on": int(fitting.sum()) * (len(STEPS) - 1),
         "false_alarms": {

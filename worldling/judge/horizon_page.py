@@ -131,7 +131,8 @@ def _alarm(alarm: dict[str, Any], timing: dict[str, Any], columns: Sequence[str]
         Text(
             f"The drift alarm looks at colours and edges of every frame and compares them with the start. It learnt from {alarm['fitted_on']:,} real frames "
             f"what real scenes do, and is set to ring on at most {show(alarm['rate'], 'share')} of them. It does not know what a thing is: what real scenes do too, such as "
-            f"a cloth that hides the yellow thing, cannot ring. {cost}{kept}"
+            "a cloth that hides the yellow thing, cannot ring, nor can a dream that stands still where real scenes come to rest. "
+            f"{cost}{kept}"
         ),
         Table("False alarms", ["real frames that were not learnt from", "frames that ring"],
               [["all", false["all"]], [f"up to {spans['held_out']:,} frames after the start", false["held_out"]],

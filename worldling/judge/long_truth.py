@@ -52,8 +52,11 @@ class Film:
     energy: np.ndarray
 
 
-def draw_play(scenario: str, rng: np.random.Generator, looked: Sequence[int], marked: Sequence[int] = ()) -> Play:
-    """Draw an episode that ends with the last frame looked at; `looked` and `marked` ascend."""
+def draw_play(scenario: str, seed: Sequence[int], looked: Sequence[int], marked: Sequence[int] = ()) -> Play:
+    """Draw an episode that ends with the last frame looked at; `looked` and `marked` ascend. The same seed draws the same."""
+    from worldling.scenes import SCENARIOS
+
+    rng = np.random.default_rng([*seed, SCENARIOS.index(scenario)])
     geometry, motion = (int(rng.integers(2**62)) for _ in range(2))
     return Play(scenario, geometry, motion, pushes(rng, looked[-1]), tuple(looked), tuple(marked))
 
