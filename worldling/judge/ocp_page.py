@@ -24,8 +24,7 @@ def page(
         "ends in contact, one does not, so guessing gives 50 %. The protocol is Physion's, the scenes are ours: these numbers are "
         "Physion-style and must not be laid beside Physion's."
     )
-    names = [name for name in words]
-    rows = [[words[name], mean[name], *(values["scenes"][s][name] for s in scenes)] for name in names]
+    rows = [[words[name], mean[name], *(values["scenes"][s][name] for s in scenes)] for name in words]
     rows.insert(3, ["B - C: what simulation gains", mean["B_minus_C"], *(values["scenes"][s]["B_minus_C"] for s in scenes)])
     noise = values["noise"]["scenes"]
     set_aside = [

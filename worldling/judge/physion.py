@@ -35,7 +35,7 @@ ENOUGH = 10
 WORDS = {
     **{name: CONDITIONS[name] for name in ("A", "B", "C", "direct", "direct_truth", "frame_0", "A_latent", "B_latent", "C_latent")},
     "copy_last": "B of a world that holds the last frame (self-check)",
-    "broken": "B of this world with shuffled weights (self-check)",
+    "broken": "B of the same networks with random weights (self-check)",
 }
 
 
@@ -54,7 +54,7 @@ class Clips:
 
 
 def run(case: Case) -> Section:
-    """Judge contact prediction on imported stimuli. Cost: a dream of 26 frames a stimulus, and for the self-check another by the reference backend."""
+    """Judge contact prediction on imported stimuli. Cost: a dream of 13 frames a stimulus, and for the self-check another by the reference backend."""
     path, begun = case.settings.physion, time.monotonic()
     stimuli = by_scenario(read_stimuli(path))
     contacts = {name: sum(s.contact for s in mine) for name, mine in stimuli.items()}

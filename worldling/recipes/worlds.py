@@ -57,7 +57,7 @@ def pong() -> None:
 def physics() -> None:
     """The eight physics scenes at 64 px, 12.5 frames a second: 160 000 frames, 90 minutes on 2 cores."""
     config = TrainConfig(minutes=90, mirror="x:0")  # a push to the right is action 0
-    make("physics", "worldling/Physics-v0", POLICIES + "scene_hand", 160_000, 8_000, config)
+    make("physics", "worldling/Physics-v0", POLICIES + "scene_hand", 160_000, 8_000, config, suites=("all",))
 
 
 def cloth() -> None:
