@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from worldling import cli
+from worldling.cli import commands
 from worldling.cli import build_parser, main
+from worldling.cli.options import BACKENDS as BACKEND_WORDS
 from worldling.engine.backends import BACKENDS
 
 
@@ -83,13 +84,13 @@ def test_ctrl_c_says_what_is_kept(command, says, monkeypatch, capsys):
     def interrupted(a):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, f"_{command[0]}", interrupted)
+    monkeypatch.setattr(commands, f"_{command[0]}", interrupted)
     assert main(command) == 130
     assert says in capsys.readouterr().err
 
 
 def test_help_names_every_backend():
-    assert set(cli.BACKENDS.replace(" or ", ", ").split(", ")) == {"auto", *BACKENDS}
+    assert set(BACKEND_WORDS.replace(" or ", ", ").split(", ")) == {"auto", *BACKENDS}
 
 
 def test_errors_are_json_when_asked_for(tmp_path, capsys):

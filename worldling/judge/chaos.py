@@ -25,7 +25,8 @@ from worldling.judge.chaos_error import (
 from worldling.judge.chaos_page import page
 from worldling.judge.intervals import Bootstrap
 from worldling.judge.read_chaos import outline, overlap, read_lorenz
-from worldling.judge.report import Section
+from worldling.judge.report import Anchored, Section
+from worldling.judge.self_check import ANCHORS
 from worldling.progress import Progress
 
 #: What is laid beside the truth, in the words of the report.
@@ -98,7 +99,10 @@ def run(case: Case) -> Section:
         clips.close()
     moments = np.linspace(0, clips.system.ahead - 1, _FILM_MOMENTS).round().astype(int)
     strips = {name: seen.films[name][moments] for name in ("truth", *CONDITIONS) if name in seen.films}
-    return page(values, strips, moments + 1, CONDITIONS, {"seconds": time.monotonic() - begun})
+    section = page(values, strips, moments + 1, CONDITIONS, {"seconds": time.monotonic() - begun})
+    rows = {name: values["valid_frames"].get(CEILING if name == "simulator" else name) for name in ANCHORS}
+    section.anchors = [Anchored("frames until the dream is lost", rows, "below", unit="frames")]
+    return section
 
 
 def _films(case: Case, clips: Clips, rows: range, broken: Any) -> dict[str, np.ndarray]:

@@ -24,7 +24,8 @@ from worldling.judge.control_scores import ANSWERED, NEVER, Measured, Reference
 from worldling.judge.exam import ENV_ID, chosen_scenes
 from worldling.judge.intervals import Bootstrap
 from worldling.judge.readout import Readout
-from worldling.judge.report import Section
+from worldling.judge.report import Anchored, Section
+from worldling.judge.self_check import ANCHORS
 from worldling.progress import Progress
 
 #: Who makes the futures, in the words of the report. All but the truth and the world are anchors.
@@ -84,7 +85,17 @@ def run(case: Case, forks: int = FORKS) -> Section:
         "latency": {name: _latency(boot, by, measured["truth"]) for name, by in measured.items()},
         "set": {"checksums": checksums, "tried": tried},
     }
-    return page(values, films, DREAMERS, {"seconds": time.monotonic() - begun})
+    section = page(values, films, DREAMERS, {"seconds": time.monotonic() - begun})
+    section.anchors = [
+        Anchored("dreams nearest to their own future", _means(values["counterfactuals"], "pictures"), "guess", values["chance"]),
+        Anchored("pushes told from the dream", _means(values["inverse_dynamics"]), "guess", values["majority"]),
+    ]
+    return section
+
+
+def _means(table: dict[str, Any], measure: str = "") -> dict[str, Any]:
+    """Pick the interval over all scenes of each dreamer."""
+    return {name: (by[measure] if measure else by)["mean"] for name, by in table.items() if name in ANCHORS}
 
 
 def _dreamers(case: Case, env: Any) -> dict[str, Dreamer]:

@@ -8,6 +8,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
+from typing import Any
 
 import numpy as np
 
@@ -99,6 +100,39 @@ def line_chart(
         f'<span><i style="border-top:3px {"dashed" if line.dashed else "solid"} {colour}"></i>'
         f"{html.escape(line.label)}</span>"
         for line, colour in zip(lines, cycle(PALETTE))
+    )
+    return "".join(parts) + f'</svg><div class="legend">{legend}</div>'
+
+
+def interval_chart(rows: Sequence[tuple[str, Sequence[tuple[str, dict[str, Any]]]]], x_label: str) -> str:
+    """Draw shares with their intervals as SVG with a legend: for each row (label, [(name, interval)]) a dot and a bar per name.
+
+    All rows name the same things in the same order; an interval of no value leaves its place empty.
+    """
+    names = [name for name, _ in rows[0][1]]
+    step, left = 15, 300
+    group = step * len(names) + 16
+    bottom = TOP + group * len(rows)
+
+    def px(share: float) -> float:
+        return left + share * (WIDTH - left - RIGHT)
+
+    parts = [f'<svg viewBox="0 0 {WIDTH} {bottom + BOTTOM}" role="img" aria-label="{html.escape(x_label)}">']
+    for share in (0, 0.25, 0.5, 0.75, 1):
+        parts.append(f'<line x1="{px(share):.1f}" x2="{px(share):.1f}" y1="{TOP}" y2="{bottom}" class="grid"/>')
+        parts.append(f'<text x="{px(share):.1f}" y="{bottom + 18}" text-anchor="middle">{100 * share:g} %</text>')
+    for number, (label, found) in enumerate(rows):
+        middle = TOP + group * (number + 0.5)
+        parts.append(f'<text x="{left - 12}" y="{middle + 4:.1f}" text-anchor="end">{html.escape(label)}</text>')
+        for place, ((_, row), colour) in enumerate(zip(found, cycle(PALETTE))):
+            if row["value"] is None:
+                continue
+            y = middle + step * (place - (len(names) - 1) / 2)
+            low, high = (px(row[key]) for key in ("low", "high"))
+            parts.append(f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{y:.1f}" y2="{y:.1f}" stroke="{colour}" stroke-width="3" opacity="0.45"/>')
+            parts.append(f'<circle cx="{px(row["value"]):.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>')
+    legend = "".join(
+        f'<span><i style="border-top:3px solid {colour}"></i>{html.escape(name)}</span>' for name, colour in zip(names, cycle(PALETTE))
     )
     return "".join(parts) + f'</svg><div class="legend">{legend}</div>'
 

@@ -26,7 +26,7 @@ from worldling.judge.judged_world import JudgedWorld
 from worldling.judge.long_truth import JOLT, Film, Play, draw_play, film_all
 from worldling.judge.motion_mask import motion_masks, spatial_iou, spatiotemporal_iou
 from worldling.judge.permanence import IN_ONE_PIECE, SENSIBLE, VISIBLE, Found, find, is_there, sensible_area
-from worldling.judge.report import Section
+from worldling.judge.report import Anchored, Section
 from worldling.progress import Progress
 
 HORIZONS = (1, 5, 10, 25, 50, 100, 200, 500, 1000)
@@ -36,6 +36,7 @@ EPISODES = 4  # of each scene
 #: The jolted simulator is followed no further than this (long before, it has nothing in common with the truth but its things),
 #: nor is the broken world, which runs on the slowest backend.
 JOLTED_TO, BROKEN_TO = 200, 100
+_SOON = 10  # frames ahead at which the self-check looks at motion: the jolted simulator is still close to the truth
 WORKERS = min(2, os.cpu_count() or 1)
 
 
@@ -77,7 +78,13 @@ def run(case: Case) -> Section:
         "kinetic": _kinetic(found, ahead, both), "energy_joules": _row(np.stack([f.energy for f in truth]), boot.mean),
     }
     values["alarm"], alarm_timing = judge_alarm(case, films[2 * n :], made, kept, ahead, HORIZONS)
-    return page(values, {"seconds": time.monotonic() - begun, **alarm_timing}, _strips(plays, made, ahead))
+    section = page(values, {"seconds": time.monotonic() - begun, **alarm_timing}, _strips(plays, made, ahead))
+    there, moved = values["permanence"]["kept"], values["motion"]["spatiotemporal_iou"]
+    section.anchors = [
+        Anchored(f"things still there after {BROKEN_TO} frames", {name: by["both"][BROKEN_TO] for name, by in there.items()}, "top"),
+        Anchored(f"where things move up to frame {_SOON}", {name: by[_SOON] for name, by in moved.items()}, "below", unit=""),
+    ]
+    return section
 
 
 def frames_ahead(horizons: Sequence[int]) -> list[int]:

@@ -17,6 +17,7 @@ from worldling.judge.case import (
 )
 from worldling.judge.judged_world import JudgedWorld, check_judged
 from worldling.judge.report import Section, check_out, plain, write_report
+from worldling.judge.self_check import self_check
 
 #: Suites by name: the module whose `run(case)` returns a `Section`. A new suite is one line here.
 SUITES: dict[str, str] = {
@@ -55,7 +56,7 @@ def judge(
 
     out: folder for report.html and report.json, written at the end, whole or not at all; None writes
     nothing. suites: names in `SUITES`, or "all" that can be run. dials: of `Settings`, such as starts or seed.
-    The report is json values: `{"about", "suites": {name: values}, "timing"}`; all but "timing" is the same
+    The report is json values: `{"about", "suites": {name: values}, "self_check", "timing"}`; all but "timing" is the same
     for the same seed.
 
     Raises `JudgeError` if a suite or a dial is unknown, the world lacks a part or the data do not fit it,
@@ -89,6 +90,8 @@ def judge(
             check_fits(world, data.meta, dataset_path)
         case = Case(world, data, settings, quiet)
         sections = {name: run(case) for name, run in runs.items()}
+        checked = self_check(sections)
+        shown = {**sections, **({"self_check": checked} if checked else {})}
         about = _about(world, case, dataset_path, names)
     finally:
         if data is not None:
@@ -97,16 +100,18 @@ def judge(
         {
             "about": about,
             "suites": {name: section.values for name, section in sections.items()},
+            **({"self_check": checked.values} if checked else {}),
             "timing": {
                 "date": time.strftime("%Y-%m-%d %H:%M"),
                 "machine": f"{platform.system()} {platform.machine()}",
                 "seconds": time.monotonic() - begun,
+                "headlines": {name: section.headlines for name, section in shown.items()},
                 **{name: section.timing for name, section in sections.items()},
             },
         }
     )
     if out is not None:
-        write_report(report, list(sections.values()), out)
+        write_report(report, list(shown.values()), out)
     return report
 
 

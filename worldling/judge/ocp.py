@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from worldling.judge.anchors import CopyLast, broken_copy
 from worldling.judge.case import Case
 from worldling.judge.exam import PAIRS, Exam, ExamTrial, chosen_scenes, make_exam
 from worldling.judge.intervals import Bootstrap
@@ -23,7 +24,7 @@ from worldling.judge.ocp_features import future_features, observed_features
 from worldling.judge.ocp_latents import begin, dream_with_latents, latent_features, latents_of, rest
 from worldling.judge.ocp_page import page
 from worldling.judge.readout import Readout
-from worldling.judge.report import Section
+from worldling.judge.report import Anchored, Section
 from worldling.judge.scene_reader import read
 from worldling.progress import Progress
 
@@ -42,6 +43,8 @@ CONDITIONS = {
     "C_latent": "C from latents (Physion's protocol)",
 }
 VERIFIED = 200
+#: Trials of a scene that the self-check is fitted on and judged by: random weights run on the slowest backend.
+ANCHORED = {"readout": 40, "test": 20}
 _BATCH = 50
 _FILM_AT = (3, 5, 7, 9, 11, 14, 18, 25)
 T = TypeVar("T")
@@ -94,14 +97,45 @@ def run(case: Case) -> Section:
         "mean": mean, "scenes": table, "labels": _labels(exam, scenes, case.settings.seed),
         "noise": {"copies": COPIES, "share": NOISE, "scenes": exam.tally()}, "checksums": exam.checksums(),
     }
-    return page(values, films, CONDITIONS, {"seconds": time.monotonic() - begun}, _FILM_AT)
+    values["anchors"] = _anchors(case, exam, scenes, OBSERVED)
+    section = page(values, films, CONDITIONS, {"seconds": time.monotonic() - begun}, _FILM_AT)
+    rows = {**values["anchors"], "world": mean["B"], "simulator": mean["A"]}
+    section.anchors = [Anchored("contact predicted with the dream (B)", rows, "guess", mean["C"]["value"])]
+    return section
+
+
+def _anchors(case: Case, exam: Exam, scenes: list[str], shown: int) -> dict[str, Any]:
+    """Share of trials answered rightly with the dreams of worlds that know nothing of what follows, as B is; on `ANCHORED` trials."""
+    broken = broken_copy(case.world)
+    right: dict[str, list[np.ndarray]] = {"copy_last": [], **({"broken": []} if broken else {})}
+    dreamers = {"copy_last": CopyLast(case.world), "broken": broken}
+    groups = []
+    with Progress("ocp, self-check", len(scenes), "scenes", case.quiet) as progress:
+        for number, scenario in enumerate(scenes):
+            fit, test = (exam.trials(scenario, split, count) for split, count in ANCHORED.items())
+            for name, found in right.items():
+                ours, theirs = (
+                    dream_features(dreamers[name], np.stack([exam.frames(t) for t in some]), shown, case.settings.seed)
+                    for some in (fit, test)
+                )
+                readout = Readout(ours, np.array([t.contact for t in fit]), _groups(fit))
+                found.append(readout(theirs) == np.array([t.contact for t in test]))
+            groups.append(_groups(test) + 10_000 * number)
+            progress.update(number + 1)
+    every = np.concatenate(groups)
+    boot = Bootstrap(every, np.zeros(len(every)), case.settings.seed, case.settings.resamples)
+    return {name: boot.share(np.concatenate(found).astype(float)) for name, found in right.items()}
+
+
+def _groups(trials: Sequence[ExamTrial]) -> np.ndarray:
+    """Number trials so that the two of a pair, which share their geometry, are one."""
+    return np.unique([t.geometry for t in trials], return_inverse=True)[1]
 
 
 def _look(case: Case, exam: Exam, trials: list[ExamTrial], shown: int, progress: Progress, done: int) -> Known:
     features, films = look(case, trials, exam.frames, shown, progress, done)
     features["state"] = np.stack([_state(exam, t, shown) for t in trials])
-    answers, geometry = np.array([t.contact for t in trials]), [t.geometry for t in trials]
-    return Known(answers, np.unique(geometry, return_inverse=True)[1], features, films)
+    return Known(np.array([t.contact for t in trials]), _groups(trials), features, films)
 
 
 def look(
@@ -132,14 +166,20 @@ def look(
             "real_latents": latents_of(case.world, truth[:, shown:]), "dreamed_latents": imagined,
         }
         for name, other in (others or {}).items():
-            theirs = read(dream_on(other, truth[:, :shown], steps, case.settings.seed))
-            columns[name] = np.concatenate([seen, future_features(last, theirs)], 1)
+            columns[name] = dream_features(other, truth, shown, case.settings.seed)
         for name, rows in columns.items():
             features.setdefault(name, []).append(rows)
         if not films:
             films = {"truth": truth[0], "dream": np.concatenate([truth[0, :shown], dream[0]])}
         progress.update(done + first + len(some))
     return {name: np.concatenate(parts) for name, parts in features.items()}, films
+
+
+def dream_features(world: Any, truth: np.ndarray, shown: int, seed: int) -> np.ndarray:
+    """Describe what is shown of frames `[n, T, H, W, 3]` and what a world dreams of the rest, as B does: `[n, F]`."""
+    dream = dream_on(world, truth[:, :shown], truth.shape[1] - shown, seed)
+    things = read(truth[:, :shown])
+    return np.concatenate([observed_features(things), future_features(things[:, shown - 1], read(dream))], 1)
 
 
 def dream_on(world: Any, shown: np.ndarray, steps: int, seed: int, actions: np.ndarray | None = None) -> np.ndarray:

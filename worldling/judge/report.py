@@ -49,13 +49,29 @@ class Figure:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class Anchored:
+    """A measure, more of which is better, on the world and on those of whom it is known how they must do (self_check.py).
+
+    rows: intervals of "broken" (random weights), "copy_last" (the last frame held still), "world" and "simulator", those that
+    were run; guess: what guessing gives, or None; copy_last: where it must lie: "guess", "above" (guessing), "below" (the
+    simulator) or "top" (with it).
+    """
+
+    words: str
+    rows: dict[str, Any]
+    copy_last: str
+    guess: float | None = None
+    unit: str = "share"
+
+
 @dataclass
 class Section:
     """What one suite hands back.
 
     values: json values for report.json, the same for the same seed. timing: json values that depend on
     the machine and the moment. headlines: (words, figure, comparison) shown at the top. blocks: the
-    page, in order.
+    page, in order. anchors: its measures that the judge checks itself by.
     """
 
     title: str
@@ -63,6 +79,7 @@ class Section:
     timing: dict[str, Any] = field(default_factory=dict)
     headlines: list[tuple[str, str, str]] = field(default_factory=list)
     blocks: list[Text | Table | Figure] = field(default_factory=list)
+    anchors: list[Anchored] = field(default_factory=list)
 
 
 def plain(value: Any) -> Any:
@@ -78,6 +95,14 @@ def plain(value: Any) -> Any:
     if isinstance(value, (float, np.floating)):
         return float(f"{value:.6g}") if math.isfinite(value) else None
     return value
+
+
+def in_words(report: dict[str, Any]) -> dict[str, list[str]]:
+    """Say what stands at the top of a report's page, a line each, by suite."""
+    return {
+        name: [f"{words}: {figure} ({than})" for words, figure, than in lines] or ["see the report"]
+        for name, lines in report["timing"]["headlines"].items()
+    }
 
 
 def check_out(out: str | Path) -> None:
@@ -100,7 +125,15 @@ def write_report(report: dict[str, Any], sections: Sequence[Section], out: str |
 def render_html(report: dict[str, Any], sections: Sequence[Section]) -> str:
     """Return the report as one HTML page."""
     about = report["about"]
-    facts = "".join(f"<dt>{html.escape(k)}</dt><dd>{html.escape(str(v))}</dd>" for k, v in _facts(report))
+    warning = ""
+    if about["data"] and about["data"]["held_out"] is False:
+        warning = "These data have the seed and the policy of the training data: the world may have seen them. Record others for a fair judgement."
+    return page_html(f"{about['world']}, judged", _intro(about), sections, _facts(report), warning)
+
+
+def page_html(title: str, intro: str, sections: Sequence[Section], facts: Sequence[tuple[str, Any]], warning: str = "") -> str:
+    """Lay sections out as one HTML page without outside references; facts: (name, text) of how it was measured."""
+    listed = "".join(f"<dt>{html.escape(k)}</dt><dd>{html.escape(str(v))}</dd>" for k, v in facts)
     tiles = "".join(
         f'<div class="tile"><p>{html.escape(words)}</p><b>{html.escape(figure)}</b>'
         f"<small>{html.escape(than)}</small></div>"
@@ -111,17 +144,13 @@ def render_html(report: dict[str, Any], sections: Sequence[Section]) -> str:
         f"<section><h2>{html.escape(s.title)}</h2>{''.join(_block(b) for b in s.blocks)}</section>"
         for s in sections
     )
-    title = f"{html.escape(about['world'])}, judged"
-    seen_before = ""
-    if about["data"] and about["data"]["held_out"] is False:
-        text = "These data have the seed and the policy of the training data: the world may have seen them."
-        seen_before = f'<p class="warning">{text} Record others for a fair judgement.</p>'
+    title, warned = html.escape(title), f'<p class="warning">{html.escape(warning)}</p>' if warning else ""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body><main>'
-        f"<header><h1>{title}</h1><p>{html.escape(_intro(about))}</p>{seen_before}</header>"
+        f"<header><h1>{title}</h1><p>{html.escape(intro)}</p>{warned}</header>"
         f'<div class="tiles">{tiles}</div>{body}'
-        f"<section><h2>How this was measured</h2><dl>{facts}</dl></section></main></body></html>\n"
+        f"<section><h2>How this was measured</h2><dl>{listed}</dl></section></main></body></html>\n"
     )
 
 

@@ -22,7 +22,7 @@ from worldling.judge.anchors import CopyLast, broken_copy
 from worldling.judge.case import Case
 from worldling.judge.exam import chosen_scenes
 from worldling.judge.intervals import Bootstrap
-from worldling.judge.report import Section
+from worldling.judge.report import Anchored, Section
 from worldling.judge.surprise_page import page
 from worldling.progress import Progress
 
@@ -76,7 +76,10 @@ def run(case: Case) -> Section:
         "intervals": boot.about(), **tables(found, np.array(edits), np.array(scenes), BEFORE, boot),
         "checksums": {"pairs": pairs_sum.hexdigest(), "pixels": pixels_sum.hexdigest()},
     }
-    return page(values, films, OBSERVERS, {"seconds": time.monotonic() - begun}, BEFORE)
+    section = page(values, films, OBSERVERS, {"seconds": time.monotonic() - begun}, BEFORE)
+    rows = {name: by[RULE] for name, by in values["all"].items()}
+    section.anchors = [Anchored("pairs in which the impossible surprises more", rows, "above", guess=0.5)]
+    return section
 
 
 def draw_pairs(scenario: str, kind: str, count: int, seed: int, size_px: int) -> list[Any]:

@@ -13,13 +13,13 @@ from worldling.tokenizer.model import Tokenizer
 MOVES = 0.08  # by so much, of a range of 2, a pixel differs where something moves
 
 
-def moving_weight(images: Tensor, mean_image: Tensor) -> Tensor:
-    """Return weights `[B, 1, H, W]`: 1 everywhere, plus an equal share spread over pixels unlike the mean image.
+def moving_weight(images: Tensor, usual: Tensor) -> Tensor:
+    """Return weights `[B, 1, H, W]`: 1 everywhere, plus an equal share spread over pixels unlike the `usual` picture.
 
     A squared error forgets a two-pixel ball; this gives everything that moves together the weight of
     everything that does not, however small it is (down to 0.5 % of the picture).
     """
-    moving = ((images - mean_image).abs().amax(1, keepdim=True) > MOVES).float()
+    moving = ((images - usual).abs().amax(1, keepdim=True) > MOVES).float()
     return 1.0 + moving / moving.mean().clamp(min=0.005)
 
 
@@ -38,18 +38,18 @@ def calmness_loss(bounded: Tensor, images: Tensor) -> Tensor:
 
 
 def tokenizer_loss(
-    model: Tokenizer, images: Tensor, mean_image: Tensor, jitter_rate: float, calm: float,
+    model: Tokenizer, images: Tensor, usual: Tensor, jitter_rate: float, calm: float,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return (loss, mean squared error) of reconstructing pairs of consecutive `images` `[B, 2, 3, H, W]`.
 
-    jitter_rate: share of latent values moved by one level before decoding, so that the decoder
-    forgives small mistakes of the dynamics; calm: price of `calmness_loss`.
+    usual `[B, 3, H, W]`: the mean picture of each pair's episode; jitter_rate: share of latent values moved by one
+    level before decoding, so that the decoder forgives small mistakes of the dynamics; calm: price of `calmness_loss`.
     """
     levels, flat = model.config.levels, images.flatten(0, 1)
     bounded = model.bounded(flat)
     latent = jitter(snap(bounded, levels), levels, jitter_rate, generator)
     error = (model.decode(latent).float() - flat).square()
-    weight = moving_weight(flat, mean_image)
+    weight = moving_weight(flat, usual.repeat_interleave(2, 0))
     loss = (error * weight).mean() + 0.1 * (error * weight + 1e-6).sqrt().mean()
     return loss + calm * calmness_loss(bounded.unflatten(0, (-1, 2)), images), error.detach().mean()

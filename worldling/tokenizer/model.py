@@ -29,9 +29,9 @@ class TokenizerConfig:
 
     def __post_init__(self) -> None:
         cell = self.size_px // max(self.grid, 1)
-        if self.grid * cell != self.size_px or cell not in (8, 16, 32, 64):
+        if self.grid * cell != self.size_px or cell not in (4, 8, 16, 32, 64):
             raise ConfigError(
-                f"`size_px` must be 8, 16, 32 or 64 times the grid ({self.grid}), got {self.size_px}. "
+                f"`size_px` must be 4, 8, 16, 32 or 64 times the grid ({self.grid}), got {self.size_px}. "
                 "Use 64, 128, 256 or 512."
             )
 

@@ -35,11 +35,11 @@ class TrainConfig:
     not end with own frames in which some cells show something else (train/spoil.py), from own_from on; mirror: reflections under which
     the world obeys the same laws (train/mirror.py); own_from: when the model's own roll-outs start to replace the end of the
     given history, as a share of the second stage; own_share: of the clips; own_frames: at most so many frames
-    at the end of a clip; own_every: steps between fresh roll-outs; by_surprise: draw clips by how
+    at the end of a clip; own_every: steps between fresh roll-outs; own_reuse: how often each is seen meanwhile; by_surprise: draw clips by how
     hard they were to predict (train/surprise.py), else by how much moves in them; bootstrap_share: of the clips on which K > 1
     worlds learn their larger denoising steps from their smaller ones; cells: share of the grid (16 cells at
     least) that most steps look at, those where most happens (K = 1 only), 0 to go by how much changes; dense_every: each so many steps, and
-    the last tenth, see the whole grid; pool_frames: frames the tokenizer sees.
+    all from dense_from on, see the whole grid; grid: cells a side, 0 for the size's own; pool_frames: frames the tokenizer sees.
     """
 
     size: str = "s"
@@ -62,11 +62,14 @@ class TrainConfig:
     own_from: float = 0.5
     own_share: float = 0.5
     own_every: int = 48
+    own_reuse: float = 2.0
     own_frames: int = 4
     by_surprise: bool = True
     bootstrap_share: float = 0.25
     cells: float = 0.0
     dense_every: int = 10
+    dense_from: float = 0.9
+    grid: int = 0
     pool_frames: int = 60_000
     ema: float = 0.998
     compile: str = "auto"
@@ -77,7 +80,9 @@ def world_config(name: str, train: TrainConfig, size_px: int, action_space: Acti
     if train.size not in SIZES:
         raise ConfigError(f"`size` must be one of {', '.join(SIZES)}, got {train.size!r}. {nearest(train.size, SIZES)}")
     grid, width, head_dim, backbone, head = SIZES[train.size]
-    tokenizer = TokenizerConfig(size_px=size_px, grid=grid, channels=32 if grid >= 8 else 96, levels=8)
+    grid = train.grid or grid
+    channels = 12 if size_px <= 4 * grid else 32 if grid >= 8 else 96
+    tokenizer = TokenizerConfig(size_px=size_px, grid=grid, channels=channels, levels=8)
     dynamics = DynamicsConfig(
         action_size=action_space.size, grid=grid, channels=tokenizer.channels, levels=tokenizer.levels,
         width=width, head_dim=head_dim, backbone=backbone, head=head, passes=train.passes,

@@ -16,7 +16,7 @@ from worldling.dynamics.memory import clip_age
 from worldling.dynamics.model import Dynamics
 from worldling.tokenizer.loss import tokenizer_loss
 from worldling.tokenizer.model import Tokenizer
-from worldling.train.latents import Clips, busiest, only
+from worldling.train.latents import Clips, FramePool, busiest, only
 from worldling.train.mirror import Mirror
 from worldling.train.optimizer import optimizer_for
 from worldling.train.own_history import OwnHistory, on
@@ -43,26 +43,26 @@ def wants_compile(config: TrainConfig) -> bool:
 
 
 def train_tokenizer(
-    tokenizer: Tokenizer, pool: Tensor, reflections: list[Mirror], folder: Path, config: TrainConfig,
+    tokenizer: Tokenizer, pool: FramePool, reflections: list[Mirror], folder: Path, config: TrainConfig,
     device: torch.device, quiet: bool,
 ) -> tuple[Tokenizer, Stage]:
-    """Train on random pairs of frames of `pool` uint8 `[P, 2, H, W, 3]`, each step in one of the reflections; returns
-    the averaged tokenizer."""
+    """Train on random pairs of frames, each step in one of the reflections; returns the averaged tokenizer."""
     ema = copy.deepcopy(tokenizer)
     stage = Stage(
         "tokenizer", folder, config, config.minutes * config.tokenizer_share, tokenizer, ema,
         optimizer_for(tokenizer, config.tokenizer_lr), quiet,
     )
-    mean_image = mean_frame(pool)
     tokenizer.to(memory_format=torch.channels_last)
     autocast = autocast_for(device)
     with guarded(stage):
         while stage.done < 1:
             generator = stage.generator()
             stage.set_lr(config.tokenizer_lr)
-            rows = torch.randint(len(pool), (config.frames // 2,), generator=generator)
+            rows = torch.randint(len(pool.pairs), (config.frames // 2,), generator=generator)
             reflection = reflections[int(torch.randint(len(reflections), (1,), generator=generator))]
-            images, usual = (frames_to_float(reflection.frames(f.to(device))) for f in (pool[rows], mean_image))
+            images, usual = (
+                frames_to_float(reflection.frames(f.to(device))) for f in (pool.pairs[rows], pool.means[pool.episode[rows]])
+            )
             with autocast:
                 calm = config.calm * min(1.0, stage.done / 0.2)
                 loss, error = tokenizer_loss(tokenizer, images, usual, config.tokenizer_jitter, calm, generator)
@@ -104,7 +104,7 @@ def train_dynamics(
             )
 
     compiled = torch.compile(losses, dynamic=False) if wants_compile(config) else losses
-    num_own = max(8, round(config.clips * config.own_share * config.own_every / 2))
+    num_own = max(8, round(config.clips * config.own_share * config.own_every / config.own_reuse))
     own = OwnHistory(clips, num_own, config.clip_frames, config.own_frames)
     own.restore(stage.extra, device)
     surprise = Surprise(clips)
@@ -140,7 +140,7 @@ def train_dynamics(
             signal = torch.rand(drawn[:2], generator=generator).to(device)
             halvings = max(1, shape.passes.bit_length() - 1)
             steps = 2 ** int(torch.randint(halvings, (1,), generator=generator))
-            sparse = may_skip and stage.step % config.dense_every > 0 and stage.done < 0.9
+            sparse = may_skip and stage.step % config.dense_every > 0 and stage.done < config.dense_from
             loss, nats = compiled(batch, age, noise, signal, steps, sparse)
             surprise.note(true_rows, nats[: len(true_rows), 1:])
             stage.update(loss, nats_per_frame=nats.mean().item(), own=float(own.pool is not None))
@@ -171,11 +171,3 @@ def guarded(stage: Stage):
     stage.progress.close()
     if not already:
         stage.save()
-
-
-def mean_frame(pool: Tensor) -> Tensor:
-    """Return the mean picture uint8 `[H, W, 3]` of pairs of frames `[P, 2, H, W, 3]`."""
-    total = torch.zeros(pool.shape[2:], dtype=torch.float64)
-    for part in pool.split(512):
-        total += part.double().sum((0, 1))
-    return (total / (2 * len(pool))).round().to(torch.uint8)

@@ -22,7 +22,7 @@ from worldling.train.mirror import mirrors
 from worldling.train.pictures import draw_curves, draw_strip
 from worldling.train.recipe import TrainConfig, world_config
 from worldling.train.run import Stage, write_settings
-from worldling.train.stages import autocast_for, mean_frame, train_dynamics, train_tokenizer
+from worldling.train.stages import autocast_for, train_dynamics, train_tokenizer
 from worldling.types import Episode
 from worldling.world import World
 from worldling.world_files import save_world
@@ -55,11 +55,11 @@ def train(
     write_settings(folder, config, str(data))
 
     pool = frame_pool(dataset, training, config.pool_frames, quiet)
-    mean = mean_frame(pool).numpy()
+    mean = pool.mean_frame()
     tokenizer, first = train_tokenizer(
         Tokenizer(networks.tokenizer).to(where), pool, reflections, folder, config, where, quiet
     )
-    num_pool = 2 * len(pool)
+    num_pool = 2 * len(pool.pairs)
     del pool
     clips = encode_episodes(tokenizer, dataset, training, reflections, where, autocast_for(where), quiet)
     contexts = starting_clips(dataset, held)

@@ -10,14 +10,13 @@ import errno
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from worldling.cli.judging import add_cost, add_judge
+from worldling.cli.options import BACKENDS, pairs, whole
 from worldling.errors import ConfigError, DatasetError, DiskFullError, WorldlingError, nearest
-
-if TYPE_CHECKING:
-    from worldling.judge.judged_world import JudgedWorld
 
 EPILOG = """the whole loop:
   worldling record gym_pusht/PushT-v0 --frames 50000 --out data/pusht --policy worldling.recipes.policies:pusht_pusher
@@ -25,8 +24,6 @@ EPILOG = """the whole loop:
   worldling judge worlds/pusht --data data/pusht-test
   worldling play worlds/pusht --beside
 """
-SUITES = "fidelity, stability, ocp, surprise, control, horizon, chaos, physion, speed, cost"
-BACKENDS = "auto, reference, torch, openvino-f32, openvino-bf16 or openvino-int8"
 
 
 class HelpWithDefaults(argparse.ArgumentDefaultsHelpFormatter):
@@ -129,23 +126,7 @@ def build_parser() -> argparse.ArgumentParser:
                    "d:0=1 along the diagonal")
     p.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any other setting of TrainConfig")
 
-    p = command("judge", _judge, "measure a world on held-out data: report.html and report.json")
-    p.add_argument("world", help="a world's folder, the name of a bundled one, or file.py:callable that makes yours")
-    p.add_argument("--data", help="a data set the world has not seen; fidelity and stability need one")
-    p.add_argument("--world-arg", action="append", default=[], metavar="NAME=VALUE", help="passed to the callable; repeatable")
-    p.add_argument("--out", help="folder of the report (default: judge/ in the world's folder)")
-    p.add_argument("--suite", action="append", help=f"{SUITES}, or all that can be run on this world; repeatable (default: all)")
-    p.add_argument("--starts", type=int, default=500)
-    p.add_argument("--horizons", default="1,5,10,25,50", help="frames ahead that are tabled")
-    p.add_argument("--rollouts", type=int, default=16)
-    p.add_argument("--lengths", default="1000,10000", help="frames of the long roll-outs")
-    p.add_argument("--exam", default="data/physics-exam", help="folder of the physics exam, made where it is missing")
-    p.add_argument("--trials", type=int, default=400, help="of each physics scene that are judged on")
-    p.add_argument("--scene", action="append", default=[], help="only this physics scene; repeatable")
-    p.add_argument("--physion", help="a data set imported with --format physion; the suite physion needs one")
-    p.add_argument("--chaos", default="data/chaos", help="folder of the clips of chaotic environments, made where they are missing")
-    p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--backend", default="auto", help=BACKENDS)
+    add_judge(command)
 
     p = command("bench", _bench, "measure frames per second of every backend against the fp32 reference")
     p.add_argument("world")
@@ -155,22 +136,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--steps", type=int, default=256, help="length of the roll-outs that measure the error")
     p.add_argument("--latents", action="store_true", help="also the largest batch without pixels, as planners and agents run")
 
-    p = command("cost", _cost, "say what training a world cost and what serving it costs, or plan for a target")
-    p.add_argument("world", nargs="?", help="a world's folder, or the name of a bundled one; none with --plan")
-    p.add_argument("--prices", help="price file (default: the bundled one, made to be copied)")
-    p.add_argument("--users", type=int, help="for whom machines are kept ready, all at once (default: 1)")
-    p.add_argument("--fps", type=float, help="frames per second of a session (default: the world's; needed with --plan)")
-    p.add_argument("--occupancy", type=float, help="share of the month in which each user plays (default: 0.1, assumed)")
-    p.add_argument("--device-class", help="of the price file (default: by the name of the chip)")
-    p.add_argument("--report", help="a report.json of `judge --suite speed`, instead of timing the world here")
-    p.add_argument("--batch", type=int, help="sessions at once when timing (default: 16)")
-    p.add_argument("--seconds", type=float, help="of timing, alone and in a batch (default: 2)")
-    p.add_argument("--backend", help=BACKENDS + " (default: auto)")
-    p.add_argument("--plan", action="store_true",
-                   help="which device class carries --users at --fps, for how much, and what may be spread")
-    p.add_argument("--size-px", type=int, help="with --plan: side of the frames (default: 64)")
-    p.add_argument("--size", help="with --plan: xs, s, s+, m, l or g (default: one measured at that resolution)")
-    p.add_argument("--train-frames", type=int, help="with --plan: frames to train on")
+    add_cost(command)
 
     p = command("info", _info, "describe a world or a data set")
     p.add_argument("path")
@@ -197,7 +163,7 @@ def _record(a: argparse.Namespace) -> dict[str, Any]:
 
     sys.path.insert(0, "")  # so that --policy finds a module of the folder one is in
     return record(a.env, a.out, a.frames, a.policy, a.size_px, a.frame_skip, a.workers, a.seed,
-                  _pairs(a.env_arg, "env-arg"), a.resume, a.json)
+                  pairs(a.env_arg, "env-arg"), a.resume, a.json)
 
 
 def _scenes(a: argparse.Namespace) -> dict[str, Any]:
@@ -232,36 +198,9 @@ def _train(a: argparse.Namespace) -> dict[str, Any]:
     from worldling.train.train import train
 
     config = TrainConfig(size=a.size, minutes=a.minutes, steps=a.steps, passes=a.passes, seed=a.seed, mirror=a.mirror)
-    config = replace(config, **_pairs(a.set, "set"))
+    config = replace(config, **pairs(a.set, "set"))
     world = train(a.data, a.out, config, a.device, a.json)
     return {"world": str(a.out), **{k: world.card[k] for k in ("quality", "cost", "parameters")}}
-
-
-def _judge(a: argparse.Namespace) -> dict[str, Any]:
-    from worldling.judge.judge import judge
-
-    world = _judged_world(a)
-    out = Path(a.out) if a.out else (world.path or Path(".")) / "judge"
-    dials = {name: getattr(a, name) for name in ("starts", "seed", "rollouts", "exam", "trials", "physion", "chaos")}
-    horizons, lengths = _whole(a.horizons, "horizons"), _whole(a.lengths, "lengths")
-    report = judge(world, a.data, out, a.suite or ("all",), a.json, horizons=horizons, lengths=lengths, scenes=a.scene, **dials)
-    if a.json:
-        return report
-    print(f"wrote {out / 'report.html'} and report.json", file=sys.stderr)
-    return {name: values.get("headlines", "see the report") for name, values in report["suites"].items()}
-
-
-def _judged_world(a: argparse.Namespace) -> JudgedWorld:
-    from worldling.engine.library import load
-    from worldling.judge.adapter import foreign_world
-    from worldling.plugin import names_code
-
-    foreign = names_code(a.world)
-    if foreign and a.backend != "auto":
-        raise ConfigError(f"`--backend` must be left out for {a.world}, got {a.backend}. A world not ours runs its own code.")
-    if a.world_arg and not foreign:
-        raise ConfigError(f"`--world-arg` must go with file.py:callable, got {a.world!r}. Leave it out.")
-    return foreign_world(a.world, _pairs(a.world_arg, "world-arg")) if foreign else load(a.world, a.backend, quiet=a.json)
 
 
 def _bench(a: argparse.Namespace) -> dict[str, Any] | None:
@@ -270,45 +209,11 @@ def _bench(a: argparse.Namespace) -> dict[str, Any] | None:
 
     world = load(a.world, backend="reference", quiet=True)
     report = bench(
-        world, a.backend, _whole(a.batches, "batches"), a.seconds, a.latents, steps=a.steps, quiet=a.json
+        world, a.backend, whole(a.batches, "batches"), a.seconds, a.latents, steps=a.steps, quiet=a.json
     )
     if a.json:
         return report
     print(table(report))
-    return None
-
-
-def _cost(a: argparse.Namespace) -> dict[str, Any] | None:
-    from worldling.judge.cost_page import ledger_text, plan_text
-    from worldling.judge.prices import read_prices
-
-    timed, planned = ("batch", "seconds", "backend"), ("size_px", "size", "train_frames")
-    if a.plan:
-        _left_out(a, ("world", "occupancy", "device_class", "report", *timed), "with --plan")
-    else:
-        _left_out(a, planned, "without --plan")
-        _left_out(a, timed if a.report else (), "with --report")
-    needed = "fps" if a.plan else "world"
-    if getattr(a, needed) is None:
-        example = "--plan --fps 30 --users 100" if a.plan else "pusht"
-        raise ConfigError(f"`{needed}` must be given, got none. Write for example worldling cost {example}.")
-    prices = read_prices(a.prices)
-    if a.plan:
-        from worldling.judge.cost_plan import plan
-
-        users, size_px = 1 if a.users is None else a.users, 64 if a.size_px is None else a.size_px
-        found = plan(prices, a.fps, users, size_px, a.train_frames, a.size)
-    else:
-        from worldling.engine.library import load
-        from worldling.judge.cost import world_cost
-        from worldling.judge.speed import BATCHES
-
-        world = load(a.world, backend="reference" if a.report else a.backend or "auto", quiet=a.json or bool(a.report))
-        batch = BATCHES[-1] if a.batch is None else a.batch
-        found = world_cost(world, prices, a.device_class, a.report, a.users, a.occupancy, a.fps, batch, a.seconds, a.json)
-    if a.json:
-        return found
-    print(plan_text(found) if a.plan else ledger_text(found))
     return None
 
 
@@ -346,34 +251,6 @@ def _list(a: argparse.Namespace) -> dict[str, Any]:
     return {"worlds": worlds}
 
 
-def _pairs(texts: list[str], option: str) -> dict[str, Any]:
-    """Turn NAME=VALUE texts into values: json where it parses, else text."""
-    values = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise ConfigError(f"`--{option}` must be NAME=VALUE, got {text!r}. Write for example --{option} seed=1.")
-        try:
-            values[name] = json.loads(value)
-        except ValueError:
-            values[name] = value
-    return values
-
-
-def _left_out(a: argparse.Namespace, names: Iterable[str], when: str) -> None:
-    """Raise `ConfigError` if one of the options `names` was given, which mean nothing `when` another is or is not."""
-    for name in names:
-        if getattr(a, name) is not None:
-            raise ConfigError(f"`{name}` must be left out {when}, got {getattr(a, name)!r}. Change one of the two.")
-
-
-def _whole(text: str, option: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise ConfigError(f"`--{option}` must be whole numbers with commas, got {text!r}. Write for example 1,8.") from None
-
-
 def _plain(value: Any, indent: int = 0) -> str:
     """Write nested json values as indented lines for people."""
     pad = "  " * indent
@@ -394,7 +271,3 @@ def _fail(error: Exception, arguments: argparse.Namespace) -> int:
         print(json.dumps({"error": type(error).__name__, "message": line}))
     print(f"worldling: {line}", file=sys.stderr)
     return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,47 @@
+"""Several worlds, one page: each keeps its own report, and every figure stands beside its like."""
+
+import json
+
+import pytest
+from judge_worlds import CopyWorld, PerfectWorld
+
+from worldling.errors import JudgeError
+from worldling.judge import judge
+from worldling.judge.figures import interval_chart
+from worldling.judge.side_by_side import judge_side_by_side, names_of, render
+
+DIALS = {"starts": 6, "horizons": (1, 2), "resamples": 20}
+
+
+def test_two_worlds_are_laid_beside_each_other(squares, tmp_path):
+    worlds = [PerfectWorld(squares), CopyWorld(squares)]
+    report = judge_side_by_side(worlds, squares.path, tmp_path, ["fidelity"], True, **DIALS)
+    names = names_of(worlds)
+    assert list(report["worlds"]) == names and len(set(names)) == 2
+    assert report["worlds"] == json.loads((tmp_path / "report.json").read_text())["worlds"]
+    page = (tmp_path / "report.html").read_text()
+    assert "http" not in page and "All figures" in page
+    for name, world in zip(names, worlds):
+        alone = judge(world, squares.path, None, ["fidelity"], True, **DIALS)
+        assert alone["suites"] == report["worlds"][name]["suites"]
+        assert (tmp_path / name / "report.html").exists()
+        assert alone["timing"]["headlines"]["fidelity"][0][1] in page
+
+
+def test_a_figure_that_only_one_world_has_is_said_to_be_missing_for_the_other():
+    def report(*lines):
+        return {"timing": {"headlines": {"one": lines}}, "about": {"backend": "b", "settings": {"seed": 0}}}
+
+    page = render({"a": report(("shared", "1 %", "x")), "b": report(("shared", "2 %", "y"), ("alone", "3 %", "z"))})
+    assert page.count("not judged") == 1 and "3 % (z)" in page
+
+
+def test_intervals_are_drawn_where_there_are_any():
+    some, none = {"value": 0.5, "low": 0.4, "high": 0.6}, {"value": None, "low": None, "high": None}
+    drawn = interval_chart([("row", [("<a>", some), ("b", none)])], "share")
+    assert drawn.count("<circle") == 1 and "&lt;a&gt;" in drawn
+
+
+def test_a_bad_suite_is_named_before_anything_is_judged(squares, tmp_path):
+    with pytest.raises(JudgeError, match="ocpp"):
+        judge_side_by_side([CopyWorld(squares)] * 2, squares.path, tmp_path, ["ocpp"], True)

@@ -1,0 +1,41 @@
+"""What several commands of the command line share: names of backends, and options read from text."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from worldling.errors import ConfigError
+
+BACKENDS = "auto, reference, torch, openvino-f32, openvino-bf16 or openvino-int8"
+
+
+def pairs(texts: list[str], option: str) -> dict[str, Any]:
+    """Turn NAME=VALUE texts into values: json where it parses, else text."""
+    values = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"`--{option}` must be NAME=VALUE, got {text!r}. Write for example --{option} seed=1.")
+        try:
+            values[name] = json.loads(value)
+        except ValueError:
+            values[name] = value
+    return values
+
+
+def left_out(a: argparse.Namespace, names: Iterable[str], when: str) -> None:
+    """Raise `ConfigError` if one of the options `names` was given, which mean nothing `when` another is or is not."""
+    for name in names:
+        if getattr(a, name) is not None:
+            raise ConfigError(f"`{name}` must be left out {when}, got {getattr(a, name)!r}. Change one of the two.")
+
+
+def whole(text: str, option: str) -> list[int]:
+    """Turn a text like 1,8 into whole numbers."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError(f"`--{option}` must be whole numbers with commas, got {text!r}. Write for example 1,8.") from None
