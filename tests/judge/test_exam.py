@@ -16,7 +16,7 @@ from worldling.judge.exam import Exam, make_exam  # noqa: E402
 from worldling.judge.judge import judge, suites_for  # noqa: E402
 from worldling.judge.scene_reader import read  # noqa: E402
 
-SMALL = {"test": 10, "readout": 10, "outside": 0}
+SMALL = {"test": 10, "readout": 10, "outside": 4}
 
 
 @pytest.fixture(scope="module")
@@ -79,12 +79,12 @@ def test_a_damaged_or_other_exam_is_named(exam, tmp_path, damage, words):
     (copy / "exam.json").write_text(damage)
     with pytest.raises(DatasetError, match=words):
         make_exam(copy, SMALL, scenarios=["drop"], quiet=True)
-    assert len(list(copy.glob("shard-*.h5"))) == 2
+    assert len(list(copy.glob("shard-*.h5"))) == len(list(exam.path.glob("shard-*.h5")))
 
 
 def test_an_exam_is_an_ordinary_data_set(exam):
     dataset = open_dataset(exam.path)
-    assert len(dataset) == 40 and "touching" in dataset.state_names
+    assert len(dataset) == 60 and "touching" in dataset.state_names
     dataset.close()
     assert Exam(exam.path).about["seed"] == dataset.meta.seed
 
@@ -103,6 +103,18 @@ def test_a_perfect_dreamer_reaches_the_ceiling_and_one_that_holds_still_detects_
 def test_the_first_frame_cannot_tell_a_pair_apart(reports):
     """Both trials of a pair get the same answer from it, so exactly one of them is right."""
     assert reports["CopyWorld"]["mean"]["frame_0"]["value"] == 0.5
+
+
+def test_trials_outside_the_range_of_training_are_judged_by_the_same_readouts(reports):
+    perfect, copy = (reports[name]["outside"] for name in ("PerfectWorld", "CopyWorld"))
+    assert perfect["trials_per_scene"] == perfect["mean"]["B"]["n"] == 2 * SMALL["outside"]
+    assert perfect["mean"]["B"] == perfect["mean"]["A"] == copy["mean"]["A"]
+
+
+def test_a_world_that_holds_still_is_its_own_anchor(reports):
+    """The suite's anchor is fitted on fewer trials than B, here on all: then nothing tells it from a world that holds still."""
+    copy = reports["CopyWorld"]
+    assert copy["anchors"]["copy_last"]["value"] == copy["mean"]["B"]["value"] and "broken" not in copy["anchors"]
 
 
 def test_labels_hold_when_simulated_again(reports):

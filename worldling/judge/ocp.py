@@ -59,42 +59,45 @@ class Known:
     features: dict[str, np.ndarray]
     films: dict[str, np.ndarray]
 
+    def __add__(self, other: "Known") -> "Known":
+        """Return these trials and then the others; no group is in both."""
+        return Known(
+            np.concatenate([self.answers, other.answers]), np.concatenate([self.groups, other.groups + self.groups.max() + 1]),
+            {name: np.concatenate([rows, other.features[name]]) for name, rows in self.features.items()}, self.films,
+        )
+
 
 def run(case: Case) -> Section:
-    """Judge object contact prediction. Cost: one dream of 22 frames per trial, 5 600 of them by default."""
+    """Judge object contact prediction. Cost: one dream of 22 frames per trial, 6 240 of them by default."""
     scenes = chosen_scenes(case.settings)
     from worldling.scenes.labels import COPIES, FRAMES, NOISE, OBSERVED
 
     half = -(-case.settings.trials // 2)
     exam = make_exam(case.settings.exam, {**PAIRS, "test": half}, case.world.size_px, scenarios=scenes, quiet=case.quiet)
     begun = time.monotonic()
-    test_count, readout_count = 2 * half, 2 * PAIRS["readout"]
-    right: dict[str, dict[str, np.ndarray]] = {}
-    films, groups = {}, {}
-    total = len(scenes) * (test_count + readout_count)
+    counts = {"readout": 2 * PAIRS["readout"], "test": 2 * half, "outside": 2 * PAIRS["outside"]}
+    right: dict[str, dict[str, dict[str, np.ndarray]]] = {"test": {}, "outside": {}}
+    films, groups = {}, {"test": {}, "outside": {}}
+    total, done = len(scenes) * sum(counts.values()), 0
     with Progress("ocp", total, "trials", case.quiet) as progress:
-        for number, scenario in enumerate(scenes):
-            done = number * (test_count + readout_count)
-            fit = _look(case, exam, exam.trials(scenario, "readout", readout_count), OBSERVED, progress, done)
-            test = _look(case, exam, exam.trials(scenario, "test", test_count), OBSERVED, progress, done + readout_count)
-            right[scenario] = right_answers(fit, test, CONDITIONS)
-            films[scenario], groups[scenario] = test.films, test.groups
-    boot = {
-        scenario: Bootstrap(group, np.zeros(len(group)), case.settings.seed, case.settings.resamples)
-        for scenario, group in groups.items()
-    }
-    every = np.concatenate([groups[s] + 10_000 * i for i, s in enumerate(groups)])
-    over_all = Bootstrap(every, np.zeros(len(every)), case.settings.seed, case.settings.resamples)
-    table = {
-        scenario: {**{name: boot[scenario].share(r) for name, r in rows.items()}, "B_minus_C": boot[scenario].mean(rows["B"] - rows["C"])}
-        for scenario, rows in right.items()
-    }
-    joined = {name: np.concatenate([rows[name] for rows in right.values()]) for name in CONDITIONS}
-    mean = {**{name: over_all.share(r) for name, r in joined.items()}, "B_minus_C": over_all.mean(joined["B"] - joined["C"])}
+        for scenario in scenes:
+            known = {}
+            for split, count in counts.items():
+                known[split] = _look(case, exam, exam.trials(scenario, split, count), OBSERVED, progress, done)
+                done += count
+            found = right_answers(known["readout"], known["test"] + known["outside"], CONDITIONS)
+            for split, rows in (("test", slice(0, counts["test"])), ("outside", slice(counts["test"], None))):
+                right[split][scenario] = {name: answers[rows] for name, answers in found.items()}
+                groups[split][scenario] = known[split].groups
+            films[scenario] = known["test"].films
+    mean, table = _shares(case, right["test"], groups["test"])
+    beyond, beyond_table = _shares(case, right["outside"], groups["outside"])
     values = {
-        "n": len(every), "trials_per_scene": test_count, "readout_trials_per_scene": readout_count,
-        "observed_frames": OBSERVED, "frames": FRAMES, "majority": 0.5, "intervals": over_all.about(),
-        "mean": mean, "scenes": table, "labels": _labels(exam, scenes, case.settings.seed),
+        "n": sum(map(len, groups["test"].values())), "trials_per_scene": counts["test"], "readout_trials_per_scene": counts["readout"],
+        "observed_frames": OBSERVED, "frames": FRAMES, "majority": 0.5,
+        "intervals": Bootstrap(np.arange(2), np.zeros(2), case.settings.seed, case.settings.resamples).about(),
+        "mean": mean, "scenes": table, "outside": {"trials_per_scene": counts["outside"], "mean": beyond, "scenes": beyond_table},
+        "labels": _labels(exam, scenes, case.settings.seed),
         "noise": {"copies": COPIES, "share": NOISE, "scenes": exam.tally()}, "checksums": exam.checksums(),
     }
     values["anchors"] = _anchors(case, exam, scenes, OBSERVED)
@@ -102,6 +105,19 @@ def run(case: Case) -> Section:
     rows = {**values["anchors"], "world": mean["B"], "simulator": mean["A"]}
     section.anchors = [Anchored("contact predicted with the dream (B)", rows, "guess", mean["C"]["value"])]
     return section
+
+
+def _shares(
+    case: Case, right: dict[str, dict[str, np.ndarray]], groups: dict[str, np.ndarray]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Sum up where each readout is right, float `[n]` by scene and name: over all scenes, and by scene."""
+    def summed(group: np.ndarray, rows: dict[str, np.ndarray]) -> dict[str, Any]:
+        boot = Bootstrap(group, np.zeros(len(group)), case.settings.seed, case.settings.resamples)
+        return {**{name: boot.share(r) for name, r in rows.items()}, "B_minus_C": boot.mean(rows["B"] - rows["C"])}
+
+    every = np.concatenate([groups[s] + 10_000 * i for i, s in enumerate(groups)])
+    joined = {name: np.concatenate([rows[name] for rows in right.values()]) for name in CONDITIONS}
+    return summed(every, joined), {scene: summed(groups[scene], rows) for scene, rows in right.items()}
 
 
 def _anchors(case: Case, exam: Exam, scenes: list[str], shown: int) -> dict[str, Any]:

@@ -24,8 +24,7 @@ def page(
         "ends in contact, one does not, so guessing gives 50 %. The protocol is Physion's, the scenes are ours: these numbers are "
         "Physion-style and must not be laid beside Physion's."
     )
-    rows = [[words[name], mean[name], *(values["scenes"][s][name] for s in scenes)] for name in words]
-    rows.insert(3, ["B - C: what simulation gains", mean["B_minus_C"], *(values["scenes"][s]["B_minus_C"] for s in scenes)])
+    rows, beyond = (_rows(part, words) for part in (values, values["outside"]))
     noise = values["noise"]["scenes"]
     set_aside = [
         [s, noise[s]["labelled"], noise[s]["flipped"], show(noise[s]["flipped"] / max(1, noise[s]["labelled"]), "share"), noise[s]["pairs"]]
@@ -48,6 +47,9 @@ def page(
             Table("Share of trials answered rightly", ["readout fitted on", "all scenes", *scenes], rows,
                   "Half of the trials end in contact. A is what the readout could know at best; C what can be told without simulating. "
                   "With latents the readout is given what the world itself holds of some frames, and no reading of colours.", "share"),
+            Table("The same, outside the range of training", ["readout fitted on", "all scenes", *scenes], beyond,
+                  f"{values['outside']['trials_per_scene']} trials a scene whose sizes, speeds, colours and cameras lie beyond those that worlds train on; "
+                  "the readouts are those above, fitted inside the range.", "share", folded=True),
             Figure("Film strips: truth over dream", strips, "The first test trial of each scene; frame 3 is the last one shown."),
             Table("Trials set aside", ["scene", "motions labelled", "set aside", "share", "pairs kept"], set_aside,
                   f"Each motion was simulated {values['noise']['copies']} times more with its velocities changed by "
@@ -56,3 +58,10 @@ def page(
                   folded=True),
         ],
     )
+
+
+def _rows(part: dict[str, Any], words: dict[str, str]) -> list[list[Any]]:
+    """Lay out a row per readout, and after the third what simulation gains."""
+    rows = [[word, part["mean"][name], *(scene[name] for scene in part["scenes"].values())] for name, word in words.items()]
+    rows.insert(3, ["B - C: what simulation gains", part["mean"]["B_minus_C"], *(scene["B_minus_C"] for scene in part["scenes"].values())])
+    return rows
