@@ -77,6 +77,18 @@ def test_a_resumed_run_continues_the_same_curve(data, tmp_path, monkeypatch):
     assert losses(tmp_path / "parts")["tokenizer", 8] == losses(tmp_path / "whole")["tokenizer", 8]
 
 
+def test_a_finished_world_is_trained_further_with_more_steps(data, tmp_path):
+    """The dynamics go on, in the code of the tokenizer they know; with no more steps nothing changes."""
+    first = train(data, tmp_path / "world", QUICK, quiet=True)
+    further = train(data, tmp_path / "world", dataclasses.replace(QUICK, steps=10), quiet=True)
+    again = train(data, tmp_path / "world", dataclasses.replace(QUICK, steps=9), quiet=True)
+    assert further.card["cost"]["steps"] == again.card["cost"]["steps"] == {"tokenizer": 8, "dynamics": 10}
+    for a, b, c in zip(*(world.tokenizer.parameters() for world in (first, further, again))):
+        assert torch.equal(a, b) and torch.equal(b, c)
+    assert any(not torch.equal(a, b) for a, b in zip(first.dynamics.parameters(), further.dynamics.parameters()))
+    assert all(torch.equal(a, b) for a, b in zip(further.dynamics.parameters(), again.dynamics.parameters()))
+
+
 def test_bad_training_is_told(data, tmp_path):
     with pytest.raises(DatasetError, match="dataset.json"):
         train(tmp_path / "nothing", tmp_path / "w", QUICK, quiet=True)

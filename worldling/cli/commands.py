@@ -115,7 +115,7 @@ def build_parser() -> argparse.ArgumentParser:
                 "what was trained is kept. Run the same command again to go on.")
     p.add_argument("data", help="folder of a data set")
     p.add_argument("--out", required=True, help="folder of the world; `train/` in it holds curves, strips and checkpoints")
-    p.add_argument("--minutes", type=float, default=30.0, help="for both stages")
+    p.add_argument("--minutes", type=float, default=30.0, help="for both stages; more than last time trains a finished world further")
     p.add_argument("--steps", type=int, default=0, help="of each stage, instead of minutes")
     p.add_argument("--size", default="s", help="xs, s, s+, m, l or g")
     p.add_argument("--passes", type=int, default=1, help="head passes per frame: 1 for deterministic worlds, 2 or 4 for chance")

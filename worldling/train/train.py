@@ -34,7 +34,8 @@ STRIP_FRAMES = 50
 def train(
     data: str | Path, out: str | Path, config: TrainConfig | None = None, device: str = "auto", quiet: bool = False,
 ) -> World:
-    """Train a world on the data set `data` and write it to folder `out`; run again to resume.
+    """Train a world on the data set `data` and write it to folder `out`; run again to resume, with more minutes to train the
+    dynamics further.
 
     `out` holds a world that can be played from the first tenth of the second stage on, and `out/train` the
     checkpoints, metrics.jsonl, curves.png and strip.png (truth over dream). Raises `DatasetError`,
