@@ -5,7 +5,7 @@ from worldling.dynamics.loss import bootstrap_loss, changing_weight, dynamics_lo
 from worldling.dynamics.memory import clip_age
 from worldling.dynamics.model import Dynamics, DynamicsConfig
 from worldling.dynamics.sampler import denoise
-from worldling.nn.lattice import to_levels
+from worldling.nn.lattice import from_levels, to_levels
 
 
 def model(passes):
@@ -64,3 +64,40 @@ def test_bootstrap_asks_nothing_of_a_head_that_is_already_straight():
             torch.randn(5, 16, 4), torch.rand(5), steps=1,
         )
     assert loss.item() == pytest.approx(0.0, abs=1e-8)
+
+
+def heads(levels):
+    shape = dict(grid=4, channels=4, levels=levels, width=32, head_dim=16, backbone="ST", window=4, sinks=1)
+    torch.manual_seed(0)
+    aimed = Dynamics(DynamicsConfig(**shape, aims=True)).head
+    plain = Dynamics(DynamicsConfig(**shape)).head
+    plain.load_state_dict({name: value for name, value in aimed.state_dict().items() if not name.startswith("aim.")})
+    return plain, aimed
+
+
+def scores_of(head, latent):
+    h, one = torch.randn(2, 16, 32, generator=torch.Generator().manual_seed(1)), torch.ones(1)
+    return head(h, latent, torch.zeros(1, 1, 4), 0 * one, one)
+
+
+def test_a_fresh_head_that_aims_leans_towards_no_change_like_any_other():
+    plain, aimed = heads(8)
+    latent = from_levels(torch.randint(8, (2, 16, 4)), 8)
+    assert torch.allclose(scores_of(plain, latent), scores_of(aimed, latent), atol=1e-5)
+
+
+def test_where_a_head_aims_is_where_its_best_level_lies():
+    _, head = heads(32)
+    latent = from_levels(torch.full((2, 16, 4), 10), 32)
+    with torch.no_grad():
+        head.aim.bias[:4] = torch.tensor([0.0, 2 / 31, -6 / 31, 2.0])  # in units of the latent: 0, 1, -3 and 31 levels
+    assert (scores_of(head, latent).argmax(-1) == torch.tensor([10, 11, 7, 31])).all()
+
+
+def test_a_small_step_on_a_fine_lattice_is_no_change():
+    values = torch.linspace(-1, 1, 32)
+    latent = torch.zeros(1, 1, 16, 4) + values[10]
+    target = torch.full((1, 1, 16, 4), 11)
+    target[..., 3, 0] = 13
+    weight = changing_weight(target, latent, values)[0, 0]
+    assert weight[3] > 1 and (weight[:3] == 1).all()

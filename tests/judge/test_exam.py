@@ -28,6 +28,7 @@ def exam(tmp_path_factory):
 def small_readout():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("worldling.judge.ocp.PAIRS", SMALL)
+        patch.setattr("worldling.judge.ocp.ANCHORED", {split: 2 * SMALL[split] for split in ("readout", "test")})
         yield
 
 

@@ -18,6 +18,23 @@ def test_shapes_and_lattice(size_px, grid):
     assert model.decode(latent).shape == (2, 3, size_px, size_px)
 
 
+def test_a_token_is_the_codes_of_its_cells_side_by_side():
+    """Merged or not, the same weights make the same codes and the same pictures."""
+    apart = Tokenizer(TokenizerConfig(grid=16, channels=12))
+    merged = Tokenizer(TokenizerConfig(grid=8, channels=48, merge=2))
+    merged.load_state_dict(apart.state_dict())
+    image = torch.rand(2, 3, 64, 64) * 2 - 1
+    cells, tokens = apart.encode(image).view(2, 16, 16, 12), merged.encode(image)
+    assert torch.equal(tokens[:, 8 * 3 + 5].view(2, 12, 2, 2).permute(0, 2, 3, 1), cells[:, 6:8, 10:12])
+    assert torch.equal(merged.decode(tokens), apart.decode(cells.flatten(1, 2)))
+
+
+@pytest.mark.parametrize("merge,channels", [(0, 32), (2, 30)])
+def test_tokens_that_cannot_be_merged_are_errors(merge, channels):
+    with pytest.raises(ConfigError, match="merge"):
+        TokenizerConfig(merge=merge, channels=channels, size_px=64 * max(merge, 1))
+
+
 def test_a_cell_sees_little_beyond_itself():
     torch.manual_seed(0)
     model = Tokenizer(TokenizerConfig())

@@ -138,6 +138,12 @@ def test_clips_where_more_happens_are_drawn_more_often():
     assert 0.05 < still < 0.25  # a quarter of the mean for every clip, and the rest by what happens
 
 
+def test_on_a_fine_lattice_a_cell_changes_by_more_than_a_level():
+    levels = torch.tensor([0, 1, 2, 5, 5, 9], dtype=torch.uint8).view(6, 1, 1)
+    assert Clips(levels, torch.zeros(6, 1), [0, 6], 8).changed().tolist() == [1, 1, 1, 0, 1]
+    assert Clips(levels, torch.zeros(6, 1), [0, 6], 32).changed().tolist() == [0, 0, 1, 0, 1]
+
+
 def test_the_busiest_cells_are_given_and_nothing_else():
     weight = torch.zeros(2, 3, 6)
     weight[0, 1, 4], weight[0, :, 2], weight[1, 2, 0], weight[1, 0, 5] = 2.0, 1.0, 1.0, 1.0

@@ -16,9 +16,13 @@ from torch import Tensor
 from worldling.dynamics.model import Dynamics, Head
 
 
+#: By so much, of a range of 2, a channel differs where a cell changes: a level, where there are no more than 16.
+CHANGES = 0.13
+
+
 def changing_weight(target: Tensor, latent: Tensor, values: Tensor) -> Tensor:
-    """Return weights `[B, T, N]`: 1, plus an equal share spread over cells whose target differs from `latent`."""
-    moved = (values[target] - latent).abs().amax(-1).gt(1e-3).float()
+    """Return weights `[B, T, N]`: 1, plus an equal share spread over cells whose target differs from `latent` by `CHANGES`."""
+    moved = (values[target] - latent).abs().amax(-1).gt(CHANGES).float()
     return 1.0 + moved / moved.mean().clamp(min=0.02)
 
 

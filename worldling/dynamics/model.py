@@ -23,11 +23,16 @@ from worldling.nn.blocks import SpaceLayer, TimeLayer
 from worldling.nn.lattice import level_values
 
 
+#: How sharply aimed scores fall off at first: as those of eight levels do, however many there are.
+AIMED = 3.5
+
+
 @dataclass(frozen=True)
 class DynamicsConfig:
     """grid, channels, levels: as the tokenizer's; action_size A; width D; backbone: a letter per layer,
     S for space and T for time; head: space layers per denoising step; window: past frames remembered,
-    sinks: first frames never forgotten; passes K: denoising steps per frame, 1 is regression."""
+    sinks: first frames never forgotten; passes K: denoising steps per frame, 1 is regression; aims: the head's scores fall
+    off from where it aims in each channel, else from the level the channel has."""
 
     action_size: int = 1
     grid: int = 8
@@ -40,6 +45,7 @@ class DynamicsConfig:
     window: int = 16
     sinks: int = 2
     passes: int = 1
+    aims: bool = False
 
     def __post_init__(self) -> None:
         if not self.backbone or set(self.backbone) - {"S", "T"} or "T" not in self.backbone:
@@ -151,6 +157,10 @@ class Head(nn.Module):
         nn.init.zeros_(self.scores.weight)
         nn.init.zeros_(self.scores.bias)
         self.stay = nn.Parameter(torch.full((c.channels, 1), 0.5))
+        self.aim = nn.Linear(d, 2 * c.channels) if c.aims else None  # how far each channel moves, and how surely
+        if self.aim is not None:
+            nn.init.zeros_(self.aim.weight)
+            nn.init.zeros_(self.aim.bias)
         self.register_buffer("values", level_values(c.levels), persistent=False)
 
     def forward(
@@ -165,9 +175,14 @@ class Head(nn.Module):
         x = h + self.noisy_in(noisy) + self.time_in(torch.stack([tau, step], -1))[:, None]
         for layer in self.layers:
             x = layer(x, cells)
-        scores = self.scores(self.norm(x)).unflatten(-1, (self.config.channels, self.config.levels)).float()
-        away = (latent[..., None] - self.values) * ((self.config.levels - 1) / 2)
-        return scores - F.softplus(self.stay) * away.square()
+        x = self.norm(x)
+        scores = self.scores(x).unflatten(-1, (self.config.channels, self.config.levels)).float()
+        if self.aim is None:
+            away = (latent[..., None] - self.values) * ((self.config.levels - 1) / 2)
+            return scores - F.softplus(self.stay) * away.square()
+        move, sure = self.aim(x).float().chunk(2, -1)
+        away = ((latent + move)[..., None] - self.values) * AIMED
+        return scores - F.softplus(self.stay + sure[..., None]) * away.square()
 
     def expected(self, scores: Tensor) -> Tensor:
         """Return the expected latent `[B, N, C]` under scores `[B, N, C, L]`: the x-prediction."""

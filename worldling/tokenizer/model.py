@@ -1,4 +1,4 @@
-"""The tokenizer, frame by frame: uint8-sized pictures to an h x w grid of C bounded channels, and back.
+"""The tokenizer, frame by frame: uint8-sized pictures to an h x w grid of tokens of C bounded channels, and back.
 
 The encoder sees little beyond its own cell, so that a cell's latent changes only when something near it
 moves; the decoder sees its neighbours. No convolution runs at full resolution: a pixel unshuffle
@@ -20,20 +20,38 @@ from worldling.nn.lattice import snap
 
 @dataclass(frozen=True)
 class TokenizerConfig:
-    """size_px: picture side; grid: cells a side; channels C; levels L a channel can take."""
+    """size_px: picture side; grid: tokens a side; channels C; levels L a channel can take; merge: a token is the
+    codes of merge x merge cells, side by side in its channels, else one cell's."""
 
     size_px: int = 64
     grid: int = 8
     channels: int = 32
     levels: int = 4
+    merge: int = 1
 
     def __post_init__(self) -> None:
-        cell = self.size_px // max(self.grid, 1)
-        if self.grid * cell != self.size_px or cell not in (4, 8, 16, 32, 64):
+        if self.cells * self.cell_px != self.size_px or self.cell_px not in (4, 8, 16, 32, 64):
             raise ConfigError(
-                f"`size_px` must be 4, 8, 16, 32 or 64 times the grid ({self.grid}), got {self.size_px}. "
+                f"`size_px` must be 4, 8, 16, 32 or 64 times the cells a side ({self.cells}), got {self.size_px}. "
                 "Use 64, 128, 256 or 512."
             )
+        if self.merge < 1 or self.channels % self.merge**2:
+            raise ConfigError(f"`merge` must be 1 or more and `channels` a multiple of its square, got {self.merge} and {self.channels}. Use 1 or 2.")
+
+    @property
+    def cells(self) -> int:
+        """Cells a side."""
+        return max(self.grid * self.merge, 1)
+
+    @property
+    def cell_px(self) -> int:
+        """Side of a cell in pixels."""
+        return self.size_px // self.cells
+
+    @property
+    def codes(self) -> int:
+        """Channels of a cell."""
+        return self.channels // self.merge**2
 
     @property
     def patch(self) -> int:
@@ -43,7 +61,7 @@ class TokenizerConfig:
     @property
     def widths(self) -> tuple[int, ...]:
         """Channels from the grid to the finest feature map, one per doubling of the side."""
-        doublings = (self.size_px // self.grid // self.patch).bit_length() - 1
+        doublings = (self.cell_px // self.patch).bit_length() - 1
         return ((256,), (256, 64), (256, 96, 48), (256, 128, 64, 32), (256, 128, 96, 64, 32))[doublings]
 
 
@@ -70,9 +88,9 @@ class Tokenizer(nn.Module):
         look: list[nn.Module] = [nn.Conv2d(pixels, 2 * widths[-1], 3, padding=1)]
         for fine, coarse in zip((2 * widths[-1], *widths[-2:0:-1]), widths[-2::-1]):
             look += [gelu(), nn.Conv2d(fine, coarse, 2, stride=2)]
-        look += [gelu(), nn.Conv2d(widths[0] if len(widths) > 1 else 2 * widths[0], config.channels, 1)]
+        look += [gelu(), nn.Conv2d(widths[0] if len(widths) > 1 else 2 * widths[0], config.codes, 1)]
         self.encoder = nn.Sequential(*look)
-        paint: list[nn.Module] = [nn.Conv2d(config.channels, widths[0], 3, padding=1)]
+        paint: list[nn.Module] = [nn.Conv2d(config.codes, widths[0], 3, padding=1)]
         for coarse, fine in zip(widths, widths[1:]):
             paint += [gelu(), nn.Conv2d(coarse, 4 * fine, 1), nn.PixelShuffle(2), Residual(fine)]
         paint += [gelu(), nn.Conv2d(widths[-1], pixels, 1)]
@@ -81,7 +99,8 @@ class Tokenizer(nn.Module):
     def bounded(self, images: Tensor) -> Tensor:
         """Return latents `[B, N, C]` bounded by tanh, before they are put on the lattice."""
         grid = self.encoder(F.pixel_unshuffle(images, self.config.patch))
-        return torch.tanh(grid.float()).flatten(2).transpose(1, 2)
+        tokens = F.pixel_unshuffle(torch.tanh(grid.float()), self.config.merge)
+        return tokens.flatten(2).transpose(1, 2)
 
     def encode(self, images: Tensor) -> Tensor:
         """Turn images `[B, 3, H, W]` in [-1, 1] into lattice latents `[B, N, C]`."""
@@ -90,4 +109,4 @@ class Tokenizer(nn.Module):
     def decode(self, latent: Tensor) -> Tensor:
         """Turn latents `[B, N, C]` into images `[B, 3, H, W]`, roughly in [-1, 1]."""
         grid = latent.transpose(1, 2).unflatten(2, (self.config.grid, self.config.grid))
-        return F.pixel_shuffle(self.decoder(grid), self.config.patch)
+        return F.pixel_shuffle(self.decoder(F.pixel_shuffle(grid, self.config.merge)), self.config.patch)

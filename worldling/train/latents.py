@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from worldling.data.dataset import Dataset
+from worldling.dynamics.loss import CHANGES
 from worldling.errors import DatasetError
 from worldling.nn.lattice import from_levels, to_levels
 from worldling.progress import Progress
@@ -129,7 +131,8 @@ class Clips:
     def changed(self) -> Tensor:
         """Return how many cells change from each row to the next: int64 `[F - 1]`."""
         pieces = [self.levels[i : i + 8193] for i in range(0, len(self.levels) - 1, 8192)]  # of bounded size
-        return torch.cat([(piece[1:] != piece[:-1]).any(-1).sum(1) for piece in pieces])
+        least = max(1, math.ceil(CHANGES * (self.num_levels - 1) / 2))
+        return torch.cat([((piece[1:].short() - piece[:-1].short()).abs().amax(-1) >= least).sum(1) for piece in pieces])
 
     def at(self, row: Tensor) -> dict[str, Tensor]:
         """Return the clips at rows `[B, T]`: latent, previous `[B, T, N, C]`, action `[B, T, A]`, target (level

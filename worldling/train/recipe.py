@@ -39,7 +39,9 @@ class TrainConfig:
     hard they were to predict (train/surprise.py), else by how much moves in them; bootstrap_share: of the clips on which K > 1
     worlds learn their larger denoising steps from their smaller ones; cells: share of the grid (16 cells at
     least) that most steps look at, those where most happens (K = 1 only), 0 to go by how much changes; dense_every: each so many steps, and
-    all from dense_from on, see the whole grid; grid: cells a side, 0 for the size's own; pool_frames: frames the tokenizer sees.
+    all from dense_from on, see the whole grid; grid: tokens a side, 0 for the size's own; merge: a token is the
+    codes of merge x merge cells (tokenizer/model.py); levels a
+    latent channel can take; aims: of the head (dynamics/model.py); pool_frames: frames the tokenizer sees.
     """
 
     size: str = "s"
@@ -70,6 +72,9 @@ class TrainConfig:
     dense_every: int = 10
     dense_from: float = 0.9
     grid: int = 0
+    merge: int = 1
+    levels: int = 8
+    aims: bool = False
     pool_frames: int = 60_000
     ema: float = 0.998
     compile: str = "auto"
@@ -81,10 +86,11 @@ def world_config(name: str, train: TrainConfig, size_px: int, action_space: Acti
         raise ConfigError(f"`size` must be one of {', '.join(SIZES)}, got {train.size!r}. {nearest(train.size, SIZES)}")
     grid, width, head_dim, backbone, head = SIZES[train.size]
     grid = train.grid or grid
-    channels = 12 if size_px <= 4 * grid else 32 if grid >= 8 else 96
-    tokenizer = TokenizerConfig(size_px=size_px, grid=grid, channels=channels, levels=8)
+    cells = grid * train.merge
+    channels = 12 if size_px <= 4 * cells else 32 if cells >= 8 else 96
+    tokenizer = TokenizerConfig(size_px, grid, channels * train.merge**2, train.levels, train.merge)
     dynamics = DynamicsConfig(
         action_size=action_space.size, grid=grid, channels=tokenizer.channels, levels=tokenizer.levels,
-        width=width, head_dim=head_dim, backbone=backbone, head=head, passes=train.passes,
+        width=width, head_dim=head_dim, backbone=backbone, head=head, passes=train.passes, aims=train.aims,
     )
     return WorldConfig(name, train.size, tokenizer, dynamics, action_space, fps)
