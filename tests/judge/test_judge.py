@@ -92,6 +92,13 @@ def test_data_that_were_trained_on_are_named(squares, tmp_path):
     assert "may have seen them" in (tmp_path / "report.html").read_text(), "the page says so"
 
 
+def test_horizons_nobody_asked_for_end_with_the_episodes(squares):
+    quick = {name: value for name, value in QUICK.items() if name != "horizons"}
+    report = judge(CopyWorld(squares, context=12), squares.path, suites=("fidelity",), **quick)
+    assert report["about"]["settings"]["horizons"] == [1, 5, 10, 25], "of 60 frames 48 are left"
+    assert Settings().within(0).horizons == Settings().horizons, "so that what is too short is said"
+
+
 def test_what_does_not_fit_is_one_clear_line(squares, tmp_path):
     world = CopyWorld(squares)
     cases = [

@@ -27,7 +27,7 @@ def add_judge(command: Command) -> None:
     p.add_argument("--out", help="folder of the report (default: judge/ in the world's folder; of several worlds judge/ here)")
     p.add_argument("--suite", action="append", help=f"{SUITES}, or all that can be run on this world; repeatable (default: all)")
     p.add_argument("--starts", type=int, default=500)
-    p.add_argument("--horizons", default="1,5,10,25,50", help="frames ahead that are tabled")
+    p.add_argument("--horizons", help="frames ahead that are tabled (default: 1,5,10,25,50, as far as the episodes go)")
     p.add_argument("--rollouts", type=int, default=16)
     p.add_argument("--lengths", default="1000,10000", help="frames of the long roll-outs")
     p.add_argument("--exam", default="data/physics-exam", help="folder of the physics exam, made where it is missing")
@@ -68,7 +68,9 @@ def _judge(a: argparse.Namespace) -> dict[str, Any]:
     single = len(worlds) == 1
     out = Path(a.out) if a.out else (worlds[0].path if single and worlds[0].path else Path(".")) / "judge"
     dials = {name: getattr(a, name) for name in ("starts", "seed", "rollouts", "exam", "trials", "physion", "chaos")}
-    dials |= {"horizons": whole(a.horizons, "horizons"), "lengths": whole(a.lengths, "lengths"), "scenes": a.scene}
+    dials |= {"lengths": whole(a.lengths, "lengths"), "scenes": a.scene}
+    if a.horizons is not None:
+        dials["horizons"] = whole(a.horizons, "horizons")
     run = judge if single else judge_side_by_side
     report = run(worlds[0] if single else worlds, a.data, out, a.suite or ("all",), a.json, **dials)
     if a.json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +59,10 @@ class Settings:
                 raise JudgeError(
                     f"`{name}` must be at least 2, got {getattr(self, name)}. Intervals need several."
                 )
+
+    def within(self, frames: int) -> "Settings":
+        """Return these with only the horizons of up to so many frames; as they are, if none is."""
+        return replace(self, horizons=tuple(h for h in self.horizons if h <= frames) or self.horizons)
 
 
 @dataclass(frozen=True)

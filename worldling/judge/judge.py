@@ -88,6 +88,8 @@ def judge(
     try:
         if data is not None:
             check_fits(world, data.meta, dataset_path)
+            if "horizons" not in dials:
+                settings = settings.within(max(data.lengths, default=0) - world.config.context)
         case = Case(world, data, settings, quiet)
         sections = {name: run(case) for name, run in runs.items()}
         checked = self_check(sections)
