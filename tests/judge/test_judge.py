@@ -95,7 +95,7 @@ def test_data_that_were_trained_on_are_named(squares, tmp_path):
 def test_horizons_nobody_asked_for_end_with_the_episodes(squares):
     quick = {name: value for name, value in QUICK.items() if name != "horizons"}
     report = judge(CopyWorld(squares, context=12), squares.path, suites=("fidelity",), **quick)
-    assert report["about"]["settings"]["horizons"] == [1, 5, 10, 25], "of 60 frames 48 are left"
+    assert report["about"]["settings"]["horizons"] == [1, 5, 10, 25], "12 of 60 frames are shown"
     assert Settings().within(0).horizons == Settings().horizons, "so that what is too short is said"
 
 

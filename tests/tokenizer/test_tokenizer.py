@@ -35,6 +35,12 @@ def test_tokens_that_cannot_be_merged_are_errors(merge, channels):
         TokenizerConfig(merge=merge, channels=channels, size_px=64 * max(merge, 1))
 
 
+@pytest.mark.parametrize("levels", [1, 257])
+def test_levels_that_cannot_be_are_errors(levels):
+    with pytest.raises(ConfigError, match="levels"):
+        TokenizerConfig(levels=levels)
+
+
 def test_a_cell_sees_little_beyond_itself():
     torch.manual_seed(0)
     model = Tokenizer(TokenizerConfig())

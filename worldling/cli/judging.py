@@ -27,7 +27,7 @@ def add_judge(command: Command) -> None:
     p.add_argument("--out", help="folder of the report (default: judge/ in the world's folder; of several worlds judge/ here)")
     p.add_argument("--suite", action="append", help=f"{SUITES}, or all that can be run on this world; repeatable (default: all)")
     p.add_argument("--starts", type=int, default=500)
-    p.add_argument("--horizons", help="frames ahead that are tabled (default: 1,5,10,25,50, as far as the episodes go)")
+    p.add_argument("--horizons", help="frames ahead that are tabled (default: 1,5,10,25,50, as far as half the episodes go)")
     p.add_argument("--rollouts", type=int, default=16)
     p.add_argument("--lengths", default="1000,10000", help="frames of the long roll-outs")
     p.add_argument("--exam", default="data/physics-exam", help="folder of the physics exam, made where it is missing")

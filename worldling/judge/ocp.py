@@ -44,7 +44,7 @@ CONDITIONS = {
 }
 VERIFIED = 200
 #: Trials of a scene that the self-check is fitted on and judged by: random weights run on the slowest backend.
-ANCHORED = {"readout": 30, "test": 10}
+ANCHORED = {"readout": 40, "test": 20}
 _BATCH = 50
 _FILM_AT = (3, 5, 7, 9, 11, 14, 18, 25)
 T = TypeVar("T")

@@ -58,7 +58,7 @@ def physics() -> None:
     """The eight physics scenes at 64 px, 12.5 frames a second: 160 000 frames, 90 minutes on 2 cores."""
     config = TrainConfig(
         minutes=90, tokenizer_share=0.125, mirror="x:0",  # a push to the right is action 0
-        merge=2, levels=32, aims=True, cells=1.0, own_from=1.0,  # busy cells alone tell what will be hit; own roll-outs blur it
+        merge=2, levels=32, aims=True, cells=1.0, own_from=1.0,  # all cells, true frames only: docs/decisions.md
     )
     make("physics", "worldling/Physics-v0", POLICIES + "scene_hand", 160_000, 8_000, config, suites=("all",))
 

@@ -33,10 +33,13 @@ class TokenizerConfig:
         if self.cells * self.cell_px != self.size_px or self.cell_px not in (4, 8, 16, 32, 64):
             raise ConfigError(
                 f"`size_px` must be 4, 8, 16, 32 or 64 times the cells a side ({self.cells}), got {self.size_px}. "
-                "Use 64, 128, 256 or 512."
+                "Use 64, 128, 256 or 512, or another grid or merge."
             )
         if self.merge < 1 or self.channels % self.merge**2:
             raise ConfigError(f"`merge` must be 1 or more and `channels` a multiple of its square, got {self.merge} and {self.channels}. Use 1 or 2.")
+
+        if not 2 <= self.levels <= 256:
+            raise ConfigError(f"`levels` must be 2 to 256, got {self.levels}. Use 8, or 32 for a fine lattice.")
 
     @property
     def cells(self) -> int:

@@ -40,7 +40,7 @@ class TrainConfig:
     worlds learn their larger denoising steps from their smaller ones; cells: share of the grid (16 cells at
     least) that most steps look at, those where most happens (K = 1 only), 0 to go by how much changes; dense_every: each so many steps, and
     all from dense_from on, see the whole grid; grid: tokens a side, 0 for the size's own; merge: a token is the
-    codes of merge x merge cells (tokenizer/model.py); levels a
+    codes of merge x merge cells (tokenizer/model.py); levels: values that a
     latent channel can take; aims: of the head (dynamics/model.py); pool_frames: frames the tokenizer sees.
     """
 
