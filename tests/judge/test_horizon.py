@@ -49,7 +49,7 @@ def folder(tmp_path_factory):
 def judged(folder):
     """Run the suite on the three, filming only once: values by name."""
     with pytest.MonkeyPatch.context() as patch:
-        for module, names in ((horizon, dict(HORIZONS=HORIZONS, EPISODES=1, WORKERS=1)),
+        for module, names in ((horizon, dict(HORIZONS=HORIZONS, BROKEN_TO=12, _SOON=5, EPISODES=1, WORKERS=1)),
                               (horizon_alarm, dict(FIT=3, HELD_OUT=1, STEPS=(0, 1, 12), _TIMED=3))):
             for name, value in names.items():
                 patch.setattr(module, name, value)

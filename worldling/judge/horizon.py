@@ -79,11 +79,10 @@ def run(case: Case) -> Section:
     }
     values["alarm"], alarm_timing = judge_alarm(case, films[2 * n :], made, kept, ahead, HORIZONS)
     section = page(values, {"seconds": time.monotonic() - begun, **alarm_timing}, _strips(plays, made, ahead))
-    late, soon = (max(h for h in HORIZONS if h <= limit) for limit in (BROKEN_TO, _SOON))
     there, moved = values["permanence"]["kept"], values["motion"]["spatiotemporal_iou"]
     section.anchors = [
-        Anchored(f"things still there after {late} frames", {name: by["both"][late] for name, by in there.items()}, "top"),
-        Anchored(f"where things move up to frame {soon}", {name: by[soon] for name, by in moved.items()}, "below", unit=""),
+        Anchored(f"things still there after {BROKEN_TO} frames", {name: by["both"][BROKEN_TO] for name, by in there.items()}, "top"),
+        Anchored(f"where things move up to frame {_SOON}", {name: by[_SOON] for name, by in moved.items()}, "below", unit=""),
     ]
     return section
 
