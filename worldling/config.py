@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from worldling.errors import ConfigError, DiskFullError, nearest
 
 T = TypeVar("T")
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -44,11 +45,14 @@ def from_dict(cls: type[T], values: dict[str, Any], where: str = "config") -> T:
 
 
 def replace(config: T, **changes: Any) -> T:
-    """Return a copy of `config` with `changes`; unknown names are a `ConfigError`."""
+    """Return a copy of `config` with `changes`; unknown names, and values of another kind than what is there, are a `ConfigError`."""
     names = [f.name for f in dataclasses.fields(config)]  # type: ignore[arg-type]
-    for key in changes:
+    for key, value in changes.items():
         if key not in names:
             raise ConfigError(f"`{key}` must be a setting, got {key!r}. {nearest(key, names)}")
+        kind = type(getattr(config, key))
+        if not isinstance(value, {float: (int, float)}.get(kind, kind)) or (isinstance(value, bool) and kind is not bool):
+            raise ConfigError(f"`{key}` must be {_KINDS.get(kind, kind.__name__)}, got {value!r}. As it is: {getattr(config, key)!r}.")
     return dataclasses.replace(config, **changes)  # type: ignore[type-var]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,21 @@ def cpu_name() -> str:
     lines = info.read_text().splitlines() if info.exists() else []
     named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     return next(named, platform.processor() or platform.machine())
+
+
+def keep_memory() -> None:
+    """Let the C library keep what is freed from now on, and give back what was freed before, where it is glibc.
+
+    A training step asks for the same large arrays again and again; fetching them from the system each time, page by page,
+    takes a fifth of the step. Gigabytes left over from reading data made one half as slow again.
+    """
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+    except OSError:
+        return
+    libc.malloc_trim(0)
+    libc.mallopt(-4, 0)  # M_MMAP_MAX: no array has a mapping of its own
+    libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: nothing goes back
 
 
 def find_device(name: str) -> "torch.device":

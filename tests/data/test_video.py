@@ -42,6 +42,7 @@ def test_videos_without_actions(clips, tmp_path):
     red = dataset.frames(0)[:, 8, 8, 0].astype(int)
     assert np.abs(red - np.arange(12) * 10).max() <= 6, "frames in order, in RGB"
     assert dataset[0].truncated[-1] and not dataset[0].terminated.any()
+    assert dataset.meta.seed > 0, "which tells these videos from others"
     import_videos(clips, tmp_path / "slow", 16, frame_skip=4, quiet=True)
     assert open_dataset(tmp_path / "slow").lengths == [3, 5] and open_dataset(tmp_path / "slow").meta.fps == 5
 

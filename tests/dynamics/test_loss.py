@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from worldling.dynamics.loss import bootstrap_loss, changing_weight, dynamics_loss
+from worldling.dynamics.loss import bootstrap_loss, changing_weight, cross_entropy, dynamics_loss
 from worldling.dynamics.memory import clip_age
 from worldling.dynamics.model import Dynamics, DynamicsConfig
 from worldling.dynamics.sampler import denoise
@@ -23,6 +23,15 @@ def test_changing_cells_weigh_as_much_as_still_ones():
     weight = changing_weight(target, latent, values)[0, 0]
     assert weight[3] - 1 == pytest.approx(16.0)
     assert (weight[:3] == 1).all()
+
+
+def test_cross_entropy_and_its_gradient_are_as_torch_has_them():
+    scores = torch.randn(2, 3, 5, 7, generator=torch.Generator().manual_seed(0)).mul(4).requires_grad_()
+    goal = torch.arange(30).view(2, 3, 5) % 7
+    ours, theirs = cross_entropy(scores, goal), torch.nn.functional.cross_entropy(scores.flatten(0, 2), goal.flatten(), reduction="none")
+    assert torch.allclose(ours.flatten(), theirs, atol=1e-5)
+    first, second = (torch.autograd.grad(loss.square().sum(), scores)[0] for loss in (ours, theirs))
+    assert torch.allclose(first, second, atol=1e-4)
 
 
 @pytest.mark.parametrize("passes", [1, 2, 4])

@@ -31,6 +31,24 @@ def test_unknown_settings_name_the_nearest():
         replace(Outer(), size=3)
 
 
+@dataclass(frozen=True)
+class Dials:
+    rate: float = 0.1
+    steps: int = 3
+    loud: bool = False
+    mode: str = "auto"
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"loud": "False"}, "true or false"), ({"mode": True}, "text"), ({"steps": 1.5}, "whole number"), ({"steps": True}, "whole number"),
+    ({"rate": "high"}, "a number"), ({"rate": True}, "a number"),
+])
+def test_a_value_of_another_kind_is_told(change, words):
+    with pytest.raises(ConfigError, match=words):
+        replace(Dials(), **change)
+    assert replace(Dials(), rate=1, loud=True, mode="on") == Dials(1, 3, True, "on")
+
+
 def test_a_full_disk_leaves_the_old_file_whole(tmp_path, monkeypatch):
     path = tmp_path / "file"
     write_atomic(path, "old")

@@ -128,12 +128,16 @@ def test_each_suite_takes_the_worlds_it_is_for(squares, folder):
     worlds = {env_id: CopyWorld(squares, env_id=env_id) for env_id in ("Squares-v0", "worldling/Drop-v0", "worldling/Lorenz-v0")}
     fits = {env_id: {"ocp", "chaos"} & set(suites_for(world, None)) for env_id, world in worlds.items()}
     assert fits == {"Squares-v0": set(), "worldling/Drop-v0": {"ocp"}, "worldling/Lorenz-v0": {"chaos"}}
+    assert not {"speed", "cost"} & set(suites_for(worlds["Squares-v0"], None)), "nothing to start from"
+    assert {"speed", "cost"} < set(suites_for(worlds["Squares-v0"], squares.path))
+    with pytest.raises(JudgeError, match="clips of its own"):
+        judge(worlds["Squares-v0"], None, suites=("speed",))
     for suite, wrong in (("chaos", "worldling/Drop-v0"), ("ocp", "worldling/Lorenz-v0"), ("chaos", "Squares-v0")):
         with pytest.raises(JudgeError, match=f"{suite} must be given a world of .* got one of {wrong}"):
             judge(worlds[wrong], None, suites=(suite,))
     skipping = CopyWorld(folder[1].dataset, frame_skip=2)
-    with pytest.raises(JudgeError, match="frame_skip 2"):
-        run(Case(skipping, None, Settings(chaos=str(folder[0]))))
+    with pytest.raises(JudgeError, match="--frame-skip 2"):
+        judge(skipping, None, suites=("chaos",))
 
 
 def test_valid_time_ends_where_the_error_first_passes_the_limit():

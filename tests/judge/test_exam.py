@@ -14,6 +14,7 @@ from worldling.data.store import open_dataset  # noqa: E402
 from worldling.errors import DatasetError, JudgeError  # noqa: E402
 from worldling.judge.exam import Exam, make_exam  # noqa: E402
 from worldling.judge.judge import judge, suites_for  # noqa: E402
+from worldling.judge.ocp_features import future_features  # noqa: E402
 from worldling.judge.scene_reader import read  # noqa: E402
 
 SMALL = {"test": 10, "readout": 10, "outside": 4}
@@ -88,6 +89,32 @@ def test_an_exam_is_an_ordinary_data_set(exam):
     assert len(dataset) == 60 and "touching" in dataset.state_names
     dataset.close()
     assert Exam(exam.path).about["seed"] == dataset.meta.seed
+
+
+def test_an_exam_cut_off_between_a_shard_and_its_labels_is_told(exam, tmp_path):
+    import shutil
+
+    copy = tmp_path / "exam"
+    shutil.copytree(exam.path, copy)
+    about = json.loads((copy / "exam.json").read_text())
+    about["chunks"].popitem()
+    (copy / "exam.json").write_text(json.dumps(about))
+    with pytest.raises(DatasetError, match="unfinished"):
+        Exam(copy)
+
+
+def test_what_is_hidden_stays_where_it_was_seen():
+    """Yellow is covered from the first dreamed frame on, or from the last one shown: it does not jump to the middle of the picture."""
+    frames = np.full((1, 8, 64, 64, 3), 90, np.uint8)
+    frames[:, :, 40:48, 4:12] = (220, 30, 30)
+    shown, future = frames[:, :4].copy(), frames[:, 4:]
+    shown[:, :, 8:16, 50:58] = (220, 220, 30)
+    early = shown.copy()
+    early[:, 3] = frames[:, 3]
+    moved_at_the_end, moved_at_most, jerked = 10, 13, 14
+    for given in (shown, early):
+        features = future_features(read(given), read(future))
+        assert (features[0, [moved_at_the_end, moved_at_most, jerked]] == 0).all()
 
 
 def test_a_data_set_is_not_turned_into_an_exam(squares):

@@ -37,7 +37,7 @@ def test_a_copying_world_equals_the_copy_baseline(copied):
 
 def test_a_copying_world_is_frozen(copied):
     for row in copied["suites"]["stability"]["lengths"].values():
-        assert row["frozen"]["value"] == 1.0 and row["motion_ratio"]["value"] == 0.0, row
+        assert row["frozen"]["value"] == row["bad_at_end"]["value"] == 1.0 and row["motion_ratio"]["value"] == 0.0, row
         assert row["not_a_number"]["value"] == 0.0, row
 
 

@@ -1,6 +1,7 @@
 """Several worlds, one page: each keeps its own report, and every figure stands beside its like."""
 
 import json
+from pathlib import Path
 
 import pytest
 from judge_worlds import CopyWorld, PerfectWorld
@@ -42,6 +43,18 @@ def test_intervals_are_drawn_where_there_are_any():
     assert drawn.count("<circle") == 1 and "&lt;a&gt;" in drawn
 
 
-def test_a_bad_suite_is_named_before_anything_is_judged(squares, tmp_path):
-    with pytest.raises(JudgeError, match="ocpp"):
-        judge_side_by_side([CopyWorld(squares)] * 2, squares.path, tmp_path, ["ocpp"], True)
+def test_a_world_that_does_not_fit_is_named_before_any_is_judged(squares, tmp_path):
+    worlds = [CopyWorld(squares), CopyWorld(squares, env_id="Circles-v0")]
+    with pytest.raises(JudgeError, match="Circles-v0"):
+        judge_side_by_side(worlds, squares.path, tmp_path / "out", ["fidelity"], True, **DIALS)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_world_is_called_by_its_folder_even_from_within(squares, tmp_path, monkeypatch):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    world = CopyWorld(squares)
+    for path in (Path("."), folder, Path("../mine")):
+        world.path = path
+        assert names_of([world]) == ["mine"]

@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from worldling.errors import JudgeError
+from judge_worlds import CopyWorld
 from worldling.judge import judge
-from worldling.judge.adapter import ForeignWorld
+from worldling.judge.adapter import ForeignWorld, pixel_error
 from worldling.judge.anchors import CopyLast, broken_copy
-from worldling.judge.surprise import more_surprised, pixel_error, surprise_of
+from worldling.judge.surprise import more_surprised, surprise_of, unit_of
 from worldling.types import ActionSpace
 
 
@@ -47,7 +48,7 @@ def found(gain, out=None):
 def test_a_world_that_sees_what_jumps_is_told_from_one_that_does_not(few, tmp_path):
     seeing, blind = found(1.0, tmp_path), found(0.0)
     share = seeing["all"]["world"]["max"]["value"]
-    assert seeing["n"] == 4 and seeing["measure"] == "nats" and share > 0.5
+    assert seeing["n"] == 4 and seeing["measure"] == "a unit of its own" and share > 0.5
     assert seeing["all"]["copy_last"] == seeing["all"]["world"], "the stand-in for it sees the same"
     assert seeing["all"]["simulator"]["max"]["value"] == 1.0, "what was edited is not what the simulator does"
     assert "broken" not in seeing["all"], "there are no weights to spoil"
@@ -75,6 +76,8 @@ def test_worlds_that_do_not_tell_are_surprised_by_their_own_next_frame(tiny_worl
     guess = tiny_world.step(tiny_world.start(frames[:, 2:4], actions[:, 2:3]), actions[:, 3]).frame
     assert np.allclose(surprise_of(mute, frames, actions)[:, 3], pixel_error(guess, frames[:, 4]))
     assert np.allclose(surprise_of(tiny_world, frames, actions), tiny_world.surprise(frames, actions))
+    assert unit_of(tiny_world) == "nats" and unit_of(CopyLast(tiny_world)) == "pixel error"
+    assert unit_of(CopyWorld.__new__(CopyWorld)) == "pixel error", "what a foreign world inherits"
     assert pixel_error(np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 255, np.uint8)) == pytest.approx(1.0)
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from worldling.data.store import open_dataset
-from worldling.errors import ConfigError, DatasetError
+from worldling.errors import CheckpointError, ConfigError, DatasetError
 from worldling.train.latents import Clips, busiest, only, split
 from worldling.train.optimizer import Muon, optimizer_for, orthogonal
 from worldling.train.pictures import draw_curves
@@ -56,20 +56,18 @@ def test_curves_are_drawn_though_a_line_was_cut_off(tmp_path):
 
 
 def test_a_resumed_run_continues_the_same_curve(data, tmp_path, monkeypatch):
-    """Stop the dynamics half-way with Ctrl-C, go on, and end with the very weights of an uninterrupted run."""
-    from worldling.train import stages
-
+    """Stop the dynamics with Ctrl-C in the middle of a step, go on, and end with the very weights of an uninterrupted run."""
     whole = train(data, tmp_path / "whole", QUICK, quiet=True)
-    sample, calls = Clips.sample, []
+    backward, calls = torch.Tensor.backward, []
 
-    def interrupted(self, *arguments):
+    def interrupted(self, *arguments, **options):
         calls.append(1)
-        if len(calls) == 6:
+        if len(calls) == QUICK.steps + 6:  # the tokenizer's steps, and six
             raise KeyboardInterrupt
-        return sample(self, *arguments)
+        return backward(self, *arguments, **options)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(stages.Clips, "sample", interrupted)
+        patch.setattr(torch.Tensor, "backward", interrupted)
         train(data, tmp_path / "parts", QUICK, quiet=True)
     parts = train(data, tmp_path / "parts", QUICK, quiet=True)
     for a, b in zip(whole.dynamics.parameters(), parts.dynamics.parameters()):
@@ -161,11 +159,24 @@ def test_a_step_looks_at_twice_as_many_cells_as_change_or_at_all(changing, share
     assert cells_to_see(Clips(levels, torch.zeros(101, 1), [0, 101], 4), share) == seen
 
 
-def test_most_steps_look_at_few_cells_and_still_learn(data, tmp_path):
-    config = dataclasses.replace(QUICK, steps=60, cells=0.25, dense_every=4, own_from=0.9)
-    train(data, tmp_path / "few", config, quiet=True)
+def test_most_steps_look_at_few_cells_and_still_learn(data, tmp_path, monkeypatch):
+    from worldling.train import stages
+
+    looked = []
+    monkeypatch.setattr(stages, "busiest", lambda weight, count: looked.append(count) or busiest(weight, count))
+    train(data, tmp_path / "few", dataclasses.replace(QUICK, steps=40, cells=0.25, dense_every=4, own_from=0.9), quiet=True)
     by_step = losses(tmp_path / "few")
-    assert by_step["dynamics", 60] < 0.7 * by_step["dynamics", 20]
+    assert looked == [16] * 27, "3 steps of 4, until the last tenth"
+    assert by_step["dynamics", 40] < 0.85 * by_step["dynamics", 20]
+
+
+def test_a_run_goes_on_with_what_it_was_begun_with_or_not_at_all(data, tmp_path):
+    train(data, tmp_path / "world", dataclasses.replace(QUICK, steps=1), quiet=True)
+    before = (tmp_path / "world" / "train" / "train.json").read_text()
+    for change, words in (({"levels": 16}, "tokenizer"), ({"aims": True}, "dynamics"), ({"mirror": ""}, "mirror")):
+        with pytest.raises(CheckpointError, match=f"`{words}` must be as when"):
+            train(data, tmp_path / "world", dataclasses.replace(QUICK, steps=2, **change), quiet=True)
+    assert (tmp_path / "world" / "train" / "train.json").read_text() == before
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from worldling.cli.options import BACKENDS, left_out, pairs, whole
 from worldling.errors import ConfigError
+from worldling.plugin import names_code
 
 if TYPE_CHECKING:
     from worldling.judge.judged_world import JudgedWorld
@@ -64,6 +65,11 @@ def _judge(a: argparse.Namespace) -> dict[str, Any]:
     from worldling.judge.report import in_words
     from worldling.judge.side_by_side import judge_side_by_side
 
+    foreign = [name for name in a.world if names_code(name)]
+    if a.world_arg and not foreign:
+        raise ConfigError(f"`--world-arg` must go with file.py:callable, got {', '.join(a.world)}. Leave it out.")
+    if a.backend != "auto" and len(foreign) == len(a.world):
+        raise ConfigError(f"`--backend` must be left out for {', '.join(foreign)}, got {a.backend}. A world not ours runs its own code.")
     worlds = [_judged_world(a, name) for name in a.world]
     single = len(worlds) == 1
     out = Path(a.out) if a.out else (worlds[0].path if single and worlds[0].path else Path(".")) / "judge"
@@ -82,14 +88,8 @@ def _judge(a: argparse.Namespace) -> dict[str, Any]:
 def _judged_world(a: argparse.Namespace, name: str) -> JudgedWorld:
     from worldling.engine.library import load
     from worldling.judge.adapter import foreign_world
-    from worldling.plugin import names_code
 
-    foreign = names_code(name)
-    if foreign and a.backend != "auto":
-        raise ConfigError(f"`--backend` must be left out for {name}, got {a.backend}. A world not ours runs its own code.")
-    if a.world_arg and not foreign:
-        raise ConfigError(f"`--world-arg` must go with file.py:callable, got {name!r}. Leave it out.")
-    return foreign_world(name, pairs(a.world_arg, "world-arg")) if foreign else load(name, a.backend, quiet=a.json)
+    return foreign_world(name, pairs(a.world_arg, "world-arg")) if names_code(name) else load(name, a.backend, quiet=a.json)
 
 
 def _cost(a: argparse.Namespace) -> dict[str, Any] | None:

@@ -13,8 +13,8 @@ BACKENDS = "auto, reference, torch, openvino-f32, openvino-bf16 or openvino-int8
 
 
 def pairs(texts: list[str], option: str) -> dict[str, Any]:
-    """Turn NAME=VALUE texts into values: json where it parses, else text."""
-    values = {}
+    """Turn NAME=VALUE texts into values: json where it parses, or True, False and None, else text."""
+    values, python = {}, {"True": True, "False": False, "None": None}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
@@ -22,7 +22,7 @@ def pairs(texts: list[str], option: str) -> dict[str, Any]:
         try:
             values[name] = json.loads(value)
         except ValueError:
-            values[name] = value
+            values[name] = python.get(value, value)
     return values
 
 

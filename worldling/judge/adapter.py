@@ -43,6 +43,11 @@ class ForeignState:
     index: int = 0
 
 
+def pixel_error(made: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """Mean squared difference of uint8 frames `[..., H, W, 3]`, black to white being 1: `[...]`."""
+    return np.square((made.astype(np.float32) - real) / 255.0).mean(axis=(-3, -2, -1), dtype=np.float64)
+
+
 class ForeignWorld(ABC):
     """A `JudgedWorld` around any model: PyTorch, JAX or none. Write `watch` and `predict`; the rest follows.
 
@@ -129,9 +134,8 @@ class ForeignWorld(ABC):
         errors = []
         for t in range(1, frames.shape[1]):
             made = self._advance(self.start(frames[:, :t], actions[:, : t - 1]), actions[:, t - 1])
-            error = made.astype(np.float32) - frames[:, t]
-            errors.append(np.square(error / 255).mean(axis=(1, 2, 3)))
-        return np.stack(errors, 1) if errors else np.zeros((len(frames), 0), np.float32)
+            errors.append(pixel_error(made, frames[:, t]))
+        return np.stack(errors, 1) if errors else np.zeros((len(frames), 0))
 
     def _advance(self, state: ForeignState, actions: np.ndarray) -> np.ndarray:
         """Make one frame for every row, uint8 `[B, H, W, 3]`, after looking at what `predict` gave."""

@@ -94,6 +94,11 @@ class Case:
         return int(self.world.config.context)
 
     @property
+    def env_id(self) -> str:
+        """Environment the world was trained on, as its card says."""
+        return env_id_of(self.world)
+
+    @property
     def fps(self) -> float:
         """Frames that stand for a second."""
         return float(self.data.meta.fps if self.data else self.world.card.get("source", {}).get("fps", 30.0))
@@ -107,9 +112,8 @@ class Case:
             starts = self.choose_starts(1, count)
             clips = [self.clip(int(e), int(t), 1) for e, t in zip(starts.episode, starts.last)]
         else:
-            clips = [(clip.frames, clip.actions) for clip in getattr(self.world, "contexts", [])[:count]]
-        if not clips:
-            raise JudgeError("`data` must be given for a world without clips of its own, got none. Add --data FOLDER.")
+            check_clips(self.world)
+            clips = [(clip.frames, clip.actions) for clip in self.world.contexts[:count]]
         frames, actions = zip(*((f[: self.context], a[: self.context - 1]) for f, a in clips))
         return np.stack(frames), np.stack(actions)
 
@@ -186,39 +190,62 @@ def check_fits(world: JudgedWorld, meta: DatasetMeta, path: object) -> None:
             )
 
 
+def has_clips(world: JudgedWorld) -> bool:
+    """Say whether the world brings clips of its own to start from."""
+    return bool(getattr(world, "contexts", None))
+
+
+def check_clips(world: JudgedWorld) -> None:
+    """Raise `JudgeError` unless the world brings clips of its own to start from."""
+    if not has_clips(world):
+        raise JudgeError("`data` must be given for a world without clips of its own, got none. Add --data FOLDER.")
+
+
 def is_physics(world: JudgedWorld) -> bool:
     """Say whether the world was trained on the eight physics scenes."""
     from worldling.scenes import PHYSICS_IDS
 
-    return _env_id(world) in PHYSICS_IDS
+    return env_id_of(world) in PHYSICS_IDS
 
 
 def is_chaos(world: JudgedWorld) -> bool:
     """Say whether the world was trained on one of the chaotic environments."""
     from worldling.scenes import CHAOS_IDS
 
-    return _env_id(world) in CHAOS_IDS
+    return env_id_of(world) in CHAOS_IDS
 
 
 def check_physics(world: JudgedWorld, suite: str) -> None:
-    """Raise `JudgeError` unless the world was trained on the eight physics scenes."""
+    """Raise `JudgeError` unless the world was trained on the physics scenes, or one of them, at their frame rate."""
     if not is_physics(world):
         raise _foreign(world, suite, "the physics scenes", "worldling/Physics-v0")
+    _check_frames(world)
 
 
 def check_chaos(world: JudgedWorld, suite: str) -> None:
     """Raise `JudgeError` unless the world was trained on one of the chaotic environments."""
     if not is_chaos(world):
         raise _foreign(world, suite, "a chaotic environment", "worldling/Cloth-v0, Lorenz-v0 or Smoke-v0")
+    _check_frames(world)
 
 
-def _env_id(world: JudgedWorld) -> str:
+def _check_frames(world: JudgedWorld) -> None:
+    frame_skip = world.card["source"].get("frame_skip", 1)
+    if frame_skip != 1:
+        raise JudgeError(
+            f"`world` must be of {env_id_of(world)} frame by frame, got one recorded with --frame-skip {frame_skip}. "
+            "Train one on a recording without."
+        )
+
+
+def env_id_of(world: JudgedWorld) -> str:
+    """Name the environment the world was trained on, as its card does."""
     return str(world.card.get("source", {}).get("env_id", "an unknown environment"))
 
 
 def _foreign(world: JudgedWorld, suite: str, wanted: str, env_id: str) -> JudgeError:
     return JudgeError(
-        f"`suite` {suite} must be given a world of {wanted}, got one of {_env_id(world)}. "
+        f"`suite` {suite} must be given a world of {wanted}, got one of {env_id_of(world)}. "
         f"Train one on a recording of {env_id}, or choose fidelity or stability."
     )
 

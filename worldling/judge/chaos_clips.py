@@ -11,7 +11,6 @@ share of its spread (`jolt`). The folder is an ordinary data set with one shard 
 from __future__ import annotations
 
 import multiprocessing
-import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ import numpy as np
 from worldling.data.environment import Environment, open_environment
 from worldling.data.store import DatasetMeta, DatasetWriter, open_dataset, read_meta
 from worldling.errors import DatasetError
+from worldling.judge.exam import deaf
 from worldling.progress import Progress
 from worldling.types import Episode
 
@@ -112,16 +112,12 @@ def _each_made(path: str, meta: DatasetMeta, starts: list[int], workers: int) ->
         for start in starts:
             yield _make(path, meta, start)
         return
-    pool = ProcessPoolExecutor(min(workers, len(starts)), multiprocessing.get_context("spawn"), _deaf)
+    pool = ProcessPoolExecutor(min(workers, len(starts)), multiprocessing.get_context("spawn"), deaf)
     try:
         for future in as_completed([pool.submit(_make, path, meta, start) for start in starts]):
             yield future.result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _deaf() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and lets us finish
 
 
 def _make(path: str, meta: DatasetMeta, start: int) -> None:
@@ -131,9 +127,10 @@ def _make(path: str, meta: DatasetMeta, start: int) -> None:
         episodes = play_start(env, meta.seed, start, SYSTEMS[meta.env_id].ahead)
     finally:
         env.close()
-    with DatasetWriter(path, meta, start) as writer:
-        for episode in episodes:
-            writer.write(episode)
+    writer = DatasetWriter(path, meta, start)
+    for episode in episodes:
+        writer.write(episode)
+    writer.close()  # only now is there a shard, and the start counts as made
 
 
 def play_start(env: Environment, seed: int, start: int, ahead: int) -> list[Episode]:

@@ -49,7 +49,7 @@ def run(case: Case, forks: int = FORKS) -> Section:
 
     Cost: 80 frames drawn and 75 dreamed per fork, 7 500 of each by default; about a minute on 2 cores.
     """
-    scenarios = chosen_scenes(case.settings)
+    scenarios = chosen_scenes(case)
     begun = time.monotonic()
     env = open_environment(ENV_ID, case.world.size_px)
     from worldling.scenes.labels import OBSERVED  # only now: MuJoCo chooses how to draw when it is first imported

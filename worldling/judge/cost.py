@@ -21,6 +21,7 @@ from worldling.checkpoint import read_json
 from worldling.errors import ConfigError
 from worldling.judge.case import Case
 from worldling.judge.cost_page import ledger_tables, sources_text
+from worldling.judge.judged_world import name_of
 from worldling.judge.prices import DeviceClass, Prices, check_number, is_number, read_prices
 from worldling.judge.report import Section, Text
 from worldling.judge.speed import BATCHES, hardware, time_world
@@ -96,7 +97,8 @@ def world_cost(
 ) -> dict[str, Any]:
     """Return the ledger of `world`, as json values; see `ledger`.
 
-    device_class: of training and serving (None: by what the card and this machine call their chips); report: a
+    device_class: of this machine (None: by what it calls its chip), and of the one the world was trained on if that has the
+    same chip or one that no class matches; report: a
     report.json with the suite `speed` (None: time the world here, with `batch` sessions at once); fps: of a session
     (None: the world's own). Raises `ConfigError` or `CheckpointError`. Cost: a few seconds, none with a report.
     """
@@ -106,12 +108,15 @@ def world_cost(
     )
     if batch < 1 or (seconds is not None and seconds <= 0):
         raise ConfigError(f"`batch` and `seconds` must be above 0, got {batch} and {seconds}. Use 16 and 2.")
-    name = world.path.name if world.path else world.config.name
+    name = name_of(world)
     timing = _reported(report, name) if report else hardware(world.device)
     serving_on = prices.find(timing["device"], timing["cores"], device_class)
     trained = world.card.get("cost", {})
-    there = bool(trained.get("device"))
-    training_on = prices.find(trained["device"], trained.get("threads", 1), device_class) if there else None
+    training_on = None
+    if trained.get("device"):
+        chip = trained["device"], trained.get("threads", 1)
+        elsewhere = None if chip[0] == timing["device"] else prices.match(*chip)
+        training_on = elsewhere or prices.find(*chip, device_class)
     if not report:
         if not world.contexts:
             raise ConfigError("`world.contexts` must hold a clip to start from, got none. Train the world again.")
@@ -167,8 +172,7 @@ def run(case: Case) -> Section:
     usage = Usage(
         Amount(case.fps, "frames/s", ("world",)), asked(None, "users", USERS), asked(None, "share", OCCUPANCY)
     )
-    name = case.world.path.name if case.world.path else card.get("name", "world")
-    found = ledger(name, card, timing, "measured", prices, training_on, serving_on, usage)
+    found = ledger(name_of(case.world), card, timing, "measured", prices, training_on, serving_on, usage)
     blocks: list[Any] = [*ledger_tables(found), Text(sources_text(found))]
     values = {key: found[key] for key in ("currency", "training")}
     later = {key: found[key] for key in ("prices", "serving", "month", "sensitivity")}

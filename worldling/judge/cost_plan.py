@@ -211,8 +211,10 @@ def _sizes(world: str | None) -> dict[str, float | None]:
     """Return bytes of a world's dynamics' `parameters` (fp32), one session's `state` and one `latent`, and its steps_a_second
     in training the dynamics; None for what is not known."""
     nothing = dict.fromkeys(("parameters", "state", "latent", "steps_a_second"))
+    if not world:
+        return nothing
     try:
-        folder = find_world(world or "")
+        folder = find_world(world)
     except CheckpointError:  # a world measured elsewhere
         return nothing
     values = read_json(folder / "config.json", "a world's settings")

@@ -26,9 +26,9 @@ import numpy as np
 from worldling.config import write_atomic
 from worldling.data.environment import Environment, open_environment
 from worldling.data.simulators import check_scenes
-from worldling.data.store import DatasetMeta, DatasetWriter, open_dataset
+from worldling.data.store import DatasetMeta, DatasetWriter, open_dataset, read_meta
 from worldling.errors import DatasetError, JudgeError, nearest
-from worldling.judge.case import Settings
+from worldling.judge.case import Case
 from worldling.progress import Progress
 from worldling.types import Episode
 
@@ -68,18 +68,21 @@ class Exam:
         self.dataset = open_dataset(path)
         try:
             self.about = json.loads((self.path / "exam.json").read_text())
-            chunks = self.about["chunks"]
-        except (OSError, ValueError, KeyError) as error:
+            self._trials = self._read(self.about["chunks"])
+        except (OSError, ValueError, KeyError, IndexError) as error:
             raise DatasetError(
                 f"`{path}` must be a physics exam with exam.json, got a damaged or unfinished one ({error}). "
                 "Make it with `worldling scenes --exam FOLDER`."
             ) from None
-        self._trials: list[ExamTrial] = []
+
+    def _read(self, chunks: dict[str, Any]) -> list[ExamTrial]:
+        trials: list[ExamTrial] = []
         seen: dict[int, int] = {}
         for episode in range(len(self.dataset)):
             worker = self.dataset.episode_meta(episode)["worker"]
             number = seen[worker] = seen.get(worker, -1) + 1
-            self._trials.append(ExamTrial(episode=episode, **chunks[str(worker)]["trials"][number]))
+            trials.append(ExamTrial(episode=episode, **chunks[str(worker)]["trials"][number]))
+        return trials
 
     def trials(self, scenario: str, split: str, count: int | None = None) -> list[ExamTrial]:
         """Return the trials of a scene and split, pair after pair; count: only so many of the first."""
@@ -131,6 +134,8 @@ def make_exam(
     path, wanted = Path(path), {**PAIRS, **(pairs or {})}
     about = _begun(path, meta)
     DatasetWriter(path, meta).close()  # dataset.json
+    if read_meta(path) != meta:
+        raise DatasetError(f"`{path}` must hold the exam of these scenes, got one made when they were others. Choose another folder.")
     jobs = [
         (split, scenario, chunk)
         for split in SPLITS for scenario in scenarios or SCENARIOS
@@ -155,15 +160,16 @@ def make_exam(
     return Exam(path)
 
 
-def chosen_scenes(settings: Settings) -> list[str]:
-    """Return the scenes to be judged on, all eight unless some are named. Raises `JudgeError` or `EnvError`."""
+def chosen_scenes(case: Case) -> list[str]:
+    """Return the scenes to be judged on: those named, else the world's own one, or all eight. Raises `JudgeError` or `EnvError`."""
     check_scenes()
-    from worldling.scenes import SCENARIOS
+    from worldling.scenes import PHYSICS_IDS, SCENARIOS
 
-    for name in settings.scenes:
+    for name in case.settings.scenes:
         if name not in SCENARIOS:
             raise JudgeError(f"`scene` must be one of the physics scenes, got {name!r}. {nearest(name, SCENARIOS)}")
-    return [name for name in SCENARIOS if name in settings.scenes or not settings.scenes]
+    own = [name for name, env_id in zip(SCENARIOS, PHYSICS_IDS) if env_id == case.env_id]
+    return [name for name in SCENARIOS if name in (case.settings.scenes or own or SCENARIOS)]
 
 
 def _meta(env: Environment, seed: int) -> DatasetMeta:

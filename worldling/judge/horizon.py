@@ -27,6 +27,7 @@ from worldling.judge.long_truth import JOLT, Film, Play, draw_play, film_all
 from worldling.judge.motion_mask import motion_masks, spatial_iou, spatiotemporal_iou
 from worldling.judge.permanence import IN_ONE_PIECE, SENSIBLE, VISIBLE, Found, find, is_there, sensible_area
 from worldling.judge.report import Anchored, Section
+from worldling.judge.self_check import ANCHORS
 from worldling.progress import Progress
 
 HORIZONS = (1, 5, 10, 25, 50, 100, 200, 500, 1000)
@@ -51,7 +52,9 @@ class Looked:
 def run(case: Case) -> Section:
     """Dream `EPISODES` episodes of every scene for 1 000 frames. Cost: about 2 minutes on two cores, half of it simulation."""
     begun = time.monotonic()
-    scenes, ahead, last = chosen_scenes(case.settings), frames_ahead(HORIZONS), case.context - 1
+    scenes, ahead, last = chosen_scenes(case), frames_ahead(HORIZONS), case.context - 1
+    from worldling.scenes.trial import FPS
+
     plays = _plays(case, scenes, ahead)
     n = len(plays)
     jolted = [play.jolted(last, last + min(JOLTED_TO, ahead[-1])) for play in plays]
@@ -71,7 +74,7 @@ def run(case: Case) -> Section:
     both = Bootstrap(np.repeat(np.arange(n), 2), np.zeros(2 * n), case.settings.seed, case.settings.resamples)
     kept, read = permanence(found, seen, ahead)
     values = {
-        "n": n, "episodes_per_scene": EPISODES, "scenes": scenes, "horizons": list(HORIZONS), "fps": case.fps,
+        "n": n, "episodes_per_scene": EPISODES, "scenes": scenes, "horizons": list(HORIZONS), "fps": FPS,
         "jolt": JOLT, "window": WINDOW, "intervals": boot.about(),
         "permanence": {"definition": _definition(), "read_in_truth": _row(read, both.share), "kept": _kept(kept, both)},
         "place_error": _place_errors(found, seen, ahead, both), "motion": _motion(looked, boot),
@@ -81,8 +84,8 @@ def run(case: Case) -> Section:
     section = page(values, {"seconds": time.monotonic() - begun, **alarm_timing}, _strips(plays, made, ahead))
     there, moved = values["permanence"]["kept"], values["motion"]["spatiotemporal_iou"]
     section.anchors = [
-        Anchored(f"things still there after {BROKEN_TO} frames", {name: by["both"][BROKEN_TO] for name, by in there.items()}, "top"),
-        Anchored(f"where things move up to frame {_SOON}", {name: by[_SOON] for name, by in moved.items()}, "below", unit=""),
+        Anchored(f"things still there after {BROKEN_TO} frames", {name: there[name]["both"][BROKEN_TO] for name in ANCHORS if name in there}, "top"),
+        Anchored(f"where things move up to frame {_SOON}", {name: moved[name][_SOON] for name in ANCHORS if name in moved}, "below", unit=""),
     ]
     return section
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from worldling.alarm import DriftAlarm, through
+from worldling.alarm import FILE, DriftAlarm, through
 from worldling.judge.case import Case
 from worldling.judge.intervals import Bootstrap
 from worldling.judge.long_truth import Film, Play, draw_play
@@ -53,7 +53,7 @@ def judge_alarm(
         watched["broken"] = np.concatenate([made["world"][:, :1], made["broken"][:, 1:]], 1)
     dreams = {name: _picked(_rings(alarm, films, ahead), ahead, horizons) for name, films in watched.items()}
     values = {
-        "rate": alarm.rate, "fitted_on": int(fitting.sum()) * (len(STEPS) - 1),
+        "rate": alarm.rate, "promised": (int(fitting.sum()) + 1) * alarm.rate >= 1, "fitted_on": int(fitting.sum()) * (len(STEPS) - 1),
         "false_alarms": {
             "all": _rate(case, short, long), "held_out": _rate(case, short), "long": _rate(case, long),
             "as_they_are": _rate(case, _rings(alarm, held_out, STEPS)),
@@ -151,8 +151,11 @@ def _cost(case: Case, alarm: DriftAlarm, clip: np.ndarray) -> dict[str, float]:
 
 
 def _keep(case: Case, alarm: DriftAlarm) -> bool:
-    """Write the alarm into the world's folder if it has one that can be written, and say whether it is there now."""
-    if case.world.path is None:
+    """Write the alarm into the world's folder if it has one that can be written, and say whether it is there now.
+
+    Learnt from some scenes only, it leaves the one that is there.
+    """
+    if case.world.path is None or (case.settings.scenes and (case.world.path / FILE).exists()):
         return False
     try:
         alarm.save(case.world.path)

@@ -126,11 +126,13 @@ def _alarm(alarm: dict[str, Any], timing: dict[str, Any], columns: Sequence[str]
     false, spans = alarm["false_alarms"], alarm["spans"]
     cost = f"One look takes {timing['look_ms']:.2f} ms here, {timing['look_share'] * 100:.1f} % of a frame made alone. "
     kept = "It is kept beside the world: worldling play WORLD --alarm." if timing["alarm_kept"] else (
-        "It could not be kept in the world's folder.")
+        "It was not kept: the world has no folder that can be written, or an alarm learnt from more scenes is there.")
+    promise = f"is set to ring on at most {show(alarm['rate'], 'share')} of them" if alarm["promised"] else (
+        f"rings where they never strayed (of so few nothing can be promised; with all scenes, on at most {show(alarm['rate'], 'share')})")
     return [
         Text(
             f"The drift alarm looks at colours and edges of every frame and compares them with the start. It learnt from {alarm['fitted_on']:,} real frames "
-            f"what real scenes do, and is set to ring on at most {show(alarm['rate'], 'share')} of them. It does not know what a thing is: what real scenes do too, such as "
+            f"what real scenes do, and {promise}. It does not know what a thing is: what real scenes do too, such as "
             "a cloth that hides the yellow thing, cannot ring, nor can a dream that stands still where real scenes come to rest. "
             f"{cost}{kept}"
         ),

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from worldling.data.store import open_dataset
+from worldling.data.store import open_dataset, read_meta
 from worldling.errors import JudgeError, nearest
 from worldling.judge.case import (
-    Case, Settings, check_chaos, check_fits, check_physics, check_stimuli, is_chaos, is_held_out, is_physics,
+    Case, Settings, check_chaos, check_clips, check_fits, check_physics, check_stimuli, has_clips, is_chaos, is_held_out, is_physics,
 )
-from worldling.judge.judged_world import JudgedWorld, check_judged
+from worldling.judge.judged_world import JudgedWorld, check_judged, name_of
 from worldling.judge.report import Section, check_out, plain, write_report
 from worldling.judge.self_check import self_check
 
@@ -34,8 +34,10 @@ SUITES: dict[str, str] = {
     "speed": "worldling.judge.speed",
     "cost": "worldling.judge.cost",
 }
-#: What a suite needs: recorded data, a world of the physics scenes or of a chaotic environment, or Physion's stimuli.
+#: What a suite needs: recorded data, those or clips of the world's own, a world of the physics scenes or of a chaotic
+#: environment, or Physion's stimuli.
 ON_DATA = ("fidelity", "stability")
+ON_CLIPS = ("speed", "cost")
 ON_SCENES = ("ocp", "surprise", "control", "horizon")
 ON_CHAOS = ("chaos",)
 ON_STIMULI = ("physion",)
@@ -44,7 +46,8 @@ ON_STIMULI = ("physion",)
 def suites_for(world: JudgedWorld, dataset_path: str | Path | None, physion: str | Path = "") -> list[str]:
     """Name every suite that can be run on this world with these data: what `--suite all` means."""
     unfit = (
-        *(ON_DATA if dataset_path is None else ()), *(() if is_physics(world) else ON_SCENES),
+        *(ON_DATA if dataset_path is None else ()), *(ON_CLIPS if dataset_path is None and not has_clips(world) else ()),
+        *(() if is_physics(world) else ON_SCENES),
         *(() if is_chaos(world) else ON_CHAOS), *(() if physion else ON_STIMULI),
     )
     return [name for name in SUITES if name not in unfit]
@@ -64,36 +67,16 @@ def judge(
     Raises `JudgeError` if a suite or a dial is unknown, the world lacks a part or the data do not fit it,
     `DatasetError` if the data cannot be read.
     """
-    check_judged(world)
-    known = [field.name for field in fields(Settings)]
-    for name in dials:
-        if name not in known:
-            raise JudgeError(f"`{name}` must be a setting of the judge, got an unknown one. {nearest(name, known)}")
-    settings = Settings(**dials)
-    names = suites_for(world, dataset_path, settings.physion) if "all" in suites else list(dict.fromkeys(suites))
-    if not names:
-        raise JudgeError(f"`suites` must name at least one suite, got none. {nearest('', SUITES)}")
-    runs = {name: suite(name) for name in names}
-    for name in names:
-        if name in ON_DATA and dataset_path is None:
-            raise JudgeError(f"`data` must be given for the suite {name}, got none. Record held-out frames and add --data FOLDER.")
-        if name in ON_SCENES:
-            check_physics(world, name)
-        if name in ON_CHAOS:
-            check_chaos(world, name)
-        if name in ON_STIMULI:
-            check_stimuli(world, settings.physion)
+    names, settings = check_task(world, dataset_path, suites, dials)
     if out is not None:
         check_out(out)
     begun = time.monotonic()
     data = None if dataset_path is None else open_dataset(dataset_path)
     try:
-        if data is not None:
-            check_fits(world, data.meta, dataset_path)
-            if "horizons" not in dials:
-                settings = settings.within(int(np.median(data.lengths)) - world.config.context - 1)  # half the episodes have two starts
+        if data is not None and "horizons" not in dials:
+            settings = settings.within(int(np.median(data.lengths)) - world.config.context - 1)  # half the episodes have two starts
         case = Case(world, data, settings, quiet)
-        sections = {name: run(case) for name, run in runs.items()}
+        sections = {name: suite(name)(case) for name in names}
         checked = self_check(sections)
         shown = {**sections, **({"self_check": checked} if checked else {})}
         about = _about(world, case, dataset_path, names)
@@ -119,6 +102,36 @@ def judge(
     return report
 
 
+def check_task(
+    world: JudgedWorld, dataset_path: str | Path | None, suites: Sequence[str], dials: dict[str, Any]
+) -> tuple[list[str], Settings]:
+    """Return the suites to run and the dials, after all checks that need no judging. Raises as `judge` does."""
+    check_judged(world)
+    known = [field.name for field in fields(Settings)]
+    for name in dials:
+        if name not in known:
+            raise JudgeError(f"`{name}` must be a setting of the judge, got an unknown one. {nearest(name, known)}")
+    settings = Settings(**dials)
+    names = suites_for(world, dataset_path, settings.physion) if "all" in suites else list(dict.fromkeys(suites))
+    if not names:
+        raise JudgeError(f"`suites` must name at least one suite, got none. {nearest('', SUITES)}")
+    for name in names:
+        suite(name)
+        if name in ON_DATA and dataset_path is None:
+            raise JudgeError(f"`data` must be given for the suite {name}, got none. Record held-out frames and add --data FOLDER.")
+        if name in ON_CLIPS and dataset_path is None:
+            check_clips(world)
+        if name in ON_SCENES:
+            check_physics(world, name)
+        if name in ON_CHAOS:
+            check_chaos(world, name)
+        if name in ON_STIMULI:
+            check_stimuli(world, settings.physion)
+    if dataset_path is not None:
+        check_fits(world, read_meta(dataset_path), dataset_path)
+    return names, settings
+
+
 def suite(name: str) -> Callable[[Case], Section]:
     """Return the `run` of the suite called `name`; raises `JudgeError` naming the nearest one."""
     if name not in SUITES:
@@ -139,7 +152,7 @@ def _about(world: JudgedWorld, case: Case, dataset_path: str | Path | None, name
             "held_out": is_held_out(world, meta),
         }
     return {
-        "world": world.path.name if world.path else world.card.get("name", "world"),
+        "world": name_of(world),
         "backend": world.backend_name,
         "env_id": world.card.get("source", {}).get("env_id", case.data.meta.env_id if case.data else "unknown"),
         "size_px": world.size_px,

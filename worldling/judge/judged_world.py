@@ -34,6 +34,7 @@ class JudgedWorld(Protocol):
 
     Optional powers, used where they are there:
         device: the torch device it runs on; else it is timed as running on the CPU.
+        contexts: a few real clips (`.frames` uint8 `[T, H, W, 3]`, `.actions` `[T - 1, ...]`) to be timed on without a data set.
         mean_frame: uint8 `[H, W, 3]`, the mean of the training frames, or None; else the judge takes its data's.
         surprise(frames, actions): how unexpected each next real frame is, given all that came before it. uint8
             `[B, T, H, W, 3]` and raw actions `[B, T - 1, ...]` to floats `[B, T - 1]`, in any unit that grows with
@@ -102,6 +103,11 @@ class JudgedWorld(Protocol):
     def decode(self, latents: "torch.Tensor") -> np.ndarray:
         """Turn latents `[..., N, C]` into frames uint8 `[..., H, W, 3]`."""
         ...
+
+
+def name_of(world: JudgedWorld) -> str:
+    """Call a world by its folder, or else by its card's name."""
+    return world.path.resolve().name if world.path else str(world.card.get("name", "world"))
 
 
 def check_judged(world: Any) -> None:

@@ -69,7 +69,7 @@ class Known:
 
 def run(case: Case) -> Section:
     """Judge object contact prediction. Cost: one dream of 22 frames per trial, 6 240 of them by default."""
-    scenes = chosen_scenes(case.settings)
+    scenes = chosen_scenes(case)
     from worldling.scenes.labels import COPIES, FRAMES, NOISE, OBSERVED
 
     half = -(-case.settings.trials // 2)
@@ -95,7 +95,7 @@ def run(case: Case) -> Section:
     values = {
         "n": sum(map(len, groups["test"].values())), "trials_per_scene": counts["test"], "readout_trials_per_scene": counts["readout"],
         "observed_frames": OBSERVED, "frames": FRAMES, "majority": 0.5,
-        "intervals": Bootstrap(np.arange(2), np.zeros(2), case.settings.seed, case.settings.resamples).about(),
+        "intervals": {**Bootstrap(np.arange(2), np.zeros(2), case.settings.seed, case.settings.resamples).about(), "over": "pairs"},
         "mean": mean, "scenes": table, "outside": {"trials_per_scene": counts["outside"], "mean": beyond, "scenes": beyond_table},
         "labels": _labels(exam, scenes, case.settings.seed),
         "noise": {"copies": COPIES, "share": NOISE, "scenes": exam.tally()}, "checksums": exam.checksums(),
@@ -103,7 +103,8 @@ def run(case: Case) -> Section:
     values["anchors"] = _anchors(case, exam, scenes, OBSERVED)
     section = page(values, films, CONDITIONS, {"seconds": time.monotonic() - begun}, _FILM_AT)
     rows = {**values["anchors"], "world": mean["B"], "simulator": mean["A"]}
-    section.anchors = [Anchored("contact predicted with the dream (B)", rows, "guess", mean["C"]["value"])]
+    guess = rows.pop("shown_only")
+    section.anchors = [Anchored("contact predicted with the dream (B)", rows, "guess", guess)]
     return section
 
 
@@ -121,19 +122,23 @@ def _shares(
 
 
 def _anchors(case: Case, exam: Exam, scenes: list[str], shown: int) -> dict[str, Any]:
-    """Share of trials answered rightly with the dreams of worlds that know nothing of what follows, as B is; on `ANCHORED` trials."""
+    """Share of trials answered rightly with the dreams of worlds that know nothing of what follows, as B is; on `ANCHORED` trials.
+
+    And with none ("shown_only", as C is), on the same trials: what guessing gives these.
+    """
     broken = broken_copy(case.world)
-    right: dict[str, list[np.ndarray]] = {"copy_last": [], **({"broken": []} if broken else {})}
-    dreamers = {"copy_last": CopyLast(case.world), "broken": broken}
+    dreamers = {"shown_only": None, "copy_last": CopyLast(case.world), **({"broken": broken} if broken else {})}
+    right: dict[str, list[np.ndarray]] = {name: [] for name in dreamers}
     groups = []
     with Progress("ocp, self-check", len(scenes), "scenes", case.quiet) as progress:
         for number, scenario in enumerate(scenes):
             fit, test = (exam.trials(scenario, split, count) for split, count in ANCHORED.items())
+            films = [np.stack([exam.frames(t) for t in some]) for some in (fit, test)]
             for name, found in right.items():
-                ours, theirs = (
-                    dream_features(dreamers[name], np.stack([exam.frames(t) for t in some]), shown, case.settings.seed)
-                    for some in (fit, test)
-                )
+                if dreamers[name] is None:
+                    ours, theirs = (observed_features(read(frames[:, :shown])) for frames in films)
+                else:
+                    ours, theirs = (dream_features(dreamers[name], frames, shown, case.settings.seed) for frames in films)
                 readout = Readout(ours, np.array([t.contact for t in fit]), _groups(fit))
                 found.append(readout(theirs) == np.array([t.contact for t in test]))
             groups.append(_groups(test) + 10_000 * number)
@@ -171,9 +176,8 @@ def look(
         steps = truth.shape[1] - shown
         dream, imagined = dream_with_latents(case.world, truth[:, :shown], steps, case.settings.seed)
         things, dreamed = read(truth), read(dream)
-        seen = observed_features(things[:, :shown])
-        last = things[:, shown - 1]
-        real, made = future_features(last, things[:, shown:]), future_features(last, dreamed)
+        given = things[:, :shown]
+        seen, real, made = observed_features(given), future_features(given, things[:, shown:]), future_features(given, dreamed)
         small = truth[:, :shown:2, ::4, ::4].reshape(len(some), -1) / 255.0
         columns = {
             "A": np.concatenate([seen, real], 1), "B": np.concatenate([seen, made], 1), "C": seen,
@@ -194,17 +198,13 @@ def look(
 def dream_features(world: Any, truth: np.ndarray, shown: int, seed: int) -> np.ndarray:
     """Describe what is shown of frames `[n, T, H, W, 3]` and what a world dreams of the rest, as B does: `[n, F]`."""
     dream = dream_on(world, truth[:, :shown], truth.shape[1] - shown, seed)
-    things = read(truth[:, :shown])
-    return np.concatenate([observed_features(things), future_features(things[:, shown - 1], read(dream))], 1)
+    given = read(truth[:, :shown])
+    return np.concatenate([observed_features(given), future_features(given, read(dream))], 1)
 
 
-def dream_on(world: Any, shown: np.ndarray, steps: int, seed: int, actions: np.ndarray | None = None) -> np.ndarray:
-    """Show the world frames `[B, T, H, W, 3]` in which no hand moved, and let it dream `steps` frames.
-
-    actions `[B, steps, 2]`: of the dream (None: no hand). Returns uint8 `[B, steps, H, W, 3]`.
-    """
-    state = begin(world, shown, seed)
-    return world.rollout(state, rest(world, len(shown), steps) if actions is None else actions)
+def dream_on(world: Any, shown: np.ndarray, steps: int, seed: int) -> np.ndarray:
+    """Show the world frames `[B, T, H, W, 3]` in which no hand moved, and let it dream on: uint8 `[B, steps, H, W, 3]`."""
+    return world.rollout(begin(world, shown, seed), rest(world, len(shown), steps))
 
 
 def _state(exam: Exam, trial: ExamTrial, shown: int) -> np.ndarray:

@@ -19,18 +19,20 @@ def observed_features(things: Things) -> np.ndarray:
     return np.concatenate(columns, axis=1).astype(np.float64)
 
 
-def future_features(last: Things, future: Things) -> np.ndarray:
-    """Describe what followed, true or dreamed: `last` `[n]`, the last frame shown; `future` `[n, T]`; `[n, F]`.
+def future_features(shown: Things, future: Things) -> np.ndarray:
+    """Describe what followed, true or dreamed: `shown` `[n, S]`, the frames before it; `future` `[n, T]`; `[n, F]`.
 
     Moments every `EVERY` frames, and over the whole: the smallest gap and when, how long and how much they touch,
     how far yellow is moved and how suddenly, and how sharply red turns when they are nearest.
     """
-    agent, patient = last_seen(future.agent), last_seen(future.patient)
+    agent_path, patient_path = (
+        last_seen(np.concatenate([before, after], axis=1))[:, before.shape[1] - 1 :]
+        for before, after in ((shown.agent, future.agent), (shown.patient, future.patient))
+    )
+    agent, patient = agent_path[:, 1:], patient_path[:, 1:]
     gap = np.nan_to_num(future.gap, nan=0.25)
     rows, nearest = np.arange(len(gap)), gap.argmin(axis=1)
-    moved = np.linalg.norm(patient - last_seen(last.patient)[:, None], axis=-1)
-    patient_path = np.concatenate([last_seen(last.patient)[:, None], patient], axis=1)
-    agent_path = np.concatenate([last_seen(last.agent)[:, None], agent], axis=1)
+    moved = np.linalg.norm(patient - patient_path[:, :1], axis=-1)
     jerk = np.linalg.norm(np.diff(patient_path, axis=1), axis=-1)
     turn = np.linalg.norm(np.diff(agent_path, n=2, axis=1), axis=-1)
     turn = np.concatenate([turn, np.zeros_like(turn[:, :1])], axis=1)

@@ -54,14 +54,14 @@ class Anchored:
     """A measure, more of which is better, on the world and on those of whom it is known how they must do (self_check.py).
 
     rows: intervals of "broken" (random weights), "copy_last" (the last frame held still), "world" and "simulator", those that
-    were run; guess: what guessing gives, or None; copy_last: where it must lie: "guess", "above" (guessing), "below" (the
-    simulator) or "top" (with it).
+    were run; guess: what guessing gives, known or measured with its interval, or None; copy_last: where it must lie: "guess", "above"
+    (guessing), "below" (the simulator) or "top" (with it).
     """
 
     words: str
     rows: dict[str, Any]
     copy_last: str
-    guess: float | None = None
+    guess: float | dict[str, Any] | None = None
     unit: str = "share"
 
 
@@ -127,7 +127,7 @@ def render_html(report: dict[str, Any], sections: Sequence[Section]) -> str:
     about = report["about"]
     warning = ""
     if about["data"] and about["data"]["held_out"] is False:
-        warning = "These data have the seed and the policy of the training data: the world may have seen them. Record others for a fair judgement."
+        warning = "These data have the seed of the training data: the world may have seen them. Record others for a fair judgement."
     return page_html(f"{about['world']}, judged", _intro(about), sections, _facts(report), warning)
 
 
@@ -224,7 +224,7 @@ def _cell(cell: Any, unit: str) -> str:
 
 
 def show(value: float | None, unit: str = "", named: bool = True) -> str:
-    """Write a number for people: shares in percent, decibels with one digit, others with three figures.
+    """Write a number for people: shares in percent, decibels with one digit, others with three figures, without unit three decimals.
 
     named: write the unit after it (decibels never carry theirs; their table says it).
     """
@@ -235,7 +235,7 @@ def show(value: float | None, unit: str = "", named: bool = True) -> str:
     elif unit == "dB":
         return f"{value:.1f}"
     else:
-        text = f"{value:.3f}" if unit == "" else f"{value:.3g}"
+        text = f"{value:.3f}" if unit == "" else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     return f"{text} {unit}".rstrip() if named else text
 
 

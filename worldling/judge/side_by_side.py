@@ -9,8 +9,8 @@ from typing import Any
 
 from worldling.config import write_atomic
 from worldling.judge.figures import interval_chart
-from worldling.judge.judge import ON_DATA, judge
-from worldling.judge.judged_world import JudgedWorld
+from worldling.judge.judge import ON_DATA, check_task, judge
+from worldling.judge.judged_world import JudgedWorld, name_of
 from worldling.judge.report import Figure, Section, Table, Text, check_out, page_html
 
 
@@ -25,6 +25,8 @@ def judge_side_by_side(
     """
     if out is not None:
         check_out(out)
+    for world in worlds:  # before hours go into the first
+        check_task(world, dataset_path, suites, dials)
     reports: dict[str, Any] = {}
     for name, world in zip(names_of(worlds), worlds):
         reports[name] = judge(world, dataset_path, None if out is None else Path(out) / name, suites, quiet, **dials)
@@ -37,7 +39,7 @@ def judge_side_by_side(
 
 def names_of(worlds: Sequence[JudgedWorld]) -> list[str]:
     """Call each world by its folder or its card's name, numbered where two share it."""
-    plain = [world.path.name if world.path else str(world.card.get("name", "world")) for world in worlds]
+    plain = [name_of(world) for world in worlds]
     return [name if plain.count(name) == 1 else f"{name}-{plain[: i + 1].count(name)}" for i, name in enumerate(plain)]
 
 

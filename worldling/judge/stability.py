@@ -157,6 +157,8 @@ def _at_length(dream: dict[str, Any], real: dict[str, Any], length: int, boot: B
         out[looked + 1 : t + 1] |= (bright < bright_range[0]) | (bright > bright_range[1])
         looked = t
     broken = ~np.isfinite(std)
+    frozen = motion[end].mean(axis=0) < FROZEN_SHARE * real["motion"]
+    outside = (out | broken)[end].mean(axis=0) > 0.5
     return {
         "latent_std_ratio": boot.mean(std[end].mean(axis=0) / real["latent_std"]),
         "latent_mean_shift": boot.mean(
@@ -164,10 +166,11 @@ def _at_length(dream: dict[str, Any], real: dict[str, Any], length: int, boot: B
         ),
         "motion_ratio": boot.mean(motion[end].mean(axis=0) / max(real["motion"], 1e-12)),
         "not_a_number": boot.share(broken.any(axis=0).astype(float)),
-        "frozen": boot.share((motion[end].mean(axis=0) < FROZEN_SHARE * real["motion"]).astype(float)),
+        "frozen": boot.share(frozen.astype(float)),
         "left_range_ever": boot.share((out | broken).any(axis=0).astype(float)),
         "frames_out_of_range": boot.mean((out | broken).mean(axis=0)),
-        "out_of_range_at_end": boot.share(((out | broken)[end].mean(axis=0) > 0.5).astype(float)),
+        "out_of_range_at_end": boot.share(outside.astype(float)),
+        "bad_at_end": boot.share((broken.any(axis=0) | frozen | outside).astype(float)),
     }
 
 

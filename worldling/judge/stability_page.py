@@ -67,9 +67,7 @@ def page(case: Case, values: dict[str, Any], timing: dict[str, Any], films: dict
         ),
         (
             "Dreams broken, frozen or out of range at the end",
-            show(
-                max(_worst(last, key) for key in ("not_a_number", "frozen", "out_of_range_at_end")), "share"
-            ),
+            show(last["bad_at_end"]["value"], "share"),
             f"of {values['n']} dreams",
         ),
     ]
@@ -78,10 +76,6 @@ def page(case: Case, values: dict[str, Any], timing: dict[str, Any], films: dict
 
 def _duration(seconds: float) -> str:
     return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
-
-
-def _worst(row: dict[str, Any], key: str) -> float:
-    return 0.0 if row[key]["value"] is None else row[key]["value"]
 
 
 def _films(films: dict[int, np.ndarray]) -> Figure:

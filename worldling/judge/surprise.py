@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from worldling.judge.adapter import ForeignWorld, pixel_error
 from worldling.judge.anchors import CopyLast, broken_copy
 from worldling.judge.case import Case
 from worldling.judge.exam import chosen_scenes
@@ -25,6 +26,7 @@ from worldling.judge.intervals import Bootstrap
 from worldling.judge.report import Anchored, Section
 from worldling.judge.surprise_page import page
 from worldling.progress import Progress
+from worldling.world import World
 
 RULES = {"max": np.max, "mean": np.mean}
 RULE = "max"
@@ -42,7 +44,7 @@ _STREAM = 5_000_000  # seeds of the pairs: [seed, _STREAM, scene, edit, number]
 
 def run(case: Case) -> Section:
     """Judge violation of expectation. Cost: by default 400 pairs are drawn, 24 frames each, and 1 040 clips of 14 frames looked at."""
-    chosen = chosen_scenes(case.settings)
+    chosen = chosen_scenes(case)
     from worldling.scenes.edits import AFTER, BEFORE, EDITS, FRAMES
 
     begun = time.monotonic()
@@ -72,8 +74,8 @@ def run(case: Case) -> Section:
     boot = Bootstrap(np.arange(len(edits)), np.zeros(len(edits)), case.settings.seed, case.settings.resamples)
     values = {
         "n": len(edits), "pairs_per_edit_and_scene": count, "frames": FRAMES, "first_edited": BEFORE, "scored": AFTER,
-        "rule": RULE, "chance": 0.5, "measure": "nats" if hasattr(case.world, "surprise") else "pixel error",
-        "intervals": boot.about(), **tables(found, np.array(edits), np.array(scenes), BEFORE, boot),
+        "rule": RULE, "chance": 0.5, "measure": unit_of(case.world),
+        "intervals": {**boot.about(), "over": "pairs"}, **tables(found, np.array(edits), np.array(scenes), BEFORE, boot),
         "checksums": {"pairs": pairs_sum.hexdigest(), "pixels": pixels_sum.hexdigest()},
     }
     section = page(values, films, OBSERVERS, {"seconds": time.monotonic() - begun}, BEFORE)
@@ -89,6 +91,14 @@ def draw_pairs(scenario: str, kind: str, count: int, seed: int, size_px: int) ->
 
     stream = [seed, _STREAM, SCENARIOS.index(scenario), EDITS.index(kind)]
     return [draw_pair(scenario, kind, [*stream, number], size_px) for number in range(count)]
+
+
+def unit_of(world: Any) -> str:
+    """Say what `surprise_of` counts this world's surprise in."""
+    own = getattr(type(world), "surprise", None)
+    if isinstance(world, World):
+        return "nats"
+    return "pixel error" if own in (None, ForeignWorld.surprise) else "a unit of its own"
 
 
 def watch(world: Any, clips: np.ndarray) -> np.ndarray:
@@ -111,11 +121,6 @@ def surprise_of(world: Any, frames: np.ndarray, actions: np.ndarray) -> np.ndarr
         state = world.start(frames[:, first:t], actions[:, first : t - 1], seed=0)
         errors.append(pixel_error(world.rollout(state, actions[:, t - 1 : t])[:, 0], frames[:, t]))
     return np.stack(errors, axis=1)
-
-
-def pixel_error(made: np.ndarray, real: np.ndarray) -> np.ndarray:
-    """Mean squared difference of uint8 frames `[..., H, W, 3]`, black to white being 1: `[...]`."""
-    return np.square((made.astype(np.float32) - real) / 255.0).mean(axis=(-3, -2, -1), dtype=np.float64)
 
 
 def more_surprised(curves: np.ndarray, first: int, rule: str = RULE) -> np.ndarray:

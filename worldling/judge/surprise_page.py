@@ -27,8 +27,9 @@ def page(
     total, edits, scenes, rule = values["all"], values["edits"], values["scenes"], values["rule"]
     measure = {
         "nats": "Surprise is counted in nats: how unlikely the world held the next frame to be, given all before it.",
-        "pixel error": "This world does not say how likely it holds a frame to be (it has no `surprise`), so its surprise is the squared "
+        "pixel error": "This world does not say how likely it holds a frame to be (it has no `surprise` of its own), so its surprise is the squared "
         "error of the frame it makes from the ones before. Figures in nats must not be laid beside these.",
+        "a unit of its own": "Surprise is counted in what this world's `surprise` gives. Figures of other worlds must not be laid beside these.",
     }[values["measure"]]
     intro = (
         f"{values['n']} pairs of short clips, {values['pairs_per_edit_and_scene']} for each of {len(edits)} edits in each of {len(scenes)} "

@@ -21,10 +21,9 @@ MOTIONS = 12  # tried for a geometry before it is given up
 
 @dataclass(frozen=True)
 class Label:
-    """first: frame of the first contact, or None; flips: copies (of COPIES) that answer otherwise."""
+    """first: frame of the first contact, or None."""
 
     first: int | None
-    flips: int = 0
 
     @property
     def contact(self) -> bool:
@@ -41,14 +40,8 @@ def first_contact(trial: Trial, jolt: np.random.Generator | None = None) -> int 
     return trial.frame if trial.touched else None
 
 
-def label(trial: Trial, motion: int) -> Label:
-    """Label one motion of a trial's geometry, and say how many noisy copies answer otherwise."""
-    trial.start(motion)
-    first = first_contact(trial)
-    return Label(first, _flips(trial, motion, first))
-
-
-def _flips(trial: Trial, motion: int, first: int | None) -> int:
+def flips_of(trial: Trial, motion: int, first: int | None) -> int:
+    """Count the noisy copies of one motion of a trial's geometry that answer otherwise than its first contact does."""
     flips = 0
     for copy in range(COPIES):
         trial.start(motion)
@@ -84,7 +77,7 @@ def find_pair(scenario: str, seed: Sequence[int], outside: bool, tally: Tally) -
             first = first_contact(trial)
             if (first is not None and first < OBSERVED) or (first is not None) in found:
                 continue
-            flips = _flips(trial, motion, first)
+            flips = flips_of(trial, motion, first)
             tally.labelled += 1
             tally.flipped += bool(flips)
             if not flips:

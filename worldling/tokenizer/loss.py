@@ -28,7 +28,7 @@ def moving_weight(images: Tensor, usual: Tensor) -> Tensor:
 def calmness_loss(bounded: Tensor, images: Tensor) -> Tensor:
     """Return how far latents move from a frame to the next: squared, a channel, for each cell whose pixels move.
 
-    bounded `[B, 2, N, C]` before the lattice; images `[B, 2, 3, H, W]`. Left alone, a latent becomes a code that tells
+    bounded `[B, 2, N, C]` before the lattice; images `[B, 2, 3, H, W]`. Where a token is of several cells they move together. Left alone, a latent becomes a code that tells
     everything apart and in which everything jumps: shift a T by half a pixel and every third channel has another
     level, each unpredictable by itself. A price on change makes neighbours in time neighbours in the code; a
     squared one lets many channels move a little instead of a few a lot.

@@ -58,8 +58,8 @@ class TokenizerConfig:
 
     @property
     def patch(self) -> int:
-        """Side in pixels of the pixel shuffle: 4 up to 64 px pictures, 8 above."""
-        return 4 if self.size_px <= 64 else 8
+        """Side in pixels of the pixel shuffle: 4 up to 64 px pictures, 8 above, and no more than a cell's."""
+        return min(4 if self.size_px <= 64 else 8, self.cell_px)
 
     @property
     def widths(self) -> tuple[int, ...]:

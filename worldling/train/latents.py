@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 
@@ -170,18 +169,20 @@ def encode_episodes(
     autocast: torch.autocast, quiet: bool = False,
 ) -> Clips:
     """Encode whole episodes once in each of the reflections, so that the dynamics never touch pixels."""
-    levels, actions, offsets = [], [], [0]
-    total, done = len(reflections) * sum(dataset.lengths[i] for i in episodes), 0
-    space = dataset.meta.action_space
+    shape, space, actions, offsets = tokenizer.config, dataset.meta.action_space, [], [0]
+    total = len(reflections) * sum(dataset.lengths[i] for i in episodes)
+    levels = torch.empty(total, shape.grid**2, shape.channels, dtype=torch.uint8)
     with Progress("encoding", total, "frames", quiet) as progress:
-        for i, reflection in itertools.product(episodes, reflections):
-            for chunk in torch.from_numpy(dataset.frames(i)).split(128):
-                with autocast:
-                    latent = tokenizer.encode(frames_to_float(reflection.frames(chunk.to(device))))
-                levels.append(to_levels(latent, tokenizer.config.levels).to(torch.uint8).cpu())
-            vectors = reflection.actions(space.encode(dataset.actions(i)))
-            actions.append(torch.from_numpy(np.concatenate([vectors, np.zeros_like(vectors[:1])])))
-            offsets.append(offsets[-1] + dataset.lengths[i])
-            done += dataset.lengths[i]
-            progress.update(done)
-    return Clips(torch.cat(levels).clone(), torch.cat(actions), offsets, tokenizer.config.levels)
+        for i in episodes:
+            frames, taken = torch.from_numpy(dataset.frames(i)), space.encode(dataset.actions(i))
+            for reflection in reflections:
+                for first in range(0, len(frames), 128):
+                    with autocast:
+                        latent = tokenizer.encode(frames_to_float(reflection.frames(frames[first : first + 128].to(device))))
+                    row = offsets[-1] + first
+                    levels[row : row + len(latent)] = to_levels(latent, shape.levels).to(torch.uint8).cpu()
+                vectors = reflection.actions(taken)
+                actions.append(torch.from_numpy(np.concatenate([vectors, np.zeros_like(vectors[:1])])))
+                offsets.append(offsets[-1] + len(frames))
+                progress.update(offsets[-1])
+    return Clips(levels, torch.cat(actions), offsets, shape.levels)

@@ -25,7 +25,7 @@ SIZES = {
 class TrainConfig:
     """How a world is trained.
 
-    minutes: wall-clock budget for both stages, or steps: of each stage, if above 0 (then minutes is ignored);
+    minutes: wall-clock budget for both stages (encoding all frames between them comes on top), or steps: of each stage, if above 0 (then minutes is ignored);
     tokenizer_share: of the minutes, for the first stage; frames, clips, clip_frames: batch of the tokenizer
     (frames, in pairs of consecutive ones), of the dynamics (clips of so many frames: the memory's 18 and the one at hand); tokenizer_lr, dynamics_lr: peak learning rates;
     weight_decay: share of each of the dynamics' matrices that is lost per step and unit of learning rate;

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from worldling.checkpoint import read_tensors, write_tensors
+from worldling.checkpoint import read_json, read_tensors, write_tensors
 from worldling.config import to_dict, write_atomic
 from worldling.errors import CheckpointError
 from worldling.progress import Progress
@@ -68,8 +68,8 @@ class Stage:
         for group in self.optimizer.param_groups:
             group["lr"] = peak * min(1.0, (self.step + 1) / 50) * max(1 - self.done, 0.01)
 
-    def update(self, loss: Tensor, **metrics: float) -> None:
-        """Take one optimizer step on `loss`, follow with the EMA, and log."""
+    def update(self, loss: Tensor, also: Callable[[], None] = lambda: None, **metrics: float) -> None:
+        """Take one optimizer step on `loss`, follow with the EMA, and log; also: what else belongs to the step, done with it or not at all."""
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -78,6 +78,7 @@ class Stage:
             with torch.no_grad():
                 follow = 1 - min(self.config.ema, (self.step + 1) / (self.step + 20))
                 torch._foreach_lerp_(list(self.ema.parameters()), list(self.model.parameters()), follow)
+            also()
             self.step += 1
         now = time.monotonic()
         self.seconds += now - self._mark
@@ -185,6 +186,17 @@ class _Pause:
         self.stage._mark += time.monotonic() - self.began
 
 
-def write_settings(folder: Path, config: TrainConfig, data: str) -> None:
-    """Save the resolved settings beside the checkpoints."""
-    write_atomic(folder / "train.json", json.dumps({"data": data, **to_dict(config)}, indent=2) + "\n")
+def write_settings(folder: Path, config: TrainConfig, data: str, made_of: dict[str, Any]) -> None:
+    """Save the resolved settings beside the checkpoints, with what a run cannot change half-way.
+
+    made_of: json values by name; raises `CheckpointError` if there are checkpoints of a run in which one of them was another.
+    """
+    file, made_of = folder / "train.json", json.loads(json.dumps(made_of))
+    begun = any(folder.glob("*.safetensors")) and file.exists()
+    before = read_json(file, "the settings of a run").get("made_of", {}) if begun else {}
+    for name, was in before.items():
+        if was != made_of.get(name):
+            raise CheckpointError(
+                f"`{name}` must be as when {folder} was begun, got another. Give the same options and data, or choose another --out."
+            )
+    write_atomic(file, json.dumps({"data": data, **to_dict(config), "made_of": made_of}, indent=2) + "\n")

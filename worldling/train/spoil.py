@@ -48,6 +48,8 @@ def cutmix(
     frames before, moving late or standing still. The first `sinks` frames stay true, as they are in a dream.
     """
     given = batch["latent"]
+    if not share:
+        return given
     latent = given.clone()
     count, length, tokens, _ = given.shape
     grid = math.isqrt(tokens)

@@ -142,8 +142,10 @@ def train_dynamics(
             steps = 2 ** int(torch.randint(halvings, (1,), generator=generator))
             sparse = may_skip and stage.step % config.dense_every > 0 and stage.done < config.dense_from
             loss, nats = compiled(batch, age, noise, signal, steps, sparse)
-            surprise.note(true_rows, nats[: len(true_rows), 1:])
-            stage.update(loss, nats_per_frame=nats.mean().item(), own=float(own.pool is not None))
+            stage.update(
+                loss, lambda: surprise.note(true_rows, nats[: len(true_rows), 1:]),
+                nats_per_frame=nats.mean().item(), own=float(own.pool is not None),
+            )
     return ema.eval(), stage
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ from worldling.data.dataset import Dataset
 from worldling.data.store import open_dataset
 from worldling.dynamics.model import Dynamics
 from worldling.errors import ConfigError
-from worldling.machine import cpu_name, find_device
+from worldling.machine import cpu_name, find_device, keep_memory
 from worldling.tokenizer.model import Tokenizer
 from worldling.train.latents import encode_episodes, frame_pool, split
 from worldling.train.mirror import mirrors
@@ -53,7 +54,10 @@ def train(
     training, held = split(dataset, config.clip_frames)
     reflections = mirrors(config.mirror, networks.dynamics.action_size)
     folder.mkdir(parents=True, exist_ok=True)
-    write_settings(folder, config, str(data))
+    lengths = hashlib.sha256(str([dataset.lengths[i] for i in training]).encode()).hexdigest()
+    write_settings(folder, config, str(data), {
+        "tokenizer": to_dict(networks.tokenizer), "dynamics": to_dict(networks.dynamics), "mirror": config.mirror, "data": lengths,
+    })
 
     pool = frame_pool(dataset, training, config.pool_frames, quiet)
     mean = pool.mean_frame()
@@ -96,6 +100,7 @@ def train(
         draw_curves(folder / "metrics.jsonl", folder / "curves.png")
         return world
 
+    keep_memory()
     dynamics, second = train_dynamics(
         Dynamics(networks.dynamics).to(where), clips, folder, config, where, quiet, show
     )

@@ -17,7 +17,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from PIL import Image
 
 from worldling.config import from_dict, to_dict, write_atomic
 from worldling.data.environment import check_size_px, shrink
+from worldling.data.formats import seed_of
 from worldling.data.store import PIECE_FRAMES, DatasetMeta, DatasetWriter, all_or_nothing, check_new
 from worldling.errors import ConfigError, DataError, DatasetError
 from worldling.progress import Progress
@@ -95,7 +95,7 @@ def import_physion(
     meta = DatasetMeta(
         env_id=PHYSION, size_px=size_px, action_space=ActionSpace("none"), frame_skip=frame_skip, fps=fps, policy=PHYSION,
         license=LICENSE,
-        seed=zlib.crc32("\n".join(f"{p.relative_to(folder)} {p.stat().st_size}" for p in files).encode()),  # other stimuli, other seed
+        seed=seed_of(folder, files),
     )
     stimuli: list[Stimulus] = []
     with all_or_nothing(path) as temporary, Progress(f"importing {folder}", len(files), "stimuli", quiet) as bar:

@@ -23,6 +23,7 @@ import numpy as np
 
 from worldling.config import from_dict
 from worldling.data.environment import check_size_px, shrink
+from worldling.data.formats import seed_of
 from worldling.data.store import PIECE_FRAMES, DatasetMeta, DatasetWriter, all_or_nothing, check_new
 from worldling.errors import ActionError, ConfigError, DataError
 from worldling.progress import Progress
@@ -64,7 +65,7 @@ def import_videos(
     fps = _same_fps(videos) / frame_skip
     meta = DatasetMeta(
         env_id=VIDEO, size_px=size_px, action_space=space, frame_skip=frame_skip, fps=fps, policy="video",
-        license=license,
+        license=license, seed=seed_of(folder, videos),
     )
     with all_or_nothing(path) as temporary, Progress(f"importing {folder}", len(videos), "videos", quiet) as bar:
         writer = DatasetWriter(temporary, meta)
