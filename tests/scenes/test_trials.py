@@ -103,6 +103,13 @@ def test_a_pair_hides_its_answer_in_the_first_frame(scene):
     assert [seed for seed, _ in again] == [yes, no]
 
 
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_nothing_starts_inside_something_else(scenario):
+    for geometry in range(6 if scenario == "drape" else 12):
+        trial = Trial(TrialSeed(scenario, geometry, 0, outside=geometry % 3 == 0))
+        assert not (trial.data.contact.dist < -0.005).any(), geometry
+
+
 def test_noisy_copies_count_as_flips_only_where_they_disagree():
     seen = set()
     for geometry in range(80):

@@ -15,6 +15,8 @@ from worldling.scenes.scenarios import Motion, lay_out
 FPS = 12.5  # at 25 most things move less than a level of a latent channel from frame to frame, and dreams freeze
 SUBSTEPS = round(1.0 / FPS / mjcf.TIMESTEP)
 PUSH = 15.0  # m/s2 that an action of 1 gives the agent; what rests begins to slide at a third of it
+#: Metres by which two things may overlap as they are laid out, and geometries drawn until they do not: the engine throws apart what does.
+DEEP, TRIES = 0.005, 50
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 
 
@@ -42,9 +44,14 @@ class Trial:
     def __init__(self, seed: TrialSeed) -> None:
         self.seed = seed
         number = SCENARIOS.index(seed.scenario)
-        self.layout = lay_out(seed.scenario, Draw(np.random.default_rng([seed.geometry, number]), seed.outside))
-        self.model = mujoco.MjModel.from_xml_string(mjcf.write(self.layout.bodies, self.layout.view))
-        self.data = mujoco.MjData(self.model)
+        draw = Draw(np.random.default_rng([seed.geometry, number]), seed.outside)
+        for _ in range(TRIES):
+            self.layout = lay_out(seed.scenario, draw)
+            self.model = mujoco.MjModel.from_xml_string(mjcf.write(self.layout.bodies, self.layout.view))
+            self.data = mujoco.MjData(self.model)
+            mujoco.mj_forward(self.model, self.data)
+            if not (self.data.contact.dist < -DEEP).any():
+                break
         roles = [body.role for body in self.layout.bodies]
         self.cloth = any(isinstance(body, mjcf.Cloth) for body in self.layout.bodies)
         self.agent = None if self.cloth else self._body(roles.index("agent"))
