@@ -1,7 +1,12 @@
 """The tiny world every test may play with: untrained, but with scores of its own, so that it moves."""
 
+import os
+
 import numpy as np
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # two processes share two cores: one thread each
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def build_world(passes=1, grid=8, size_px=64, seed=0):

@@ -238,3 +238,16 @@ def test_shards_close_at_about_2000_frames(tmp_path, monkeypatch):
     names = sorted(p.name for p in (tmp_path / "data").glob("*.h5"))
     assert names == ["shard-4-0000.h5", "shard-4-0001.h5", "shard-4-0002.h5"]
     assert [e.meta["seed"] for e in open_dataset(tmp_path / "data")] == list(range(7))
+
+
+def test_only_a_few_of_many_shards_are_open_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "SHARD_FRAMES", 10)
+    monkeypatch.setattr("worldling.data.dataset._OPEN_FILES", 2)
+    episodes = [make_episode(12, i) for i in range(6)]
+    with DatasetWriter(tmp_path / "data", META) as writer:
+        for episode in episodes:
+            writer.write(episode)
+    dataset = open_dataset(tmp_path / "data")
+    assert len(dataset.shards) == 6 and len(dataset._files) == 2
+    for i in (0, 5, 0, 3, 1, 5, 2, 4):
+        assert np.array_equal(dataset.frames(i), episodes[i].frames) and len(dataset._files) <= 2

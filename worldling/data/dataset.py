@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from worldling.data.store import DatasetMeta
 
 COLUMNS = ("pixels", "action", "reward", "terminated", "truncated", "episode_offsets")
+_OPEN_FILES = 24
 _CACHE_BYTES = 16 * 2**20  # one chunk of 16 frames at 512 px: reading frame by frame unpacks it once
 
 
@@ -23,7 +24,7 @@ class Dataset:
     """A data set opened for reading. `dataset[i]` is an `Episode`; pixels are read when asked for.
 
     meta: what it was recorded from; lengths: frames of each episode; num_frames: their sum;
-    state_names: engine state columns. Files stay open until `close`; not safe across a fork (it can be
+    state_names: engine state columns. The latest few files stay open until `close`; not safe across a fork (it can be
     pickled to a spawned process).
     """
 
@@ -92,9 +93,12 @@ class Dataset:
             raise broken(self.shards[shard], str(error)) from None
 
     def _open(self, shard: int) -> h5py.File:
-        if shard not in self._files:
-            self._files[shard] = h5py.File(self.shards[shard], "r", rdcc_nbytes=_CACHE_BYTES)
-        return self._files[shard]
+        """Return a shard's file; those not asked for longest are closed, since files and their caches are limited."""
+        file = self._files.pop(shard, None) or h5py.File(self.shards[shard], "r", rdcc_nbytes=_CACHE_BYTES)
+        self._files[shard] = file  # the last one is the latest
+        while len(self._files) > _OPEN_FILES:
+            self._files.pop(next(iter(self._files))).close()
+        return file
 
     def _scan(self, shard: int) -> None:
         """Check one shard and note where its episodes lie."""
