@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import tempfile
 import typing
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from worldling.errors import ConfigError, DiskFullError, nearest
 
@@ -61,12 +63,18 @@ def write_atomic(path: str | Path, data: bytes | str) -> None:
 
     Raises `DiskFullError` when the disk is full; the old file, if any, stays as it was.
     """
+    with new_file(path) as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+
+
+@contextlib.contextmanager
+def new_file(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a file to be written piece by piece, which is there once the `with` ends well, and else not at all; see `write_atomic`."""
     path = Path(path)
-    data = data.encode() if isinstance(data, str) else data
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)

@@ -51,10 +51,10 @@ def test_a_mirror_that_cannot_be_is_told(text):
         mirrors(text, 2)
 
 
-def test_latents_of_a_mirrored_episode_are_those_of_its_mirrored_frames(make_world, data):
+def test_latents_of_a_mirrored_episode_are_those_of_its_mirrored_frames(make_world, data, tmp_path):
     tokenizer, dataset, exact = make_world().tokenizer, open_dataset(data), torch.autocast("cpu", enabled=False)
     once, twice = (
-        encode_episodes(tokenizer, dataset, [1], mirrors(text, 3), torch.device("cpu"), exact, quiet=True)
+        encode_episodes(tokenizer, dataset, [1], mirrors(text, 3), torch.device("cpu"), exact, tmp_path, quiet=True)
         for text in ("", "x:0=2")
     )
     length = dataset.lengths[1]

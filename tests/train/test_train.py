@@ -75,6 +75,25 @@ def test_a_resumed_run_continues_the_same_curve(data, tmp_path, monkeypatch):
     assert losses(tmp_path / "parts")["tokenizer", 8] == losses(tmp_path / "whole")["tokenizer", 8]
 
 
+def test_latents_are_encoded_once_and_forgotten_at_the_end(data, tmp_path, monkeypatch):
+    from importlib import import_module
+
+    from worldling.train import latents
+
+    encoded, encode = [], latents._encoded
+    monkeypatch.setattr(latents, "_encoded", lambda *given: encoded.append(1) or encode(*given))
+
+    def cut_off(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(import_module("worldling.train.train"), "train_dynamics", cut_off)
+        train(data, tmp_path / "world", QUICK, quiet=True)
+    assert len(list((tmp_path / "world" / "train").glob("latents-*.npy"))) == 1
+    train(data, tmp_path / "world", QUICK, quiet=True)
+    assert encoded == [1] and not list((tmp_path / "world" / "train").glob("*latents*"))
+
+
 def test_a_finished_world_is_trained_further_with_more_steps(data, tmp_path):
     """The dynamics go on, in the code of the tokenizer they know; with no more steps nothing changes."""
     first = train(data, tmp_path / "world", QUICK, quiet=True)

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -183,7 +185,13 @@ def main() -> None:
     training, held = split(dataset, CONTEXT + max(HORIZONS))
     autocast, cpu = autocast_for(torch.device("cpu")), torch.device("cpu")
     same = mirrors("", dataset.meta.action_space.size)
-    clips, test = (encode_episodes(world.tokenizer, dataset, e, same, cpu, autocast) for e in (training, held))
+    with tempfile.TemporaryDirectory() as folder:
+        clips, test = (encode_episodes(world.tokenizer, dataset, e, same, cpu, autocast, Path(folder)) for e in (training, held))
+        print(json.dumps(compare(world, clips, test, a.minutes, config)))
+
+
+def compare(world: World, clips: Clips, test: Clips, minutes: float, config: TrainConfig) -> dict[str, dict[str, float]]:
+    """Train both on `clips` for so many minutes each, and judge them on `test`."""
     rows = {}
     for name in ("split", "whole"):
         torch.manual_seed(0)
@@ -193,11 +201,11 @@ def main() -> None:
             loss_of = lambda *x: dynamics_loss(model, *x[:-1], none, none[..., 0, 0])[0]  # noqa: B023
         else:
             loss_of = model.loss
-        steps = train(model, loss_of, clips, a.minutes, config)
+        steps = train(model, loss_of, clips, minutes, config)
         step = split_step(model) if name == "split" else model.step
         rows[name] = {"parameters": sum(p.numel() for p in model.parameters()), "steps": steps, **judge(step, world, test)}
         print(name, rows[name], flush=True)
-    print(json.dumps(rows))
+    return rows
 
 
 if __name__ == "__main__":

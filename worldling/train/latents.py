@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from worldling.config import new_file
 from worldling.data.dataset import Dataset
 from worldling.dynamics.loss import CHANGES
 from worldling.errors import DatasetError
@@ -17,6 +22,8 @@ from worldling.progress import Progress
 from worldling.tokenizer.model import Tokenizer
 from worldling.train.mirror import Mirror
 from worldling.types import frames_to_float
+
+_LATENTS = "latents-*.npy"  # the star: of which tokenizer, data and reflections
 
 
 def split(dataset: Dataset, clip_frames: int) -> tuple[list[int], list[int]]:
@@ -163,26 +170,53 @@ def only(cells: Tensor, *clips: Tensor) -> list[Tensor]:
     return [clip.transpose(1, 2)[rows, cells].transpose(1, 2) for clip in clips]
 
 
-@torch.inference_mode()
 def encode_episodes(
     tokenizer: Tokenizer, dataset: Dataset, episodes: list[int], reflections: list[Mirror], device: torch.device,
-    autocast: torch.autocast, quiet: bool = False,
+    autocast: torch.autocast, folder: Path, quiet: bool = False,
 ) -> Clips:
-    """Encode whole episodes once in each of the reflections, so that the dynamics never touch pixels."""
+    """Encode whole episodes once in each of the reflections, so that the dynamics never touch pixels.
+
+    Latents lie in a file in `folder`, mapped into memory, so that a run that goes on after an interruption finds them
+    again; `forget_latents` deletes it. Raises `DiskFullError`.
+    """
     shape, space, actions, offsets = tokenizer.config, dataset.meta.action_space, [], [0]
-    total = len(reflections) * sum(dataset.lengths[i] for i in episodes)
-    levels = torch.empty(total, shape.grid**2, shape.channels, dtype=torch.uint8)
-    with Progress("encoding", total, "frames", quiet) as progress:
-        for i in episodes:
-            frames, taken = torch.from_numpy(dataset.frames(i)), space.encode(dataset.actions(i))
-            for reflection in reflections:
-                for first in range(0, len(frames), 128):
-                    with autocast:
-                        latent = tokenizer.encode(frames_to_float(reflection.frames(frames[first : first + 128].to(device))))
-                    row = offsets[-1] + first
-                    levels[row : row + len(latent)] = to_levels(latent, shape.levels).to(torch.uint8).cpu()
-                vectors = reflection.actions(taken)
-                actions.append(torch.from_numpy(np.concatenate([vectors, np.zeros_like(vectors[:1])])))
-                offsets.append(offsets[-1] + len(frames))
-                progress.update(offsets[-1])
+    for i, reflection in itertools.product(episodes, reflections):
+        vectors = reflection.actions(space.encode(dataset.actions(i)))
+        actions.append(torch.from_numpy(np.concatenate([vectors, np.zeros_like(vectors[:1])])))
+        offsets.append(offsets[-1] + dataset.lengths[i])
+    made_of = hashlib.sha256(str([dataset.meta, [dataset.lengths[i] for i in episodes], reflections]).encode())
+    for tensor in tokenizer.state_dict().values():
+        made_of.update(tensor.cpu().numpy().tobytes())
+    file = folder / _LATENTS.replace("*", made_of.hexdigest()[:16])
+    if not file.exists():
+        with new_file(file) as open_file, Progress("encoding", offsets[-1], "frames", quiet) as progress:
+            header = {"descr": "|u1", "fortran_order": False, "shape": (offsets[-1], shape.grid**2, shape.channels)}
+            np.lib.format.write_array_header_1_0(open_file, header)
+            done = 0
+            for levels in _encoded(tokenizer, dataset, episodes, reflections, device, autocast):
+                open_file.write(levels.tobytes())
+                done += len(levels)
+                progress.update(done)
+    levels = torch.from_numpy(np.load(file, mmap_mode="c"))
     return Clips(levels, torch.cat(actions), offsets, shape.levels)
+
+
+def forget_latents(folder: Path) -> None:
+    """Delete the latents that `encode_episodes` kept in `folder`."""
+    for file in folder.glob(_LATENTS):
+        file.unlink()
+
+
+@torch.inference_mode()
+def _encoded(
+    tokenizer: Tokenizer, dataset: Dataset, episodes: list[int], reflections: list[Mirror], device: torch.device,
+    autocast: torch.autocast,
+) -> Iterator[np.ndarray]:
+    """Yield the levels of all episodes, each in all reflections, in pieces: uint8 `[n, N, C]`."""
+    for i in episodes:
+        frames = torch.from_numpy(dataset.frames(i))
+        for reflection in reflections:
+            for chunk in frames.split(128):
+                with autocast:
+                    latent = tokenizer.encode(frames_to_float(reflection.frames(chunk.to(device))))
+                yield to_levels(latent, tokenizer.config.levels).to(torch.uint8).cpu().numpy()

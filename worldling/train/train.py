@@ -18,7 +18,7 @@ from worldling.dynamics.model import Dynamics
 from worldling.errors import ConfigError
 from worldling.machine import cpu_name, find_device, keep_memory
 from worldling.tokenizer.model import Tokenizer
-from worldling.train.latents import encode_episodes, frame_pool, split
+from worldling.train.latents import encode_episodes, forget_latents, frame_pool, split
 from worldling.train.mirror import mirrors
 from worldling.train.pictures import draw_curves, draw_strip
 from worldling.train.recipe import TrainConfig, world_config
@@ -39,8 +39,9 @@ def train(
     dynamics further.
 
     `out` holds a world that can be played from the first tenth of the second stage on, and `out/train` the
-    checkpoints, metrics.jsonl, curves.png and strip.png (truth over dream). Raises `DatasetError`,
-    `ConfigError`, `BackendError` (no such device), `CheckpointError` or `DiskFullError`; Ctrl-C saves first.
+    checkpoints, metrics.jsonl, curves.png, strip.png (truth over dream) and until the end the latents (size s: 2 to 3 kB a frame
+    and reflection). Raises `DatasetError`, `ConfigError`, `BackendError` (no such device), `CheckpointError` or
+    `DiskFullError`; Ctrl-C saves first.
     """
     config = config or TrainConfig()
     if config.minutes <= 0 and config.steps <= 0:
@@ -66,7 +67,7 @@ def train(
     )
     num_pool = 2 * len(pool.pairs)
     del pool
-    clips = encode_episodes(tokenizer, dataset, training, reflections, where, autocast_for(where), quiet)
+    clips = encode_episodes(tokenizer, dataset, training, reflections, where, autocast_for(where), folder, quiet)
     contexts = starting_clips(dataset, held)
     source = to_dict(dataset.meta)
 
@@ -104,7 +105,10 @@ def train(
     dynamics, second = train_dynamics(
         Dynamics(networks.dynamics).to(where), clips, folder, config, where, quiet, show
     )
-    return show(dynamics, second)
+    world = show(dynamics, second)
+    del clips
+    forget_latents(folder)
+    return world
 
 
 def check(world: World, dataset: Dataset, held: list[int], strip: Path) -> dict[str, float]:
