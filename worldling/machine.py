@@ -33,7 +33,7 @@ def keep_memory() -> None:
         return
     libc.malloc_trim(0)
     libc.mallopt(-4, 0)  # M_MMAP_MAX: no array has a mapping of its own
-    libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: nothing goes back
+    libc.mallopt(-1, -1)  # M_TRIM_THRESHOLD: nothing goes back
 
 
 def find_device(name: str) -> "torch.device":

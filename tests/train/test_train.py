@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import signal
 
 import numpy as np
@@ -195,6 +196,11 @@ def test_a_run_goes_on_with_what_it_was_begun_with_or_not_at_all(data, tmp_path)
     for change, words in (({"levels": 16}, "tokenizer"), ({"aims": True}, "dynamics"), ({"mirror": ""}, "mirror")):
         with pytest.raises(CheckpointError, match=f"`{words}` must be as when"):
             train(data, tmp_path / "world", dataclasses.replace(QUICK, steps=2, **change), quiet=True)
+    shutil.copytree(data, tmp_path / "other")
+    about = json.loads((tmp_path / "other" / "dataset.json").read_text())
+    (tmp_path / "other" / "dataset.json").write_text(json.dumps({**about, "seed": 7}))
+    with pytest.raises(CheckpointError, match="`data` must be as when"):
+        train(tmp_path / "other", tmp_path / "world", dataclasses.replace(QUICK, steps=2), quiet=True)
     assert (tmp_path / "world" / "train" / "train.json").read_text() == before
 
 

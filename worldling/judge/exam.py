@@ -173,9 +173,12 @@ def chosen_scenes(case: Case) -> list[str]:
 
 
 def _meta(env: Environment, seed: int) -> DatasetMeta:
+    from worldling.scenes import VERSION
+
     return DatasetMeta(
         env_id=env.env_id, size_px=env.size_px, action_space=env.action_space, fps=env.fps,
         policy="none: things happen by themselves", seed=_BLOCK + seed, license=env.license,
+        versions={"scenes": VERSION},
     )
 
 

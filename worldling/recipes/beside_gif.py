@@ -28,6 +28,8 @@ def beside_gif(name: str, data: str, out: str, episodes: int = 1, start: int = 2
     from PIL import Image
 
     world, dataset = load(name), open_dataset(data)
+    if start < world.config.context:
+        raise DatasetError(f"`start` must be at least {world.config.context}, the frames this world is shown, got {start}. Take more.")
     long_enough = [i for i, length in enumerate(dataset.lengths) if length >= start + frames][:episodes]
     if not long_enough:
         raise DatasetError(f"`frames` must fit an episode, got {start} + {frames} of at most {max(dataset.lengths)}. Take fewer.")

@@ -188,6 +188,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         clips, test = (encode_episodes(world.tokenizer, dataset, e, same, cpu, autocast, Path(folder)) for e in (training, held))
         print(json.dumps(compare(world, clips, test, a.minutes, config)))
+        del clips, test
 
 
 def compare(world: World, clips: Clips, test: Clips, minutes: float, config: TrainConfig) -> dict[str, dict[str, float]]:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import gymnasium
 
+#: Raised whenever seeds come to mean other trials.
+VERSION = "2"
 SCENARIOS = ("dominoes", "support", "collide", "contain", "drop", "link", "roll", "drape")
 CHAOS = ("cloth", "lorenz", "smoke")
 PREFIX = "worldling/"

@@ -8,13 +8,15 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from worldling.config import new_file
+from worldling.config import new_file, to_dict
 from worldling.data.dataset import Dataset
+from worldling.data.formats import seed_of
 from worldling.dynamics.loss import CHANGES
 from worldling.errors import DatasetError
 from worldling.nn.lattice import from_levels, to_levels
@@ -184,11 +186,13 @@ def encode_episodes(
         vectors = reflection.actions(space.encode(dataset.actions(i)))
         actions.append(torch.from_numpy(np.concatenate([vectors, np.zeros_like(vectors[:1])])))
         offsets.append(offsets[-1] + dataset.lengths[i])
-    made_of = hashlib.sha256(str([dataset.meta, [dataset.lengths[i] for i in episodes], reflections]).encode())
+    made_of = hashlib.sha256(str([identity(dataset), episodes, reflections]).encode())
     for tensor in tokenizer.state_dict().values():
         made_of.update(tensor.cpu().numpy().tobytes())
     file = folder / _LATENTS.replace("*", made_of.hexdigest()[:16])
     if not file.exists():
+        for cut_off in folder.glob(f".{_LATENTS}*"):  # by a kill
+            cut_off.unlink()
         with new_file(file) as open_file, Progress("encoding", offsets[-1], "frames", quiet) as progress:
             header = {"descr": "|u1", "fortran_order": False, "shape": (offsets[-1], shape.grid**2, shape.channels)}
             np.lib.format.write_array_header_1_0(open_file, header)
@@ -199,6 +203,11 @@ def encode_episodes(
                 progress.update(done)
     levels = torch.from_numpy(np.load(file, mmap_mode="c"))
     return Clips(levels, torch.cat(actions), offsets, shape.levels)
+
+
+def identity(dataset: Dataset) -> dict[str, Any]:
+    """Tell a recording from others by what it was made from and the sizes of its files: json values."""
+    return {**to_dict(dataset.meta), "files": seed_of(dataset.path, dataset.shards)}
 
 
 def forget_latents(folder: Path) -> None:

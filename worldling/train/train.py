@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import time
 from pathlib import Path
@@ -18,7 +17,7 @@ from worldling.dynamics.model import Dynamics
 from worldling.errors import ConfigError
 from worldling.machine import cpu_name, find_device, keep_memory
 from worldling.tokenizer.model import Tokenizer
-from worldling.train.latents import encode_episodes, forget_latents, frame_pool, split
+from worldling.train.latents import encode_episodes, forget_latents, frame_pool, identity, split
 from worldling.train.mirror import mirrors
 from worldling.train.pictures import draw_curves, draw_strip
 from worldling.train.recipe import TrainConfig, world_config
@@ -55,9 +54,9 @@ def train(
     training, held = split(dataset, config.clip_frames)
     reflections = mirrors(config.mirror, networks.dynamics.action_size)
     folder.mkdir(parents=True, exist_ok=True)
-    lengths = hashlib.sha256(str([dataset.lengths[i] for i in training]).encode()).hexdigest()
     write_settings(folder, config, str(data), {
-        "tokenizer": to_dict(networks.tokenizer), "dynamics": to_dict(networks.dynamics), "mirror": config.mirror, "data": lengths,
+        "tokenizer": to_dict(networks.tokenizer), "dynamics": to_dict(networks.dynamics), "mirror": config.mirror,
+        "data": identity(dataset),
     })
 
     pool = frame_pool(dataset, training, config.pool_frames, quiet)
@@ -106,7 +105,8 @@ def train(
         Dynamics(networks.dynamics).to(where), clips, folder, config, where, quiet, show
     )
     world = show(dynamics, second)
-    del clips
+    second.keep = dict
+    del clips  # nothing may hold the file where files in use cannot be deleted
     forget_latents(folder)
     return world
 
