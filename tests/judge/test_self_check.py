@@ -40,18 +40,6 @@ def test_the_last_frame_held_still_lies_where_each_measure_says(place, low, high
     assert verdict(measure(place, copy_last=between(low, high))).copy_last is holds
 
 
-def test_what_guessing_gives_may_be_measured_too():
-    for guess, holds in ((between(0.58, 0.7), True), (between(0.62, 0.7), False)):
-        assert verdict(measure("guess", guess)).copy_last is holds, "0.4 to 0.6 beside it"
-    assert verdict(measure("above", between(0.3, 0.42), copy_last=between(0.4, 0.6))).copy_last is False
-    assert "30.0 % to 42.0" in render(measure("guess", between(0.3, 0.42))) or "30.0 to 42.0" in render(measure("guess", between(0.3, 0.42)))
-
-
-def test_where_change_alone_is_a_hint_random_weights_may_take_it():
-    rows = {"broken": between(0.6, 0.7), "copy_last": between(0.8, 0.88)}
-    assert verdict(measure("above", **rows)).holds and not verdict(measure("guess", **rows)).holds
-
-
 def test_what_was_not_run_is_not_held_against_a_measure():
     rows = {"broken": None, "copy_last": {"value": None, "low": None, "high": None, "n": 0}}
     found = verdict(measure(**rows))

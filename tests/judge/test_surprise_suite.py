@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from worldling.errors import JudgeError
 from judge_worlds import CopyWorld
+
+from worldling.errors import JudgeError
 from worldling.judge import judge
 from worldling.judge.adapter import ForeignWorld, pixel_error
 from worldling.judge.anchors import CopyLast, broken_copy

@@ -63,7 +63,7 @@ def dynamics_loss(
 def cross_entropy(scores: Tensor, goal: Tensor) -> Tensor:
     """Return -log softmax of scores `[..., L]` at goal `[...]`.
 
-    Written so that the compiler keeps no array of all log-probabilities: a quarter of a step went into moving those.
+    Written so that the compiler keeps no array of all log-probabilities.
     """
     chosen = goal[..., None] == torch.arange(scores.shape[-1], device=scores.device)
     return scores.logsumexp(-1) - torch.where(chosen, scores, 0.0).sum(-1)

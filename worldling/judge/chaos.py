@@ -182,7 +182,7 @@ def _values(case: Case, clips: Clips, seen: Seen, lyapunov: dict[str, Any], boot
     mean_valid = float(valid["world"].mean())
     values: dict[str, Any] = {
         "n": clips.count, "env_id": clips.env_id, "frames_ahead": clips.system.ahead, "fps": fps, "limit": LOST, "blur": BLUR,
-        "seed": case.settings.seed, "context": min(case.context, SHOWN), "intervals": {**boot.about(), "over": "starts"}, "lyapunov": lyapunov,
+        "seed": case.settings.seed, "context": min(case.context, SHOWN), "intervals": boot.about("starts"), "lyapunov": lyapunov,
         "open_variance": open_variance,
         "valid_frames": {name: boot.mean(valid[name]) for name in names},
         "never_lost": {name: boot.share(np.where(np.isnan(valid[name]), np.nan, valid[name] >= clips.system.ahead)) for name in names},

@@ -79,7 +79,7 @@ def run(case: Case, forks: int = FORKS) -> Section:
         "frames": HORIZON, "judged_frames": JUDGED, "latest_push": LATEST, "shown_frames": OBSERVED, "fps": env.fps,
         "apart": APART, "answered": ANSWERED, "chance": 1 / (len(ANSWERS) - 1), "majority": 1 / len(ANSWERS),
         "anchors_missing": [name for name in DREAMERS if name not in measured],
-        "intervals": {**boot.over(np.zeros((forks, 1))).about(), "over": "forks"},
+        "intervals": boot.over(np.zeros((forks, 1))).about("forks"),
         "counterfactuals": {name: _counterfactuals(boot, by) for name, by in measured.items() if name != "truth"},
         "inverse_dynamics": {name: _told(boot, by) for name, by in told.items()},
         "latency": {name: _latency(boot, by, measured["truth"]) for name, by in measured.items()},

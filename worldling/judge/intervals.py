@@ -35,13 +35,13 @@ class Bootstrap:
         draws = np.random.default_rng(seed).multinomial(units, np.full(units, 1.0 / units), size=resamples)
         self.weights = draws[:, self.unit]  # [resamples, n]
 
-    def about(self) -> dict[str, Any]:
-        """Describe how the intervals were made, as json values."""
+    def about(self, over: str = "") -> dict[str, Any]:
+        """Describe how the intervals were made, as json values; over: what was redrawn, if the items are not of episodes."""
         return {
             "method": "percentile bootstrap; Wilson score for shares of exactly 0 or 1",
             "level": self.level,
             "resamples": self.resamples,
-            "over": self.over,
+            "over": over or self.over,
             "seed": self.seed,
         }
 

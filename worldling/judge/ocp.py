@@ -95,7 +95,7 @@ def run(case: Case) -> Section:
     values = {
         "n": sum(map(len, groups["test"].values())), "trials_per_scene": counts["test"], "readout_trials_per_scene": counts["readout"],
         "observed_frames": OBSERVED, "frames": FRAMES, "majority": 0.5,
-        "intervals": {**Bootstrap(np.arange(2), np.zeros(2), case.settings.seed, case.settings.resamples).about(), "over": "pairs"},
+        "intervals": Bootstrap(np.arange(2), np.zeros(2), case.settings.seed, case.settings.resamples).about("pairs"),
         "mean": mean, "scenes": table, "outside": {"trials_per_scene": counts["outside"], "mean": beyond, "scenes": beyond_table},
         "labels": _labels(exam, scenes, case.settings.seed),
         "noise": {"copies": COPIES, "share": NOISE, "scenes": exam.tally()}, "checksums": exam.checksums(),
@@ -103,7 +103,7 @@ def run(case: Case) -> Section:
     values["anchors"] = _anchors(case, exam, scenes, OBSERVED)
     section = page(values, films, CONDITIONS, {"seconds": time.monotonic() - begun}, _FILM_AT)
     rows = {**values["anchors"], "world": mean["B"], "simulator": mean["A"]}
-    guess = rows.pop("shown_only")
+    guess = rows.pop("shown_only")["value"]
     section.anchors = [Anchored("contact predicted with the dream (B)", rows, "guess", guess)]
     return section
 

@@ -54,14 +54,14 @@ class Anchored:
     """A measure, more of which is better, on the world and on those of whom it is known how they must do (self_check.py).
 
     rows: intervals of "broken" (random weights), "copy_last" (the last frame held still), "world" and "simulator", those that
-    were run; guess: what guessing gives, known or measured with its interval, or None; copy_last: where it must lie: "guess", "above"
-    (guessing), "below" (the simulator) or "top" (with it).
+    were run; guess: what guessing gives, or None; copy_last: where it must lie: "guess", "above" (guessing), "below" (the
+    simulator) or "top" (with it).
     """
 
     words: str
     rows: dict[str, Any]
     copy_last: str
-    guess: float | dict[str, Any] | None = None
+    guess: float | None = None
     unit: str = "share"
 
 

@@ -36,24 +36,21 @@ class Verdict:
 def verdict(measure: Anchored) -> Verdict:
     """Lay a measure's intervals beside each other: what must be the same may not lie apart, and what must differ has to.
 
-    The simulator: nobody does clearly better. Random weights: clearly below the simulator, and not clearly above guessing, where
-    there is a guess and change alone is no hint (they lean towards none, as the held frame does). The last frame held still: as
-    `measure.copy_last` says. So a measure on too few trials fails: it cannot tell.
+    The simulator: nobody does clearly better. Random weights: clearly below the simulator, and not clearly above guessing,
+    where there is a guess. The last frame held still: as `measure.copy_last` says. So a measure on too few trials fails: it
+    cannot tell.
     """
     found = {name: row for name, row in measure.rows.items() if row and row["value"] is not None}
     best, worst, held = (found.get(name) for name in ("simulator", "broken", "copy_last"))
-    guess = measure.guess if isinstance(measure.guess, dict) else dict.fromkeys(("low", "high"), measure.guess)
-    guessed = measure.guess is not None
     top = None if best is None else all(row["low"] <= best["high"] for row in found.values())
     bottom = None
     if worst is not None:
-        idle = not guessed or measure.copy_last == "above" or worst["low"] <= guess["high"]
-        bottom = idle and (best is None or worst["high"] < best["low"])
+        bottom = (measure.guess is None or worst["low"] <= measure.guess) and (best is None or worst["high"] < best["low"])
     place = None
     if held is not None:
         place = {
-            "guess": guessed and held["low"] <= guess["high"] and held["high"] >= guess["low"],
-            "above": guessed and held["low"] > guess["high"],
+            "guess": measure.guess is not None and held["low"] <= measure.guess <= held["high"],
+            "above": measure.guess is not None and held["low"] > measure.guess,
             "below": best is not None and held["high"] < best["low"],
             "top": best is not None and held["high"] >= best["low"],
         }[measure.copy_last]
@@ -94,12 +91,11 @@ def _table(measures: Sequence[tuple[str, Anchored]], verdicts: Sequence[Verdict]
     rows = []
     for (suite, m), v in zip(measures, verdicts):
         cells = [{**row, "unit": m.unit} if (row := m.rows.get(name)) else "not run" for name in ANCHORS]
-        guess = "-" if m.guess is None else {**m.guess, "unit": m.unit} if isinstance(m.guess, dict) else show(m.guess, m.unit)
+        guess = "-" if m.guess is None else show(m.guess, m.unit)
         rows.append([f"{suite}: {m.words}", guess, *cells, PLACES[m.copy_last], "yes" if v.holds else f"NO: {_what(v)}"])
     return Table(
         "Known worlds on every measure", ["measure", "guessing", *ANCHORS.values(), "the frame held still must lie", "as it must"], rows,
-        "More is better in every row. What must be the same may not lie intervals apart; what must differ has to, so too few trials fail a "
-        "measure. Where the held frame must lie above guessing, so may random weights: both lean towards no change, and what cannot happen changes more.",
+        "More is better in every row. What must be the same may not lie intervals apart; what must differ has to, so too few trials fail a measure.",
     )
 
 

@@ -75,7 +75,7 @@ def run(case: Case) -> Section:
     values = {
         "n": len(edits), "pairs_per_edit_and_scene": count, "frames": FRAMES, "first_edited": BEFORE, "scored": AFTER,
         "rule": RULE, "chance": 0.5, "measure": unit_of(case.world),
-        "intervals": {**boot.about(), "over": "pairs"}, **tables(found, np.array(edits), np.array(scenes), BEFORE, boot),
+        "intervals": boot.about("pairs"), **tables(found, np.array(edits), np.array(scenes), BEFORE, boot),
         "checksums": {"pairs": pairs_sum.hexdigest(), "pixels": pixels_sum.hexdigest()},
     }
     section = page(values, films, OBSERVERS, {"seconds": time.monotonic() - begun}, BEFORE)

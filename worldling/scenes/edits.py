@@ -27,7 +27,7 @@ from worldling.scenes.camera import Camera
 from worldling.scenes.labels import FRAMES as LONGEST
 from worldling.scenes.labels import NOISE, first_contact
 from worldling.scenes.mjcf import TRAY_X, TRAY_Y
-from worldling.scenes.trial import Trial, TrialSeed
+from worldling.scenes.trial import OVERLAP, Trial, TrialSeed
 
 EDITS = ("vanish", "teleport", "pass_through", "colour_swap", "anti_gravity")
 BEFORE, AFTER = 4, 10
@@ -223,6 +223,6 @@ def _room(trial: Trial, name: str, stream: np.random.Generator) -> tuple[float, 
         mujoco.mj_forward(trial.model, trial.data)
         contact = trial.data.contact
         mine = (contact.flex >= 0) if thing.flex else np.isin(contact.geom, thing.rows)
-        if not (mine.any(axis=1) & (contact.dist < -0.005)).any():
+        if not (mine.any(axis=1) & (contact.dist < -OVERLAP)).any():
             return offset
     return None

@@ -16,7 +16,7 @@ FPS = 12.5  # at 25 most things move less than a level of a latent channel from 
 SUBSTEPS = round(1.0 / FPS / mjcf.TIMESTEP)
 PUSH = 15.0  # m/s2 that an action of 1 gives the agent; what rests begins to slide at a third of it
 #: Metres by which two things may overlap as they are laid out, and geometries drawn until they do not: the engine throws apart what does.
-DEEP, TRIES = 0.005, 50
+OVERLAP, TRIES = 0.005, 50
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 
 
@@ -50,7 +50,7 @@ class Trial:
             self.model = mujoco.MjModel.from_xml_string(mjcf.write(self.layout.bodies, self.layout.view))
             self.data = mujoco.MjData(self.model)
             mujoco.mj_forward(self.model, self.data)
-            if not (self.data.contact.dist < -DEEP).any():
+            if not (self.data.contact.dist < -OVERLAP).any():
                 break
         roles = [body.role for body in self.layout.bodies]
         self.cloth = any(isinstance(body, mjcf.Cloth) for body in self.layout.bodies)

@@ -191,7 +191,7 @@ def write_settings(folder: Path, config: TrainConfig, data: str, made_of: dict[s
 
     made_of: json values by name; raises `CheckpointError` if there are checkpoints of a run in which one of them was another.
     """
-    file, made_of = folder / "train.json", json.loads(json.dumps(made_of))
+    file = folder / "train.json"
     begun = any(folder.glob("*.safetensors")) and file.exists()
     before = read_json(file, "the settings of a run").get("made_of", {}) if begun else {}
     for name, was in before.items():
