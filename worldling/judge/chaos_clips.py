@@ -10,9 +10,6 @@ share of its spread (`jolt`). The folder is an ordinary data set with one shard 
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,7 +20,7 @@ import numpy as np
 from worldling.data.environment import Environment, open_environment
 from worldling.data.store import DatasetMeta, DatasetWriter, open_dataset, read_meta
 from worldling.errors import DatasetError
-from worldling.judge.exam import deaf
+from worldling.judge.workers import in_processes
 from worldling.progress import Progress
 from worldling.types import Episode
 
@@ -101,23 +98,9 @@ def make_clips(
         raise DatasetError(f"`{path}` must hold clips of {env_id}, got another data set. Choose another folder.")
     missing = [start for start in range(count) if not (path / f"shard-{start}-0000.h5").exists()]
     with Progress(f"simulating {name}", len(missing), "starts", quiet) as progress:
-        for done, _ in enumerate(_each_made(str(path), meta, missing, workers), 1):
+        for done, _ in enumerate(in_processes(_make, [(str(path), meta, start) for start in missing], workers), 1):
             progress.update(done)
     return Clips(path, env_id, count)
-
-
-def _each_made(path: str, meta: DatasetMeta, starts: list[int], workers: int) -> Iterator[None]:
-    """Make starts, in processes of their own if there are several of both, and yield after each."""
-    if min(workers, len(starts)) < 2:
-        for start in starts:
-            yield _make(path, meta, start)
-        return
-    pool = ProcessPoolExecutor(min(workers, len(starts)), multiprocessing.get_context("spawn"), deaf)
-    try:
-        for future in as_completed([pool.submit(_make, path, meta, start) for start in starts]):
-            yield future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _make(path: str, meta: DatasetMeta, start: int) -> None:

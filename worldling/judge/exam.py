@@ -13,10 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import signal
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +26,7 @@ from worldling.data.simulators import check_scenes
 from worldling.data.store import DatasetMeta, DatasetWriter, open_dataset, read_meta
 from worldling.errors import DatasetError, JudgeError, nearest
 from worldling.judge.case import Case
+from worldling.judge.workers import in_processes
 from worldling.progress import Progress
 from worldling.types import Episode
 
@@ -144,19 +142,13 @@ def make_exam(
     missing = [job for job in jobs if str(_worker(*job, SCENARIOS)) not in about["chunks"]]
     missing.sort(key=lambda job: (job[1] != "drape", job[2]))  # the slow one first, so that both cores end together
     if missing:
-        context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(max(1, min(workers, len(missing))), context, deaf)
-        try:
-            with Progress("making the exam", len(missing) * PAIRS_PER_CHUNK, "pairs", quiet) as progress:
-                progress.update(0)
-                futures = [pool.submit(_make_chunk, str(path), meta, job, seed) for job in missing]
-                for done, future in enumerate(as_completed(futures), 1):
-                    worker, chunk = future.result()
-                    about["chunks"][str(worker)] = chunk
-                    write_atomic(path / "exam.json", json.dumps(about) + "\n")
-                    progress.update(done * PAIRS_PER_CHUNK)
-        finally:
-            pool.shutdown(cancel_futures=True)
+        with Progress("making the exam", len(missing) * PAIRS_PER_CHUNK, "pairs", quiet) as progress:
+            progress.update(0)
+            made = in_processes(_make_chunk, [(str(path), meta, job, seed) for job in missing], workers)
+            for done, (_, (worker, chunk)) in enumerate(made, 1):
+                about["chunks"][str(worker)] = chunk
+                write_atomic(path / "exam.json", json.dumps(about) + "\n")
+                progress.update(done * PAIRS_PER_CHUNK)
     return Exam(path)
 
 
@@ -210,11 +202,6 @@ def _begun(path: Path, meta: DatasetMeta) -> dict[str, Any]:
 
 def _worker(split: str, scenario: str, chunk: int, scenarios: Sequence[str]) -> int:
     return (SPLITS.index(split) * len(scenarios) + list(scenarios).index(scenario)) * 1000 + chunk
-
-
-def deaf() -> None:
-    """Make a worker process ignore Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and lets us finish
 
 
 def _make_chunk(path: str, meta: DatasetMeta, job: tuple[str, str, int], seed: int) -> tuple[int, dict[str, Any]]:

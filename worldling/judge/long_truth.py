@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from worldling.judge.exam import ENV_ID, deaf
+from worldling.judge.exam import ENV_ID
+from worldling.judge.workers import in_processes
 from worldling.progress import Progress
 
 #: The hand, like the one of the recordings: bursts of this mean length in frames, this share of them pushes, this strong.
@@ -75,20 +74,13 @@ def pushes(rng: np.random.Generator, steps: int) -> np.ndarray:
 
 def film_all(plays: Sequence[Play], size_px: int, workers: int = 2, quiet: bool = False) -> list[Film]:
     """Film every play, in several processes if `workers` is more than 1; the films come in the order of the plays."""
-    if workers == 1:
-        return [film_play(play, size_px) for play in plays]
     # The slow cloth first, so that all processes end together.
     order = sorted(range(len(plays)), key=lambda i: (plays[i].scenario != "drape", -len(plays[i].actions)))
     films: dict[int, Film] = {}
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), deaf)
-    try:
-        with Progress("true episodes", len(plays), "episodes", quiet) as progress:
-            waiting = {pool.submit(film_play, plays[i], size_px): i for i in order}
-            for future in as_completed(waiting):
-                films[waiting[future]] = future.result()
-                progress.update(len(films))
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with Progress("true episodes", len(plays), "episodes", quiet) as progress:
+        for number, film in in_processes(film_play, [(plays[i], size_px) for i in order], workers):
+            films[order[number]] = film
+            progress.update(len(films))
     return [films[i] for i in range(len(plays))]
 
 

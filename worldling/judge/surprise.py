@@ -25,6 +25,7 @@ from worldling.judge.exam import chosen_scenes
 from worldling.judge.intervals import Bootstrap
 from worldling.judge.report import Anchored, Section
 from worldling.judge.surprise_page import page
+from worldling.judge.workers import in_processes
 from worldling.progress import Progress
 from worldling.world import World
 
@@ -50,33 +51,34 @@ def run(case: Case) -> Section:
     begun = time.monotonic()
     count = -(-case.settings.trials // TRIALS_PER_PAIR)
     held, broken = CopyLast(case.world), broken_copy(case.world)
-    curves: dict[str, list[np.ndarray]] = {name: [] for name in OBSERVERS if name != "broken" or broken is not None}
-    scenes, edits, films = [], [], {}
-    pairs_sum, pixels_sum = hashlib.sha256(), hashlib.sha256()
-    with Progress("surprise", count * len(chosen) * len(EDITS), "pairs", case.quiet) as progress:
-        for number, kind in enumerate(EDITS):
-            for scenario in chosen:
-                pairs = draw_pairs(scenario, kind, count, case.settings.seed, case.world.size_px)
-                clips = np.stack([[pair.possible, pair.impossible] for pair in pairs])
-                curves["world"].append(watch(case.world, clips))
-                curves["copy_last"].append(watch(held, clips))
-                curves["simulator"].append(_of_some(count, _simulated(pairs[:ANCHORED], case.settings.seed)))
-                if broken is not None:
-                    curves["broken"].append(_of_some(count, watch(broken, clips[:ANCHORED])))
-                scenes += [scenario] * count
-                edits += [kind] * count
-                pairs_sum.update(repr([(asdict(pair.trial), asdict(pair.edit)) for pair in pairs]).encode())
-                pixels_sum.update(clips.tobytes())
-                if scenario == chosen[number % len(chosen)]:  # another scene for each edit
-                    films[kind] = {"scene": scenario, "clips": clips[0], "curves": curves["world"][-1][0]}
-                progress.update(len(edits))
-    found = {name: np.concatenate(parts) for name, parts in curves.items()}
+    cells = [(scenario, kind) for kind in EDITS for scenario in chosen]
+    shown_in = {kind: chosen[number % len(chosen)] for number, kind in enumerate(EDITS)}  # another scene for each edit
+    curves: dict[str, dict[int, np.ndarray]] = {name: {} for name in OBSERVERS if name != "broken" or broken is not None}
+    sums: dict[int, tuple[bytes, bytes]] = {}
+    films = {}
+    with Progress("surprise", count * len(cells), "pairs", case.quiet) as progress:
+        jobs = [(*cell, count, case.settings.seed, case.world.size_px) for cell in cells]
+        for cell, (pairs, simulated) in in_processes(_drawn, jobs):
+            clips = np.stack([[pair.possible, pair.impossible] for pair in pairs])
+            curves["world"][cell] = watch(case.world, clips)
+            curves["copy_last"][cell] = watch(held, clips)
+            curves["simulator"][cell] = _of_some(count, simulated)
+            if broken is not None:
+                curves["broken"][cell] = _of_some(count, watch(broken, clips[:ANCHORED]))
+            sums[cell] = _checksums(pairs, clips)
+            scenario, kind = cells[cell]
+            if scenario == shown_in[kind]:
+                films[kind] = {"scene": scenario, "clips": clips[0], "curves": curves["world"][cell][0]}
+            progress.update(count * len(sums))
+    found = {name: np.concatenate([parts[cell] for cell in range(len(cells))]) for name, parts in curves.items()}
+    scenes, edits = (np.repeat(names, count) for names in zip(*cells))
+    pairs_sum, pixels_sum = (hashlib.sha256(b"".join(sums[cell][i] for cell in range(len(cells)))).hexdigest() for i in range(2))
     boot = Bootstrap(np.arange(len(edits)), np.zeros(len(edits)), case.settings.seed, case.settings.resamples)
     values = {
         "n": len(edits), "pairs_per_edit_and_scene": count, "frames": FRAMES, "first_edited": BEFORE, "scored": AFTER,
         "rule": RULE, "chance": 0.5, "measure": unit_of(case.world),
-        "intervals": boot.about("pairs"), **tables(found, np.array(edits), np.array(scenes), BEFORE, boot),
-        "checksums": {"pairs": pairs_sum.hexdigest(), "pixels": pixels_sum.hexdigest()},
+        "intervals": boot.about("pairs"), **tables(found, edits, scenes, BEFORE, boot),
+        "checksums": {"pairs": pairs_sum, "pixels": pixels_sum},
     }
     section = page(values, films, OBSERVERS, {"seconds": time.monotonic() - begun}, BEFORE)
     rows = {name: by[RULE] for name, by in values["all"].items()}
@@ -91,6 +93,18 @@ def draw_pairs(scenario: str, kind: str, count: int, seed: int, size_px: int) ->
 
     stream = [seed, _STREAM, SCENARIOS.index(scenario), EDITS.index(kind)]
     return [draw_pair(scenario, kind, [*stream, number], size_px) for number in range(count)]
+
+
+def _drawn(scenario: str, kind: str, count: int, seed: int, size_px: int) -> tuple[list[Any], np.ndarray]:
+    """Draw the pairs of a cell, and the simulator's surprise at the first `ANCHORED` of them."""
+    pairs = draw_pairs(scenario, kind, count, seed, size_px)
+    return pairs, _simulated(pairs[:ANCHORED], seed)
+
+
+def _checksums(pairs: list[Any], clips: np.ndarray) -> tuple[bytes, bytes]:
+    """Digests of what the pairs are made from, and of their pixels."""
+    seeds = repr([(asdict(pair.trial), asdict(pair.edit)) for pair in pairs])
+    return hashlib.sha256(seeds.encode()).digest(), hashlib.sha256(clips.tobytes()).digest()
 
 
 def unit_of(world: Any) -> str:
