@@ -87,6 +87,20 @@ def test_an_existing_data_set_is_not_touched_unless_resumed(tmp_path):
     assert record(TOY, path, frames=100, size_px=16, resume=True, quiet=True)["frames"] == 150
 
 
+def test_a_recording_is_not_resumed_after_its_environment_has_changed(tmp_path, monkeypatch):
+    import toy_environments
+
+    path, metadata = tmp_path / "a", toy_environments.Square.metadata
+    monkeypatch.setitem(metadata, "version", "1")
+    record(TOY, path, frames=60, size_px=16, quiet=True)
+    assert open_dataset(path).meta.versions[TOY] == "1"
+    before = contents(path)
+    monkeypatch.setitem(metadata, "version", "2")
+    with pytest.raises(DatasetError, match="recorded with version 2 .* got version 1"):
+        record(TOY, path, frames=90, size_px=16, resume=True, quiet=True)
+    assert same(before, contents(path))
+
+
 def test_a_recording_that_never_began_can_be_repeated(tmp_path):
     with pytest.raises(EnvError, match="one-coloured"):
         record(TOY, tmp_path / "a", frames=20, env_kwargs={"shows": "blank"}, quiet=True)

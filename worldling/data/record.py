@@ -92,6 +92,8 @@ def _describe(env: Environment, policy: str, seed: int) -> DatasetMeta:
     for package in ("worldling", "gymnasium", "numpy", env.package):
         with suppress(PackageNotFoundError):  # run from a checkout, or brought by something else
             versions[package] = version(package)
+    if "version" in env.raw.metadata:
+        versions[env.env_id] = env.raw.metadata["version"]
     return DatasetMeta(
         env_id=env.env_id, env_kwargs=env.env_kwargs, size_px=env.size_px, frame_skip=env.frame_skip,
         fps=env.fps, action_space=env.action_space, policy=policy, seed=seed, license=env.license,
@@ -119,6 +121,12 @@ def _recorded(path: Path, meta: DatasetMeta, resume: bool) -> tuple[int, dict[in
                 f"`{name}` must be {getattr(old, name)!r} to resume {path}, got {getattr(meta, name)!r}. "
                 "Use the same settings, or record into another folder."
             )
+    was, now = (m.versions.get(m.env_id, "none") for m in (old, meta))
+    if was != now:  # the same seeds now mean other episodes
+        raise DatasetError(
+            f"`{path}` must be recorded with version {now} of {meta.env_id} to be resumed, got version {was}. "
+            "Record anew into another folder."
+        )
     for leftover in path.glob(".shard-*"):
         leftover.unlink()  # half-written when the last run was killed
     dataset = open_dataset(path)

@@ -14,7 +14,7 @@ import gymnasium
 import numpy as np
 
 from worldling.errors import EnvError, nearest
-from worldling.scenes import SCENARIOS
+from worldling.scenes import SCENARIOS, VERSION
 from worldling.scenes.camera import AGENT, PATIENT, Camera
 from worldling.scenes.trial import FPS, Trial, TrialSeed
 
@@ -30,7 +30,7 @@ class SceneEnv(gymnasium.Env):
     Raises `EnvError` for unknown names.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": FPS}
+    metadata = {"render_modes": ["rgb_array"], "render_fps": FPS, "version": VERSION}
 
     def __init__(
         self, scenario: str | None = None, without: str = "", outside: bool = False, num_steps: int = 40,
