@@ -1,6 +1,7 @@
 """The house: stairs go down only, rooms of one floor do not know each other, no drawers, no long files."""
 
 import ast
+import json
 import subprocess
 import sys
 import tomllib
@@ -78,6 +79,11 @@ def test_every_file_of_a_bundled_world_is_installed():
     kept = {path for pattern in data for path in ROOT.glob(pattern)}
     files = {path for path in (ROOT / "worlds").rglob("*") if path.is_file() and ".engine" not in path.parts}
     assert files and files <= kept
+
+
+def test_bundled_worlds_are_called_as_they_say():
+    for folder in (ROOT / "worlds").iterdir():
+        assert json.loads((folder / "config.json").read_text())["name"] == folder.name
 
 
 def test_bundled_worlds_are_small():

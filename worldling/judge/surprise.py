@@ -86,18 +86,13 @@ def run(case: Case) -> Section:
     return section
 
 
-def draw_pairs(scenario: str, kind: str, count: int, seed: int, size_px: int) -> list[Any]:
-    """Draw the first `count` pairs of an edit and a scene; the n-th is the same however many there are."""
+def _drawn(scenario: str, kind: str, count: int, seed: int, size_px: int) -> tuple[list[Any], np.ndarray]:
+    """Draw the first `count` pairs of a scene and an edit, and the simulator's surprise at the first `ANCHORED`; the n-th is the same however many there are."""
     from worldling.scenes import SCENARIOS
     from worldling.scenes.edits import EDITS, draw_pair
 
     stream = [seed, _STREAM, SCENARIOS.index(scenario), EDITS.index(kind)]
-    return [draw_pair(scenario, kind, [*stream, number], size_px) for number in range(count)]
-
-
-def _drawn(scenario: str, kind: str, count: int, seed: int, size_px: int) -> tuple[list[Any], np.ndarray]:
-    """Draw the pairs of a cell, and the simulator's surprise at the first `ANCHORED` of them."""
-    pairs = draw_pairs(scenario, kind, count, seed, size_px)
+    pairs = [draw_pair(scenario, kind, [*stream, number], size_px) for number in range(count)]
     return pairs, _simulated(pairs[:ANCHORED], seed)
 
 
