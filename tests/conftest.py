@@ -9,8 +9,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # two processes share two cores: one th
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-def build_world(passes=1, grid=8, size_px=64, seed=0):
-    """Return an untrained world of 64 tokens and width 32, whose frames still depend on everything it is given."""
+def build_world(passes=1, grid=8, size_px=64, seed=0, warp=0):
+    """Return an untrained world of 64 tokens and width 32, whose frames still depend on everything it is given.
+
+    warp: of so many parts a side of each token's place its head says where they come from.
+    """
     import torch
 
     from worldling.dynamics.model import Dynamics, DynamicsConfig
@@ -20,12 +23,15 @@ def build_world(passes=1, grid=8, size_px=64, seed=0):
 
     torch.manual_seed(seed)
     space = ActionSpace("discrete", (3,), names=("stay", "up", "down"))
-    tokens = TokenizerConfig(size_px=size_px, grid=grid, channels=8)
+    tokens = TokenizerConfig(size_px=size_px, grid=grid, channels=8, merge=warp or 1)
     shape = DynamicsConfig(
-        action_size=3, grid=grid, channels=8, width=32, head_dim=16, backbone="STST", window=6, sinks=2, passes=passes
+        action_size=3, grid=grid, channels=8, width=32, head_dim=16, backbone="STST", window=6, sinks=2, passes=passes,
+        warp=warp,
     )
     dynamics = Dynamics(shape)
     torch.nn.init.normal_(dynamics.head.scores.weight, std=0.5)
+    if warp:
+        torch.nn.init.normal_(dynamics.head.warp.flow.weight, std=0.5)
     config = WorldConfig("tiny", "tiny", tokens, shape, space, fps=10.0)
     card = {"source": {"env_id": "test/Tiny-v0", "size_px": size_px, "action_space": {"kind": "discrete", "nvec": [3]}}}
     return World(config, Tokenizer(tokens), dynamics, card)

@@ -94,7 +94,7 @@ class Tick(nn.Module):
         self, latent: Tensor, previous: Tensor, action: Tensor, age: Tensor, noise: Tensor, *memory: Tensor
     ) -> tuple[Tensor, ...]:
         h, fresh = self.dynamics.backbone.step(latent, previous, action, list(memory), age)
-        following = denoise(self.dynamics.head, h, latent, noise, self.dynamics.config.passes)
+        following = denoise(self.dynamics.head, h, latent, noise, self.dynamics.config.passes, self.tokenizer)
         frame = (float_to_frames(self.tokenizer.decode(following)),) if self.watch else ()
         return (following, *frame, *fresh)
 
@@ -188,7 +188,7 @@ class World:
             age = clip_age(torch.arange(count - 1, device=self.device).expand(len(now), -1), config)
             nats.append(dynamics_loss(
                 self.dynamics, given, previous, action, age, target, torch.ones_like(given[..., 0]), noise.expand_as(given),
-                torch.zeros_like(given[..., 0, 0]),
+                torch.zeros_like(given[..., 0, 0]), eye=self.tokenizer,
             )[1])
         found = torch.cat(nats).double().cpu().numpy()
         return found if batched else found[0]

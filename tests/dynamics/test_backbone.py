@@ -4,7 +4,7 @@ import torch
 
 from worldling.dynamics.memory import Memory, clip_age
 from worldling.dynamics.model import Dynamics, DynamicsConfig
-from worldling.train.latents import only
+from worldling.dynamics.loss import only
 
 
 def clip(config, frames, batch=2):

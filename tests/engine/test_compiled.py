@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from with_clips import world  # noqa: F401
+from with_clips import warping  # noqa: F401
 
 from worldling.engine import compiled
 from worldling.engine.backends import BOUND
@@ -16,8 +16,8 @@ pytestmark = pytest.mark.skipif(compiled.compiler() is None, reason="needs a C++
 
 
 @pytest.fixture(scope="module")
-def folder(world, tmp_path_factory):
-    bare = copy.copy(world)
+def folder(warping, tmp_path_factory):
+    bare = copy.copy(warping)
     bare.contexts = []
     return save_world(bare, tmp_path_factory.mktemp("compiled") / "w", half=False)
 
@@ -30,8 +30,8 @@ def runner(folder):
     return made
 
 
-def test_stays_within_its_bound(world, runner):
-    assert deviation(world, {"torch": runner}, steps=32, starts=2)["torch"]["err"] < BOUND["torch"] / 10
+def test_stays_within_its_bound(warping, runner):
+    assert deviation(warping, {"torch": runner}, steps=32, starts=2)["torch"]["err"] < BOUND["torch"] / 10
 
 
 def test_the_second_start_needs_no_compiler(folder, runner, monkeypatch, tiny_clip):

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 import torch
-from with_clips import own_cache, world  # noqa: F401
+from with_clips import own_cache, warping, world  # noqa: F401
 
 from worldling.engine import cache, openvino
 from worldling.engine.backends import BOUND, use_backend
@@ -38,6 +38,13 @@ def test_stays_within_its_bound(world, fast):
     found = deviation(world, {"fast": fast.runner}, steps=32, starts=2)["fast"]
     assert found["err"] < BOUND[fast.backend_name], found
     assert (found["err"] > 0) == (fast.backend_name != "openvino-f32")  # fp32 tips no level here; others must differ
+
+
+@pytest.mark.parametrize("name", ["openvino-f32", "openvino-bf16"])
+def test_a_world_that_warps_stays_within_its_bound(warping, name):
+    fast = use_backend(copy.copy(warping), name, quiet=True)
+    found = deviation(warping, {"fast": fast.runner}, steps=32, starts=2)["fast"]
+    assert found["err"] < (BOUND[name] if name != "openvino-f32" else 1e-3), found
 
 
 def test_latents_lie_on_the_lattice(fast, tiny_clip):

@@ -10,11 +10,19 @@ from worldling.types import Episode
 
 @pytest.fixture(scope="session")
 def world(tiny_world, tiny_clip):
-    frames, actions = tiny_clip
+    return with_clips(copy.copy(tiny_world), *tiny_clip)
+
+
+@pytest.fixture(scope="session")
+def warping(make_world, tiny_clip):
+    """One whose head fetches cells from elsewhere in the picture."""
+    return with_clips(make_world(warp=2), *tiny_clip)
+
+
+def with_clips(world, frames, actions):
     blank = np.zeros(actions.shape[1])
-    with_clips = copy.copy(tiny_world)
-    with_clips.contexts = [Episode(f, a, blank, blank.astype(bool), blank.astype(bool)) for f, a in zip(frames, actions)]
-    return with_clips
+    world.contexts = [Episode(f, a, blank, blank.astype(bool), blank.astype(bool)) for f, a in zip(frames, actions)]
+    return world
 
 
 @pytest.fixture()

@@ -11,7 +11,8 @@ import torch
 
 from worldling.data.store import open_dataset
 from worldling.errors import CheckpointError, ConfigError, DatasetError
-from worldling.train.latents import Clips, busiest, only, split
+from worldling.dynamics.loss import only
+from worldling.train.latents import Clips, busiest, split
 from worldling.train.optimizer import Muon, optimizer_for, orthogonal
 from worldling.train.pictures import draw_curves
 from worldling.train.own_history import OwnHistory, roll_out
@@ -215,7 +216,7 @@ def counting(tiny_world):
 def test_own_history_replaces_what_follows_the_context_of_each_row(tiny_world, counting):
     true = counting.at(torch.arange(3, 12).expand(4, -1))
     context = torch.tensor([3, 8, 5, 9])
-    own = roll_out(tiny_world.dynamics, true, context, torch.Generator())
+    own = roll_out(tiny_world.dynamics, tiny_world.tokenizer, true, context, torch.Generator())
     for row, first in enumerate(context.tolist()):
         assert torch.equal(own["latent"][row, :first], true["latent"][row, :first])
         assert torch.equal(own["previous"][row, : first + 1], true["previous"][row, : first + 1])
@@ -226,14 +227,14 @@ def test_own_history_replaces_what_follows_the_context_of_each_row(tiny_world, c
 
 def test_a_row_of_own_history_does_not_depend_on_the_others(tiny_world, counting):
     true = counting.at(torch.arange(3, 12).expand(2, -1))
-    alone, both = (roll_out(tiny_world.dynamics, true, torch.tensor(c), torch.Generator()) for c in ([4, 4], [4, 7]))
+    alone, both = (roll_out(tiny_world.dynamics, tiny_world.tokenizer, true, torch.tensor(c), torch.Generator()) for c in ([4, 4], [4, 7]))
     assert torch.allclose(alone["latent"][0], both["latent"][0])
 
 
 def test_own_history_survives_a_checkpoint(tiny_world, counting):
-    own = OwnHistory(counting, 8, 9, 3)
+    own = OwnHistory(counting, tiny_world.tokenizer, 8, 9, 3)
     own.refresh(tiny_world.dynamics, 5, torch.Generator().manual_seed(0))
-    again = OwnHistory(counting, 8, 9, 3)
+    again = OwnHistory(counting, tiny_world.tokenizer, 8, 9, 3)
     again.restore(own.tensors(), torch.device("cpu"))
     assert again.made_at == own.made_at == 5
     for name in own.pool:
@@ -244,7 +245,7 @@ def test_own_history_survives_a_checkpoint(tiny_world, counting):
 
 
 def test_a_mix_ends_with_own_clips(tiny_world, counting):
-    own, generator = OwnHistory(counting, 8, 9, 4), torch.Generator().manual_seed(0)
+    own, generator = OwnHistory(counting, tiny_world.tokenizer, 8, 9, 4), torch.Generator().manual_seed(0)
     true = counting.sample(4, 9, 2, generator)
     true["clean"] = true["latent"]
     assert own.mix(true, 0.5, generator) is true

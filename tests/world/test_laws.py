@@ -98,9 +98,9 @@ def test_unwatched_frames_are_the_same_frames(tiny_world, tiny_clip):
     assert nearly_all_equal(tiny_world.decode(latents), watched)
 
 
-@pytest.mark.parametrize("passes", [1, 2])
-def test_surprise_is_what_stepping_through_the_clip_would_say(passes, make_world):
-    world, rng = make_world(passes), np.random.default_rng(2)
+@pytest.mark.parametrize("passes, warp", [(1, 0), (2, 0), (1, 2), (2, 2)])
+def test_surprise_is_what_stepping_through_the_clip_would_say(passes, warp, make_world):
+    world, rng = make_world(passes, warp=warp), np.random.default_rng(2)
     frames = rng.integers(0, 256, (12, 64, 64, 3), dtype=np.uint8)  # longer than the ring memory
     config, found = world.dynamics.config, world.surprise(frames, ACTIONS[:11])
     noise = torch.randn(11, config.tokens, config.channels, generator=torch.Generator().manual_seed(0))
@@ -111,7 +111,8 @@ def test_surprise_is_what_stepping_through_the_clip_would_say(passes, make_world
         with torch.inference_mode():
             h, _ = world.dynamics.backbone.step(latent, previous, action, memory, age)
             given = noise[t : t + 1] if passes > 1 else torch.zeros_like(latent)
-            scores = world.dynamics.head(h, latent, given, torch.zeros(1), torch.full((1,), 1 / passes))
+            seen = world.dynamics.head.look(latent, world.tokenizer)
+            scores = world.dynamics.head(h, latent, given, torch.zeros(1), torch.full((1,), 1 / passes), seen=seen)
             level = to_levels(world.encode(frames[t + 1 : t + 2]), config.levels)
             nats = -scores.log_softmax(-1).gather(-1, level[..., None]).sum()
         assert found[t] == pytest.approx(float(nats), rel=1e-4)

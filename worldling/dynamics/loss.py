@@ -13,10 +13,13 @@ import torch
 from torch import Tensor
 
 from worldling.dynamics.model import Dynamics, Head
+from worldling.dynamics.warp import Eye, View, flow_error
 
 
 #: By so much, of a range of 2, a channel differs where a cell changes: a level, where there are no more than 16.
 CHANGES = 0.13
+#: Price in nats of what is fetched from elsewhere being a whole range away from the picture that comes.
+FLOW = 50.0
 
 
 def changing_weight(target: Tensor, latent: Tensor, values: Tensor) -> Tensor:
@@ -28,36 +31,51 @@ def changing_weight(target: Tensor, latent: Tensor, values: Tensor) -> Tensor:
 def dynamics_loss(
     model: Dynamics, latent: Tensor, previous: Tensor, action: Tensor, age: Tensor, target: Tensor, weight: Tensor,
     noise: Tensor, signal: Tensor, bootstrap_rows: int = 0, bootstrap_steps: int = 1, cells: Tensor | None = None,
+    eye: Eye | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return (loss, cross-entropy in nats of each frame `[B, T]`) of predicting `target` levels `[B, T, N, C]`.
 
     latent, previous, action, age: as in `Backbone.forward`; weight `[B, T, N]`; noise `[B, T, N, C]` and
     signal `[B, T]` in [0, 1) are read only if the model takes more than one pass; then the first
-    `bootstrap_rows` frames also learn steps of size 1 / bootstrap_steps. cells `[B, M]`: the only cells given
-    (then N = M everywhere); not with bootstrap rows.
+    `bootstrap_rows` frames also learn steps of size 1 / bootstrap_steps. cells `[B, M]`: the only cells to
+    look at; not with bootstrap rows. eye: the tokenizer, frozen, for a head that warps: then what it fetches is to be near what comes.
     """
     head, flat = model.head, lambda t: t.flatten(0, 1)
+    seen, truth = head.look(flat(latent), eye), head.look(head.values[flat(target)], eye)
+    if cells is not None:
+        weight, latent, previous, target = only(cells, weight, latent, previous, target)
     h = flat(model.backbone(latent, previous, action, age, cells))
     now, goal = flat(latent), flat(target)
     one = torch.ones(len(h), device=h.device)
     if model.config.passes == 1:
-        scores = head(h, now, now.new_zeros(1, 1, now.shape[-1]), 0 * one, one, cells)
+        scores, fetched = head.scores_and_picture(h, now, now.new_zeros(1, 1, now.shape[-1]), 0 * one, one, cells, seen)
         ramp = one
     else:
         size, tau = 1.0 / model.config.passes, flat(signal)
         tau = (tau * model.config.passes).floor() * size
         noisy = mix(flat(noise), head.values[goal], tau)
-        scores = head(h, now, noisy, tau, size * one, cells)
+        scores, fetched = head.scores_and_picture(h, now, noisy, tau, size * one, cells, seen)
         ramp = 0.9 * tau + 0.1
     entropy = cross_entropy(scores, goal).sum(-1)
     by_cell = flat(weight) * ramp[:, None]
-    loss = (entropy * by_cell).sum() / by_cell.sum()
+    price = entropy
+    if fetched is not None:
+        apart = flow_error(fetched, truth.picture, model.config.grid).unflatten(0, weight.shape[:2])
+        price = entropy + FLOW * flat(apart if cells is None else only(cells, apart)[0])
+    loss = (price * by_cell).sum() / by_cell.sum()
     if model.config.passes > 1 and bootstrap_rows:
         some = slice(None, None, len(h) // bootstrap_rows)
         loss = loss + bootstrap_loss(
-            head, h[some], now[some], head.values[goal[some]], flat(noise)[some], flat(signal)[some], bootstrap_steps
+            head, h[some], now[some], head.values[goal[some]], flat(noise)[some], flat(signal)[some], bootstrap_steps,
+            seen and View(seen.picture[some], seen.eye),
         )
     return loss, entropy.detach().sum(-1).unflatten(0, latent.shape[:2])
+
+
+def only(cells: Tensor, *clips: Tensor) -> list[Tensor]:
+    """Return clips `[B, T, N, ...]` with only `cells` `[B, M]` of each: `[B, T, M, ...]`."""
+    rows = torch.arange(len(cells), device=cells.device)[:, None]
+    return [clip.transpose(1, 2)[rows, cells].transpose(1, 2) for clip in clips]
 
 
 def cross_entropy(scores: Tensor, goal: Tensor) -> Tensor:
@@ -75,12 +93,12 @@ def mix(noise: Tensor, clean: Tensor, tau: Tensor) -> Tensor:
 
 
 def bootstrap_loss(
-    head: Head, h: Tensor, latent: Tensor, clean: Tensor, noise: Tensor, draw: Tensor, steps: int
+    head: Head, h: Tensor, latent: Tensor, clean: Tensor, noise: Tensor, draw: Tensor, steps: int, seen: View | None = None,
 ) -> Tensor:
     """Return the squared error, in x-space, of one step of size 1 / steps against two half steps.
 
     h `[B, N, D]`; latent, clean, noise `[B, N, C]`: committed, next and pure noise; draw `[B]` in [0, 1)
-    chooses the signal level; steps: 1 for the largest step, up to half of the passes.
+    chooses the signal level; steps: 1 for the largest step, up to half of the passes; seen: as in `Head.forward`.
     """
     big, half = 1.0 / steps, 0.5 / steps
     one = torch.ones(len(h), device=h.device)
@@ -88,10 +106,10 @@ def bootstrap_loss(
     noisy = mix(noise, clean, tau)
     with torch.no_grad():
         left = (1 - tau)[:, None, None]
-        velocity = (head.expected(head(h, latent, noisy, tau, half * one)) - noisy) / left
+        velocity = (head.expected(head(h, latent, noisy, tau, half * one, seen=seen)) - noisy) / left
         middle = noisy + velocity * half
-        second = head.expected(head(h, latent, middle, tau + half, half * one))
+        second = head.expected(head(h, latent, middle, tau + half, half * one, seen=seen))
         velocity = (velocity + (second - middle) / (left - half)) / 2
         goal = noisy + velocity * left
-    error = (head.expected(head(h, latent, noisy, tau, big * one)) - goal).square().sum(-1).mean(-1)
+    error = (head.expected(head(h, latent, noisy, tau, big * one, seen=seen)) - goal).square().sum(-1).mean(-1)
     return (error * (0.9 * tau + 0.1)).mean()

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from worldling.dynamics.warp import Eye, View, Warp, view
 from worldling.errors import ConfigError
 from worldling.nn.attention import Norm
 from worldling.nn.blocks import SpaceLayer, TimeLayer
@@ -32,7 +33,8 @@ class DynamicsConfig:
     """grid, channels, levels: as the tokenizer's; action_size A; width D; backbone: a letter per layer,
     S for space and T for time; head: space layers per denoising step; window: past frames remembered,
     sinks: first frames never forgotten; passes K: denoising steps per frame, 1 is regression; aims: the head's scores fall
-    off from where it aims in each channel, else from the level the channel has."""
+    off from where it aims in each channel, else from the level the channel has; warp: of warp x warp parts of a token's place
+    the head may say where in the picture they come from (warp.py), 0 for no such thing."""
 
     action_size: int = 1
     grid: int = 8
@@ -46,12 +48,15 @@ class DynamicsConfig:
     sinks: int = 2
     passes: int = 1
     aims: bool = False
+    warp: int = 0
 
     def __post_init__(self) -> None:
         if not self.backbone or set(self.backbone) - {"S", "T"} or "T" not in self.backbone:
             raise ConfigError(f"`backbone` must be letters S and T with at least one T, got {self.backbone!r}. Use \"SSTSST\".")
         if self.passes not in (1, 2, 4):
             raise ConfigError(f"`passes` must be 1, 2 or 4, got {self.passes}. Use 1 for a deterministic world.")
+        if self.warp < 0 or self.warp and self.channels % self.warp**2:
+            raise ConfigError(f"`warp` must be 0 or the tokenizer's merge, got {self.warp}. Use 0 for a head without.")
 
     @property
     def tokens(self) -> int:
@@ -161,28 +166,44 @@ class Head(nn.Module):
         if self.aim is not None:
             nn.init.zeros_(self.aim.weight)
             nn.init.zeros_(self.aim.bias)
+        self.warp = Warp(d, c.grid, c.warp) if c.warp else None
         self.register_buffer("values", level_values(c.levels), persistent=False)
 
     def forward(
-        self, h: Tensor, latent: Tensor, noisy: Tensor, tau: Tensor, step: Tensor, cells: Tensor | None = None
+        self, h: Tensor, latent: Tensor, noisy: Tensor, tau: Tensor, step: Tensor, cells: Tensor | None = None,
+        seen: View | None = None,
     ) -> Tensor:
         """Return scores `[B, N, C, L]` of the next latent.
 
         h `[B, N, D]`; latent `[B, N, C]`, the committed frame, towards which the scores lean at first;
         noisy `[B, N, C]`, the next latent at signal level tau `[B]` in [0, 1]; step `[B]`, the step size;
-        cells `[G, M]`: the only cells given, for each of G equal groups of rows.
+        cells `[G, M]`: the only cells given, for each of G equal groups of rows; seen: the committed frame as a
+        picture, which a head that warps needs.
         """
+        return self.scores_and_picture(h, latent, noisy, tau, step, cells, seen)[0]
+
+    def scores_and_picture(
+        self, h: Tensor, latent: Tensor, noisy: Tensor, tau: Tensor, step: Tensor, cells: Tensor | None = None,
+        seen: View | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the scores of `forward`, and the picture it fetched (`Warp.forward`), if it warps."""
         x = h + self.noisy_in(noisy) + self.time_in(torch.stack([tau, step], -1))[:, None]
         for layer in self.layers:
             x = layer(x, cells)
-        x = self.norm(x)
+        x, picture = self.norm(x), None
+        if self.warp is not None:
+            latent, picture = self.warp(x, latent, seen, cells)
         scores = self.scores(x).unflatten(-1, (self.config.channels, self.config.levels)).float()
         if self.aim is None:
             away = (latent[..., None] - self.values) * ((self.config.levels - 1) / 2)
-            return scores - F.softplus(self.stay) * away.square()
+            return scores - F.softplus(self.stay) * away.square(), picture
         move, sure = self.aim(x).float().chunk(2, -1)
         away = ((latent + move)[..., None] - self.values) * AIMED
-        return scores - F.softplus(self.stay + sure[..., None]) * away.square()
+        return scores - F.softplus(self.stay + sure[..., None]) * away.square(), picture
+
+    def look(self, latent: Tensor, eye: Eye | None) -> View | None:
+        """Return what `forward` must see of committed latents `[B, N, C]`: a picture, painted by the tokenizer `eye`, if it warps."""
+        return None if self.warp is None else view(eye, latent)
 
     def expected(self, scores: Tensor) -> Tensor:
         """Return the expected latent `[B, N, C]` under scores `[B, N, C, L]`: the x-prediction."""

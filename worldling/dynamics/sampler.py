@@ -11,23 +11,26 @@ import torch
 from torch import Tensor
 
 from worldling.dynamics.model import Head
+from worldling.dynamics.warp import Eye
 from worldling.nn.lattice import from_levels
 
 
-def denoise(head: Head, h: Tensor, latent: Tensor, noise: Tensor, passes: int) -> Tensor:
+def denoise(head: Head, h: Tensor, latent: Tensor, noise: Tensor, passes: int, eye: Eye | None = None) -> Tensor:
     """Return the next latent `[B, N, C]`, on the lattice.
 
     h `[B, N, D]` and latent `[B, N, C]` of the committed frame; noise `[B, N, C]`, standard normal, read only by
-    heads trained for several passes; passes: how many to take, up to `head.config.passes`.
+    heads trained for several passes; passes: how many to take, up to `head.config.passes`; eye: the tokenizer,
+    which heads that warp need.
     """
+    seen = head.look(latent, eye)
     one = torch.ones(1, device=h.device)  # one row for all: engines fold what depends on it into a constant
     if head.config.passes == 1:
-        scores = head(h, latent, latent.new_zeros(1, 1, latent.shape[-1]), 0 * one, one)
+        scores = head(h, latent, latent.new_zeros(1, 1, latent.shape[-1]), 0 * one, one, seen=seen)
     else:
         noisy, size = noise, 1.0 / passes
         for k in range(passes):
             tau = k * size
-            scores = head(h, latent, noisy, tau * one, size * one)
+            scores = head(h, latent, noisy, tau * one, size * one, seen=seen)
             if k + 1 < passes:
                 noisy = noisy + (head.expected(scores) - noisy) * (size / (1 - tau))
     return from_levels(scores.argmax(-1), head.config.levels)

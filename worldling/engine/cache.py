@@ -14,7 +14,7 @@ from worldling.world import World
 PACKAGE = Path(__file__).parent.parent
 # The code that decides what a graph computes: a change in it makes every graph built before stale.
 SOURCES = (
-    "types.py", "world.py", "nn/*.py", "dynamics/model.py", "dynamics/sampler.py", "tokenizer/model.py",
+    "types.py", "world.py", "nn/*.py", "dynamics/model.py", "dynamics/sampler.py", "dynamics/warp.py", "tokenizer/model.py",
     "engine/openvino.py", "engine/calibrate.py", "engine/compiled.py",
 )
 

@@ -28,7 +28,7 @@ SAMPLES = 128  # of their frames, drawn evenly; with 4 samples the error triples
 
 # Left in bf16: scores feed an argmax, latents must come out exactly on the lattice, the rest costs next to nothing.
 KEEP = (
-    r".*head\.scores.*", r".*latent_in.*", r".*action_in.*", r".*time_in.*", r".*noisy_in.*", r".*decoder\.0/.*",
+    r".*head\.scores.*", r".*head\.warp.*", r".*latent_in.*", r".*action_in.*", r".*time_in.*", r".*noisy_in.*", r".*decoder\.0/.*",
 )
 
 

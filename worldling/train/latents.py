@@ -166,12 +166,6 @@ def busiest(weight: Tensor, count: int) -> Tensor:
     return weight.sum(1).topk(count).indices.sort(1).values
 
 
-def only(cells: Tensor, *clips: Tensor) -> list[Tensor]:
-    """Return clips `[B, T, N, ...]` with only `cells` `[B, M]` of each: `[B, T, M, ...]`."""
-    rows = torch.arange(len(cells), device=cells.device)[:, None]
-    return [clip.transpose(1, 2)[rows, cells].transpose(1, 2) for clip in clips]
-
-
 def encode_episodes(
     tokenizer: Tokenizer, dataset: Dataset, episodes: list[int], reflections: list[Mirror], device: torch.device,
     autocast: torch.autocast, folder: Path, quiet: bool = False,

@@ -13,6 +13,7 @@ from torch import Tensor
 from worldling.dynamics.memory import Memory
 from worldling.dynamics.model import Dynamics
 from worldling.dynamics.sampler import denoise
+from worldling.dynamics.warp import Eye
 from worldling.nn.lattice import from_levels, to_levels
 from worldling.train.latents import Clips
 
@@ -20,8 +21,8 @@ from worldling.train.latents import Clips
 class OwnHistory:
     """A pool of `count` clips of `length` frames, of which the last 1 to `own_frames` are the model's own."""
 
-    def __init__(self, clips: Clips, count: int, length: int, own_frames: int) -> None:
-        self.clips, self.count, self.length, self.own_frames = clips, count, length, own_frames
+    def __init__(self, clips: Clips, eye: Eye, count: int, length: int, own_frames: int) -> None:
+        self.clips, self.eye, self.count, self.length, self.own_frames = clips, eye, count, length, own_frames
         self.pool: dict[str, Tensor] | None = None
         self.made_at = -1
 
@@ -34,7 +35,7 @@ class OwnHistory:
         longest = max(1, min(self.own_frames, self.length - sinks - 2))
         context = self.length - 1 - torch.randint(longest, (self.count,), generator=generator)
         batch = on(batch, next(model.parameters()).device)
-        self.pool, self.made_at = roll_out(model, batch, context, generator), step
+        self.pool, self.made_at = roll_out(model, self.eye, batch, context, generator), step
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what a checkpoint must hold for the run to go on as if it had not stopped."""
@@ -67,7 +68,9 @@ class OwnHistory:
 
 
 @torch.no_grad()
-def roll_out(model: Dynamics, clips: dict[str, Tensor], context: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+def roll_out(
+    model: Dynamics, eye: Eye, clips: dict[str, Tensor], context: Tensor, generator: torch.Generator
+) -> dict[str, Tensor]:
     """Return `clips` with every frame from number `context` `[B]` on replaced by the model's own prediction."""
     config = model.config
     latent, previous = clips["latent"].clone(), clips["previous"].clone()
@@ -82,7 +85,8 @@ def roll_out(model: Dynamics, clips: dict[str, Tensor], context: Tensor, generat
             continue
         own = (context <= t + 1)[:, None, None].to(device)
         noise = torch.randn(latent[:, t].shape, generator=generator).to(device) if config.passes > 1 else latent[:, t]
-        latent[:, t + 1] = torch.where(own, denoise(model.head, h, latent[:, t], noise, config.passes), latent[:, t + 1])
+        drawn = denoise(model.head, h, latent[:, t], noise, config.passes, eye)
+        latent[:, t + 1] = torch.where(own, drawn, latent[:, t + 1])
         if t + 2 < count:
             previous[:, t + 2] = torch.where(own, latent[:, t + 1], previous[:, t + 2])
     return {**clips, "latent": latent, "previous": previous}

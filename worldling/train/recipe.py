@@ -41,7 +41,7 @@ class TrainConfig:
     least) that most steps look at, those where most happens (K = 1 only), 0 to go by how much changes; dense_every: each so many steps, and
     all from dense_from on, see the whole grid; grid: tokens a side, 0 for the size's own; merge: a token is the
     codes of merge x merge cells (tokenizer/model.py); levels: values that a
-    latent channel can take; aims: of the head (dynamics/model.py); pool_frames: frames the tokenizer sees.
+    latent channel can take; aims: of the head (dynamics/model.py); warp: whether the head may fetch cells from elsewhere in the picture (dynamics/warp.py); pool_frames: frames the tokenizer sees.
     """
 
     size: str = "s"
@@ -75,6 +75,7 @@ class TrainConfig:
     merge: int = 1
     levels: int = 8
     aims: bool = False
+    warp: bool = False
     pool_frames: int = 60_000
     ema: float = 0.998
     compile: str = "auto"
@@ -92,5 +93,6 @@ def world_config(name: str, train: TrainConfig, size_px: int, action_space: Acti
     dynamics = DynamicsConfig(
         action_size=action_space.size, grid=grid, channels=tokenizer.channels, levels=tokenizer.levels,
         width=width, head_dim=head_dim, backbone=backbone, head=head, passes=train.passes, aims=train.aims,
+        warp=train.merge if train.warp else 0,
     )
     return WorldConfig(name, train.size, tokenizer, dynamics, action_space, fps)

@@ -16,7 +16,7 @@ from worldling.dynamics.memory import clip_age
 from worldling.dynamics.model import Dynamics
 from worldling.tokenizer.loss import tokenizer_loss
 from worldling.tokenizer.model import Tokenizer
-from worldling.train.latents import Clips, FramePool, busiest, only
+from worldling.train.latents import Clips, FramePool, busiest
 from worldling.train.mirror import Mirror
 from worldling.train.optimizer import optimizer_for
 from worldling.train.own_history import OwnHistory, on
@@ -74,10 +74,11 @@ def train_tokenizer(
 
 
 def train_dynamics(
-    dynamics: Dynamics, clips: Clips, folder: Path, config: TrainConfig, device: torch.device, quiet: bool,
-    show: Callable[[Dynamics, Stage], object],
+    dynamics: Dynamics, tokenizer: Tokenizer, clips: Clips, folder: Path, config: TrainConfig, device: torch.device,
+    quiet: bool, show: Callable[[Dynamics, Stage], object],
 ) -> tuple[Dynamics, Stage]:
-    """Train on random clips of latents; returns the averaged dynamics. show is called with it now and then."""
+    """Train on random clips of latents, which the frozen tokenizer made; returns the averaged dynamics. show is called with it now and then."""
+    tokenizer.requires_grad_(False)
     ema = copy.deepcopy(dynamics)
     stage = Stage(
         "dynamics", folder, config, config.minutes * (1 - config.tokenizer_share), dynamics, ema,
@@ -93,19 +94,16 @@ def train_dynamics(
     ) -> tuple[Tensor, Tensor]:
         weight = changing_weight(batch["target"], batch["clean"], dynamics.head.values)
         weight[:, 0] = 0  # one frame shows no velocity
-        seen, cells = [weight, *(batch[name] for name in ("latent", "previous", "target"))], None
-        if sparse:
-            cells = busiest(weight, num_cells)
-            seen = only(cells, *seen)
-        weight, latent, previous, target = seen
+        cells = busiest(weight, num_cells) if sparse else None
         with autocast:
             return dynamics_loss(
-                dynamics, latent, previous, batch["action"], age, target, weight, noise, signal, rows, steps, cells
+                dynamics, batch["latent"], batch["previous"], batch["action"], age, batch["target"], weight, noise, signal,
+                rows, steps, cells, tokenizer,
             )
 
     compiled = torch.compile(losses, dynamic=False) if wants_compile(config) else losses
     num_own = max(8, round(config.clips * config.own_share * config.own_every / config.own_reuse))
-    own = OwnHistory(clips, num_own, config.clip_frames, config.own_frames)
+    own = OwnHistory(clips, tokenizer, num_own, config.clip_frames, config.own_frames)
     own.restore(stage.extra, device)
     surprise = Surprise(clips)
     surprise.restore(stage.extra)

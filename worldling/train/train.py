@@ -102,7 +102,7 @@ def train(
 
     keep_memory()
     dynamics, second = train_dynamics(
-        Dynamics(networks.dynamics).to(where), clips, folder, config, where, quiet, show
+        Dynamics(networks.dynamics).to(where), tokenizer, clips, folder, config, where, quiet, show
     )
     world = show(dynamics, second)
     second.keep = dict

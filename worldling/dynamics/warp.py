@@ -1,0 +1,82 @@
+"""Warping: the head may fetch a cell's next content from elsewhere in the picture on show.
+
+To move a thing by a pixel is easy in a picture and hard in a code, where each pixel of the way is another
+nonlinear change of every channel: without this a world melts what moves and takes hours to learn not to. So the
+committed latent is decoded, the picture sampled where the head says each cell comes from, and encoded again; the
+head's aims start from there, as far as it trusts the place. Frame prediction by flow with an implicit mask
+as in Finn et al. (arXiv 1605.07157) and Liu et al. (arXiv 1702.02463); ours differs in that it feeds a latent head,
+which paints over whatever was not to be found.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from worldling.nn.fetch import fetch
+
+#: Pixels that an offset of one means.
+REACH = 2.0
+#: The gate at first: a fifth of the way to what is fetched.
+TRUST = -1.5
+
+class Eye(Protocol):
+    """What a tokenizer does: latents `[B, N, C]` to pictures `[B, 3, H, W]` and back, before the lattice."""
+
+    def decode(self, latent: Tensor) -> Tensor: ...
+
+    def bounded(self, images: Tensor) -> Tensor: ...
+
+
+class View(NamedTuple):
+    """The committed frame as a picture `[B, 3, H, W]`, and the eye that painted it."""
+
+    picture: Tensor
+    eye: Eye
+
+
+@torch.no_grad()
+def view(eye: Eye, latent: Tensor) -> View:
+    """Return the view of latents `[B, N, C]`. No gradient goes back into them."""
+    return View(eye.decode(latent).float(), eye)
+
+
+class Warp(nn.Module):
+    """Turn the head's features into offsets and gates, one for each of cells x cells parts of a token's place."""
+
+    def __init__(self, width: int, grid: int, cells: int) -> None:
+        super().__init__()
+        self.grid, self.cells = grid, cells
+        self.flow = nn.Linear(width, 3 * cells**2)
+        nn.init.zeros_(self.flow.weight)
+        with torch.no_grad():
+            self.flow.bias.copy_(torch.tensor([0.0] * (2 * cells**2) + [TRUST] * cells**2))
+
+    def forward(self, x: Tensor, latent: Tensor, seen: View, cells: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return latents `[B, N, C]` with what moved where it goes, and the picture fetched for them `[B, 3, H, W]`.
+
+        x `[B, N, D]`; latent `[B, N, C]`; cells `[G, M]`: the only ones in x and latent, as in `Head.forward`; seen: of whole frames.
+        """
+        parts = self.cells**2
+        offset, gate = self.flow(x).float().split([2 * parts, parts], -1)
+        if cells is not None:
+            cells = cells.repeat_interleave(len(x) // len(cells), 0)
+            nowhere = offset.new_zeros(len(x), self.grid**2, 2 * parts)
+            offset = nowhere.scatter(1, cells[..., None].expand_as(offset), offset)
+        field = REACH * F.pixel_shuffle(offset.transpose(1, 2).unflatten(2, (self.grid, self.grid)), self.cells)
+        size = seen.picture.shape[-1] // field.shape[-1]
+        picture = fetch(seen.picture, F.interpolate(field, scale_factor=float(size), mode="nearest"))
+        with torch.no_grad():  # where to fetch from is learnt by looking at pictures (`flow_error`): cheaper than through the eye
+            fetched = seen.eye.bounded(picture)
+        if cells is not None:
+            fetched = fetched.gather(1, cells[..., None].expand_as(latent))
+        away = (fetched - latent).unflatten(-1, (-1, parts)) * gate.sigmoid()[..., None, :]
+        return latent + away.flatten(-2), picture
+
+
+def flow_error(fetched: Tensor, truth: Tensor, grid: int) -> Tensor:
+    """Return how far pictures `[B, 3, H, W]` are apart at each token's place: `[B, N]`."""
+    return F.avg_pool2d((fetched - truth).abs().mean(1, keepdim=True), truth.shape[-1] // grid).flatten(1)
