@@ -123,6 +123,7 @@ class World:
         self.device = next(dynamics.parameters()).device
         self._ticks = {watch: Tick(self.tokenizer, self.dynamics, watch) for watch in (True, False)}
         self.runner: Runner = self.reference
+        self.encoder: Callable[[Tensor], Tensor] = self.eager_encoder  # frames uint8 [B, H, W, 3] to latents [B, N, C]
         self.memory_dtype = torch.float32  # of states that start now; a runner may prefer half
         self.backend_name, self.backend_reason = "reference", "eager fp32 torch"
 
@@ -143,6 +144,10 @@ class World:
     def reference(self, inputs: Sequence[Tensor], watch: bool) -> Sequence[Tensor]:
         """Run one frame eagerly in fp32: the truth that every other backend is measured against."""
         return self._ticks[watch](*inputs)
+
+    def eager_encoder(self, frames: Tensor) -> Tensor:
+        """Encode frames uint8 `[B, H, W, 3]` eagerly in fp32."""
+        return self.tokenizer.encode(frames_to_float(frames.to(self.device)))
 
     @torch.inference_mode()
     def start(self, frames: Any, actions: Any, seed: int | Sequence[int] = 0) -> State:
@@ -302,7 +307,7 @@ class World:
         """Turn uint8 frames `[..., H, W, 3]` into latents `[..., N, C]`, on the lattice in [-1, 1]."""
         frames = np.asarray(frames)
         flat = torch.from_numpy(np.ascontiguousarray(frames.reshape(-1, *frames.shape[-3:])))
-        parts = [self.tokenizer.encode(frames_to_float(p.to(self.device))) for p in flat.split(chunk)]
+        parts = [self.encoder(p) for p in flat.split(chunk)]
         latents = torch.cat(parts)
         return latents.view(*frames.shape[:-3], *latents.shape[1:])
 

@@ -47,6 +47,16 @@ def test_a_world_that_warps_stays_within_its_bound(warping, name):
     assert found["err"] < (BOUND[name] if name != "openvino-f32" else 1e-3), found
 
 
+def test_it_encodes_to_the_same_levels_however_many_frames_there_are(world, tmp_path, tiny_clip):
+    saved = load_world(save_world(world, tmp_path / "w", half=False))
+    fast = use_backend(copy.copy(saved), "openvino-bf16", quiet=True)
+    found = fast.encode(tiny_clip[0])
+    assert torch.allclose(found, saved.encode(tiny_clip[0]), atol=1e-6)
+    assert torch.equal(found[1, 2], fast.encode(tiny_clip[0][1, 2]))
+    assert openvino.is_built(saved, "encoder"), "kept for the next start"
+    assert use_backend(fast, "reference", quiet=True).encoder == fast.eager_encoder
+
+
 def test_latents_lie_on_the_lattice(fast, tiny_clip):
     state = fast.start(tiny_clip[0][0], tiny_clip[1][0])
     latents = fast.rollout(state, ACTIONS, decode=False)
