@@ -23,7 +23,7 @@ from worldling.dynamics.loss import dynamics_loss
 from worldling.dynamics.memory import Memory, clip_age
 from worldling.dynamics.model import Dynamics, DynamicsConfig
 from worldling.dynamics.sampler import denoise
-from worldling.errors import ActionError, ShapeError
+from worldling.errors import ActionError, ConfigError, ShapeError
 from worldling.nn.lattice import to_levels
 from worldling.tokenizer.model import Tokenizer, TokenizerConfig
 from worldling.types import ActionSpace, Episode, Step, check_frames, float_to_frames, frames_to_float
@@ -40,6 +40,12 @@ class WorldConfig:
     action_space: ActionSpace
     fps: float = 30.0
     context: int = 4
+
+    def __post_init__(self) -> None:
+        if self.dynamics.warp not in (0, self.tokenizer.merge):
+            raise ConfigError(
+                f"`dynamics.warp` must be 0 or the tokenizer's merge ({self.tokenizer.merge}), got {self.dynamics.warp}. Use one of these."
+            )
 
 
 @dataclass

@@ -10,6 +10,8 @@ from worldling.dynamics.warp import REACH, view
 from worldling.errors import ConfigError
 from worldling.nn.lattice import snap, to_levels
 from worldling.tokenizer.model import Tokenizer, TokenizerConfig
+from worldling.types import ActionSpace
+from worldling.world import WorldConfig
 
 SHAPE = dict(grid=4, channels=8, levels=32, width=32, head_dim=16, backbone="ST", window=4, sinks=1, aims=True)
 
@@ -125,3 +127,5 @@ def test_what_scrolls_is_learnt_as_a_flow(share):
 def test_parts_that_do_not_divide_the_channels_are_named():
     with pytest.raises(ConfigError, match="`warp` must be 0 or the tokenizer's merge, got 3"):
         DynamicsConfig(warp=3)
+    with pytest.raises(ConfigError, match=r"`dynamics.warp` must be 0 or the tokenizer's merge \(1\), got 2"):
+        WorldConfig("w", "s", TokenizerConfig(), DynamicsConfig(warp=2), ActionSpace("discrete", (3,)))

@@ -23,6 +23,7 @@ REACH = 2.0
 #: The gate at first: a fifth of the way to what is fetched.
 TRUST = -1.5
 
+
 class Eye(Protocol):
     """What a tokenizer does: latents `[B, N, C]` to pictures `[B, 3, H, W]` and back, before the lattice."""
 
