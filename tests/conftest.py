@@ -28,13 +28,15 @@ def build_world(passes=1, grid=8, size_px=64, seed=0, warp=0):
         action_size=3, grid=grid, channels=8, width=32, head_dim=16, backbone="STST", window=6, sinks=2, passes=passes,
         warp=warp,
     )
-    dynamics = Dynamics(shape)
+    dynamics, tokenizer = Dynamics(shape), Tokenizer(tokens)
     torch.nn.init.normal_(dynamics.head.scores.weight, std=0.5)
     if warp:
-        torch.nn.init.normal_(dynamics.head.warp.flow.weight, std=0.5)
+        torch.nn.init.normal_(dynamics.head.warp.flow.weight, std=0.2)
+        for layer in (tokenizer.encoder[0], tokenizer.decoder[0], tokenizer.decoder[-1]):  # pictures with something to fetch in them
+            torch.nn.init.normal_(layer.weight, std=0.1)
     config = WorldConfig("tiny", "tiny", tokens, shape, space, fps=10.0)
     card = {"source": {"env_id": "test/Tiny-v0", "size_px": size_px, "action_space": {"kind": "discrete", "nvec": [3]}}}
-    return World(config, Tokenizer(tokens), dynamics, card)
+    return World(config, tokenizer, dynamics, card)
 
 
 @pytest.fixture(scope="session")

@@ -183,8 +183,8 @@ class World:
 
         frames, actions: as for `start`, with T at least 2; without a batch axis the answer is `[T - 1]`. chunk: clips looked at
         together. The cross-entropy of the levels of the frame's latent under the head's scores, summed over its cells and
-        channels; of a world of chance (K > 1), under the scores it begins with, from noise that is the same for all. Always by eager
-        torch, whatever the backend. Raises `ShapeError` or `ActionError`. Cost: one full pass without the decoder.
+        channels; of a world of chance (K > 1), under the scores it begins with, from noise that is the same for all. The networks
+        run in eager torch, whatever the backend; only the encoder is the backend's. Raises `ShapeError` or `ActionError`. Cost: one full pass, without the decoder unless the head warps.
         """
         latents, vectors, batched = self._look(frames, actions)
         count = latents.shape[1]
@@ -209,7 +209,8 @@ class World:
         """Make the next frame, and advance `state` in place.
 
         action: one raw action, or `[B, ...]` of them for a batch; decode: also paint the pixels (planners
-        and agents need not). Raises `ActionError`. Cost: one backbone pass, K head passes, one decoder pass.
+        and agents need not). Raises `ActionError`. Cost: one backbone pass, K head passes, one decoder pass; a head
+        that warps (dynamics/warp.py) also decodes the frame on show, and encodes once a pass.
         """
         vector = self.action_space.encode(action)
         lead = (state.batch,) if state.batched else ()

@@ -2,9 +2,9 @@
 
 import torch
 
+from worldling.dynamics.loss import only
 from worldling.dynamics.memory import Memory, clip_age
 from worldling.dynamics.model import Dynamics, DynamicsConfig
-from worldling.dynamics.loss import only
 
 
 def clip(config, frames, batch=2):

@@ -42,5 +42,5 @@ def test_it_samples_and_teaches_as_torch_does_on_a_grid(picture):
 
 def test_half_precision_knows_where_the_far_edge_is():
     row = torch.arange(64.0).expand(1, 1, 64, 64)
-    half = fetch(row, torch.full((1, 2, 64, 64), 0.25).bfloat16().float())
-    assert torch.equal(half[..., :-1], row[..., :-1] + 0.25)
+    half = fetch(row.bfloat16(), torch.full((1, 2, 64, 64), 0.25).bfloat16())  # 63.25 is a number in bf16, 64.125 is not
+    assert half.dtype == torch.bfloat16 and torch.equal(half[..., :-1].float(), row[..., :-1] + 0.25)

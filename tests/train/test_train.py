@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from worldling.data.store import open_dataset
-from worldling.errors import CheckpointError, ConfigError, DatasetError
 from worldling.dynamics.loss import only
+from worldling.errors import CheckpointError, ConfigError, DatasetError
 from worldling.train.latents import Clips, busiest, split
 from worldling.train.optimizer import Muon, optimizer_for, orthogonal
 from worldling.train.pictures import draw_curves
@@ -203,6 +203,22 @@ def test_a_run_goes_on_with_what_it_was_begun_with_or_not_at_all(data, tmp_path)
     with pytest.raises(CheckpointError, match="`data` must be as when"):
         train(tmp_path / "other", tmp_path / "world", dataclasses.replace(QUICK, steps=2), quiet=True)
     assert (tmp_path / "world" / "train" / "train.json").read_text() == before
+    older = json.loads(before)
+    del older["made_of"]["dynamics"]["warp"]  # begun before there was such a thing
+    (tmp_path / "world" / "train" / "train.json").write_text(json.dumps(older))
+    train(data, tmp_path / "world", dataclasses.replace(QUICK, steps=2), quiet=True)
+    assert json.loads((tmp_path / "world" / "train" / "train.json").read_text())["made_of"] == json.loads(before)["made_of"]
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+def test_a_world_that_warps_is_trained_and_its_tokenizer_left_alone(data, tmp_path, passes):
+    config = dataclasses.replace(QUICK, steps=6, merge=2, warp=True, passes=passes, cells=0.25, dense_every=2, own_from=0.3)
+    world = train(data, tmp_path / "world", config, quiet=True)
+    assert world.dynamics.head.warp.flow.weight.abs().max() > 0
+    assert all(p.grad is None for p in world.tokenizer.parameters())
+    clip = world.contexts[0]
+    loaded = load_world(tmp_path / "world")
+    loaded.rollout(loaded.start(clip.frames, clip.actions), clip.actions)
 
 
 @pytest.fixture

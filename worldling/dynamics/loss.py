@@ -18,7 +18,7 @@ from worldling.dynamics.warp import Eye, View, flow_error
 
 #: By so much, of a range of 2, a channel differs where a cell changes: a level, where there are no more than 16.
 CHANGES = 0.13
-#: Price in nats of what is fetched from elsewhere being a whole range away from the picture that comes.
+#: Price in nats of what is fetched being by 1, of a range of 2, away from the picture that comes.
 FLOW = 50.0
 
 
@@ -41,7 +41,7 @@ def dynamics_loss(
     look at; not with bootstrap rows. eye: the tokenizer, frozen, for a head that warps: then what it fetches is to be near what comes.
     """
     head, flat = model.head, lambda t: t.flatten(0, 1)
-    seen, truth = head.look(flat(latent), eye), head.look(head.values[flat(target)], eye)
+    seen, comes = head.look(flat(latent), eye), flat(target)
     if cells is not None:
         weight, latent, previous, target = only(cells, weight, latent, previous, target)
     h = flat(model.backbone(latent, previous, action, age, cells))
@@ -60,7 +60,7 @@ def dynamics_loss(
     by_cell = flat(weight) * ramp[:, None]
     price = entropy
     if fetched is not None:
-        apart = flow_error(fetched, truth.picture, model.config.grid).unflatten(0, weight.shape[:2])
+        apart = flow_error(fetched, head.look(head.values[comes], eye).picture, model.config.grid).unflatten(0, weight.shape[:2])
         price = entropy + FLOW * flat(apart if cells is None else only(cells, apart)[0])
     loss = (price * by_cell).sum() / by_cell.sum()
     if model.config.passes > 1 and bootstrap_rows:

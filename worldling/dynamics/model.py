@@ -202,8 +202,15 @@ class Head(nn.Module):
         return scores - F.softplus(self.stay + sure[..., None]) * away.square(), picture
 
     def look(self, latent: Tensor, eye: Eye | None) -> View | None:
-        """Return what `forward` must see of committed latents `[B, N, C]`: a picture, painted by the tokenizer `eye`, if it warps."""
-        return None if self.warp is None else view(eye, latent)
+        """Return what `forward` must see of committed latents `[B, N, C]`: a picture, painted by the tokenizer `eye`, if it warps.
+
+        Raises `ConfigError` if there is none where there must be one.
+        """
+        if self.warp is None:
+            return None
+        if eye is None:
+            raise ConfigError("`eye` must be the world's tokenizer for a head that warps, got none. Pass world.tokenizer.")
+        return view(eye, latent)
 
     def expected(self, scores: Tensor) -> Tensor:
         """Return the expected latent `[B, N, C]` under scores `[B, N, C, L]`: the x-prediction."""

@@ -11,6 +11,7 @@ own roll-outs. Prints parameters, training steps, milliseconds per frame and ope
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import tempfile
 import time
@@ -193,10 +194,10 @@ def main() -> None:
 
 def compare(world: World, clips: Clips, test: Clips, minutes: float, config: TrainConfig) -> dict[str, dict[str, float]]:
     """Train both on `clips` for so many minutes each, and judge them on `test`."""
-    rows = {}
+    rows, shape = {}, dataclasses.replace(world.dynamics.config, warp=0)  # heads are not what is compared
     for name in ("split", "whole"):
         torch.manual_seed(0)
-        model = (Dynamics if name == "split" else Whole)(world.dynamics.config)
+        model = (Dynamics if name == "split" else Whole)(shape)
         if name == "split":
             none = torch.zeros(1, 1, 1, 1)
             loss_of = lambda *x: dynamics_loss(model, *x[:-1], none, none[..., 0, 0])[0]  # noqa: B023

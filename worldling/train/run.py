@@ -186,16 +186,19 @@ class _Pause:
         self.stage._mark += time.monotonic() - self.began
 
 
-def write_settings(folder: Path, config: TrainConfig, data: str, made_of: dict[str, Any]) -> None:
+def write_settings(
+    folder: Path, config: TrainConfig, data: str, made_of: dict[str, Any], usual: dict[str, dict[str, Any]]
+) -> None:
     """Save the resolved settings beside the checkpoints, with what a run cannot change half-way.
 
-    made_of: json values by name; raises `CheckpointError` if there are checkpoints of a run in which one of them was another.
+    made_of: json values by name; usual: what settings are that a run does not name since it is older than they are.
+    Raises `CheckpointError` if there are checkpoints of a run in which one of `made_of` was another.
     """
     file = folder / "train.json"
     begun = any(folder.glob("*.safetensors")) and file.exists()
     before = read_json(file, "the settings of a run").get("made_of", {}) if begun else {}
     for name, was in before.items():
-        if was != made_of.get(name):
+        if ({**usual[name], **was} if name in usual else was) != made_of.get(name):
             raise CheckpointError(
                 f"`{name}` must be as when {folder} was begun, got another. Give the same options and data, or choose another --out."
             )

@@ -13,10 +13,10 @@ import torch
 from worldling.config import to_dict
 from worldling.data.dataset import Dataset
 from worldling.data.store import open_dataset
-from worldling.dynamics.model import Dynamics
+from worldling.dynamics.model import Dynamics, DynamicsConfig
 from worldling.errors import ConfigError
 from worldling.machine import cpu_name, find_device, keep_memory
-from worldling.tokenizer.model import Tokenizer
+from worldling.tokenizer.model import Tokenizer, TokenizerConfig
 from worldling.train.latents import encode_episodes, forget_latents, frame_pool, identity, split
 from worldling.train.mirror import mirrors
 from worldling.train.pictures import draw_curves, draw_strip
@@ -57,7 +57,7 @@ def train(
     write_settings(folder, config, str(data), {
         "tokenizer": to_dict(networks.tokenizer), "dynamics": to_dict(networks.dynamics), "mirror": config.mirror,
         "data": identity(dataset),
-    })
+    }, {"tokenizer": to_dict(TokenizerConfig()), "dynamics": to_dict(DynamicsConfig())})
 
     pool = frame_pool(dataset, training, config.pool_frames, quiet)
     mean = pool.mean_frame()
