@@ -28,8 +28,9 @@ def build_world(passes=1, grid=8, size_px=64, seed=0, warp=0):
         action_size=3, grid=grid, channels=8, width=32, head_dim=16, backbone="STST", window=6, sinks=2, passes=passes,
         warp=warp,
     )
-    dynamics, tokenizer = Dynamics(shape), Tokenizer(tokens)
+    dynamics = Dynamics(shape)
     torch.nn.init.normal_(dynamics.head.scores.weight, std=0.5)
+    tokenizer = Tokenizer(tokens)
     if warp:
         torch.nn.init.normal_(dynamics.head.warp.flow.weight, std=0.2)
         for layer in (tokenizer.encoder[0], tokenizer.decoder[0], tokenizer.decoder[-1]):  # pictures with something to fetch in them

@@ -130,6 +130,7 @@ class World:
         self._ticks = {watch: Tick(self.tokenizer, self.dynamics, watch) for watch in (True, False)}
         self.runner: Runner = self.reference
         self.encoder: Callable[[Tensor], Tensor] = self.eager_encoder  # frames uint8 [B, H, W, 3] to latents [B, N, C]
+        self.reader: Callable[[Sequence[Tensor]], Sequence[Tensor]] = self.eager_reader  # inputs of Tick.forward to keys and values
         self.memory_dtype = torch.float32  # of states that start now; a runner may prefer half
         self.backend_name, self.backend_reason = "reference", "eager fp32 torch"
 
@@ -155,6 +156,11 @@ class World:
         """Encode frames uint8 `[B, H, W, 3]` eagerly in fp32."""
         return self.tokenizer.encode(frames_to_float(frames.to(self.device)))
 
+    def eager_reader(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Return what to remember of a real frame, keys and values, given the inputs of `Tick.forward`; eagerly in fp32."""
+        latent, previous, action, age, _, *memory = inputs
+        return self.dynamics.backbone.step(latent, previous, action, memory, age)[1]
+
     @torch.inference_mode()
     def start(self, frames: Any, actions: Any, seed: int | Sequence[int] = 0) -> State:
         """Look at real frames and return the state that follows them.
@@ -168,14 +174,12 @@ class World:
         rows, count = latents.shape[:2]
         config = self.dynamics.config
         memory = Memory.empty(config, rows, self.device, self.memory_dtype)
-        previous = latents[:, 0]
-        for t in range(count - 1):
-            age = memory.age(config).to(self.device)
-            _, fresh = self.dynamics.backbone.step(latents[:, t], previous, vectors[:, t], memory.tensors, age)
-            memory.remember(fresh, config)
-            previous = latents[:, t]
         seeds = torch.as_tensor(seed, dtype=torch.long).expand(rows).clone()
-        return State(latents[:, -1].clone(), previous.clone(), memory, seeds, batched=batched)
+        state = State(latents[:, 0].clone(), latents[:, 0].clone(), memory, seeds, batched=batched)
+        for t in range(count - 1):
+            memory.remember(self.reader(self.inputs(state, vectors[:, t])), config)
+            state.previous, state.latent = state.latent, latents[:, t + 1].clone()
+        return state
 
     @torch.inference_mode()
     def surprise(self, frames: Any, actions: Any, chunk: int = 16) -> np.ndarray:

@@ -49,6 +49,15 @@ def test_a_world_that_warps_stays_within_its_bound(warping, name):
     assert found["err"] < BOUND[name], found
 
 
+def test_it_reads_what_it_is_shown_as_the_reference_does(world, tiny_clip):
+    fast = use_backend(copy.copy(world), "openvino-f32", quiet=True)
+    ours, theirs = (w.start(*tiny_clip) for w in (fast, world))
+    for a, b in zip(ours.memory.tensors, theirs.memory.tensors):
+        assert torch.allclose(a, b, atol=1e-4)
+    assert torch.equal(ours.memory.stamp, theirs.memory.stamp) and torch.allclose(ours.previous, theirs.previous, atol=1e-6)
+    assert use_backend(fast, "reference", quiet=True).reader == fast.eager_reader
+
+
 def test_it_encodes_to_the_same_levels_however_many_frames_there_are(world, tmp_path, tiny_clip):
     saved = load_world(save_world(world, tmp_path / "w", half=False))
     fast = use_backend(copy.copy(saved), "openvino-bf16", quiet=True)
@@ -120,8 +129,8 @@ def test_the_second_start_reads_the_graph(world, tmp_path, own_cache):
     path = saved(world, tmp_path / "w")
     first = use_backend(load_world(path), "openvino-bf16", quiet=True)
     assert "kept beside the world" in first.backend_reason
-    (graph,) = (path / ".engine").glob("*.xml")
-    assert graph.name.startswith("openvino-bf16-") and not own_cache.exists()
+    eye, graph = sorted((path / ".engine").glob("*.xml"))
+    assert eye.name.startswith("encoder-") and graph.name.startswith("openvino-bf16-") and not own_cache.exists()
     again = use_backend(load_world(path), "openvino-bf16", quiet=True)
     assert "built before" in again.backend_reason
     graph.write_text("<net")

@@ -44,11 +44,15 @@ def use_backend(world: World, name: str = "auto", quiet: bool = False) -> World:
         raise BackendError(f"`backend` must be auto or one of {', '.join(BACKENDS)}, got {name!r}. {nearest(name, BACKENDS)}")
     chosen, why = choose(world) if name == "auto" else (name, "as asked")
     plain = copy.copy(world)  # building reads a world that runs the reference, whatever `world` ran before
-    plain.runner, plain.memory_dtype, plain.encoder = plain.reference, torch.float32, plain.eager_encoder
+    plain.runner, plain.memory_dtype = plain.reference, torch.float32
+    plain.encoder, plain.reader = plain.eager_encoder, plain.eager_reader
     runner, how = BACKENDS[chosen](plain, quiet=quiet)
     world.runner = runner
     world.memory_dtype = getattr(runner, "memory_dtype", torch.float32)
-    world.encoder = Encoder(plain) if chosen in openvino.PRECISION else world.eager_encoder
+    if chosen in openvino.PRECISION:  # which compiles for another batch in no time
+        world.encoder, world.reader = Encoder(plain), lambda inputs: runner(inputs, True)[2:]
+    else:
+        world.encoder, world.reader = world.eager_encoder, world.eager_reader
     world.backend_name, world.backend_reason = chosen, f"{why}; {how}"
     if not quiet:
         print(f"backend {chosen}: {world.backend_reason}", file=sys.stderr, flush=True)
