@@ -46,28 +46,28 @@ def view(eye: Eye, latent: Tensor) -> View:
 
 
 class Warp(nn.Module):
-    """Turn the head's features into offsets and gates, one for each of cells x cells parts of a token's place."""
+    """Turn the head's features into offsets and gates, one for each of side x side parts of a token's place."""
 
-    def __init__(self, width: int, grid: int, cells: int) -> None:
+    def __init__(self, width: int, grid: int, side: int) -> None:
         super().__init__()
-        self.grid, self.cells = grid, cells
-        self.flow = nn.Linear(width, 3 * cells**2)
+        self.grid, self.side = grid, side
+        self.flow = nn.Linear(width, 3 * side**2)
         nn.init.zeros_(self.flow.weight)
         with torch.no_grad():
-            self.flow.bias.copy_(torch.tensor([0.0] * (2 * cells**2) + [TRUST] * cells**2))
+            self.flow.bias.copy_(torch.tensor([0.0] * (2 * side**2) + [TRUST] * side**2))
 
     def forward(self, x: Tensor, latent: Tensor, seen: View, cells: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return latents `[B, N, C]` with what moved where it goes, and the picture fetched for them `[B, 3, H, W]`.
 
         x `[B, N, D]`; latent `[B, N, C]`; cells `[G, M]`: the only ones in x and latent, as in `Head.forward`; seen: of whole frames.
         """
-        parts = self.cells**2
+        parts = self.side**2
         offset, gate = self.flow(x).float().split([2 * parts, parts], -1)
         if cells is not None:
             cells = cells.repeat_interleave(len(x) // len(cells), 0)
             nowhere = offset.new_zeros(len(x), self.grid**2, 2 * parts)
             offset = nowhere.scatter(1, cells[..., None].expand_as(offset), offset)
-        field = REACH * F.pixel_shuffle(offset.transpose(1, 2).unflatten(2, (self.grid, self.grid)), self.cells)
+        field = REACH * F.pixel_shuffle(offset.transpose(1, 2).unflatten(2, (self.grid, self.grid)), self.side)
         size = seen.picture.shape[-1] // field.shape[-1]
         picture = fetch(seen.picture, F.interpolate(field, scale_factor=float(size), mode="nearest"))
         with torch.no_grad():  # where to fetch from is learnt by looking at pictures (`flow_error`): cheaper than through the eye
