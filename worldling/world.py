@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from worldling.dynamics.loss import dynamics_loss
+from worldling.dynamics.loss import cross_entropy
 from worldling.dynamics.memory import Memory, clip_age
 from worldling.dynamics.model import Dynamics, DynamicsConfig
-from worldling.dynamics.sampler import denoise
+from worldling.dynamics.sampler import denoise, first_scores
 from worldling.errors import ActionError, ConfigError, ShapeError
 from worldling.nn.lattice import to_levels
 from worldling.tokenizer.model import Tokenizer, TokenizerConfig
@@ -132,6 +132,7 @@ class World:
         self.encoder: Callable[[Tensor], Tensor] = self.eager_encoder  # frames uint8 [B, H, W, 3] to latents [B, N, C]
         self.reader: Callable[[Sequence[Tensor]], Sequence[Tensor]] = self.eager_reader  # inputs of Tick.forward to keys and values
         self.memory_dtype = torch.float32  # of states that start now; a runner may prefer half
+        self.equip: Callable[[World], World] = lambda other: other  # lets the same networks with other weights run as this world does
         self.backend_name, self.backend_reason = "reference", "eager fp32 torch"
 
     @property
@@ -182,12 +183,12 @@ class World:
         return state
 
     @torch.inference_mode()
-    def surprise(self, frames: Any, actions: Any, chunk: int = 16) -> np.ndarray:
+    def surprise(self, frames: Any, actions: Any, chunk: int = 2) -> np.ndarray:
         """Say how unexpected each next frame of real clips is, given the true ones before it: nats `[B, T - 1]`.
 
         frames, actions: as for `start`, with T at least 2; without a batch axis the answer is `[T - 1]`. chunk: clips looked at
-        together. The cross-entropy of the levels of the frame's latent under the head's scores, summed over its cells and
-        channels; of a world of chance (K > 1), under the scores it begins with, from noise that is the same for all. The networks
+        together (on a CPU few are fastest: what lies between stays in its cache). The cross-entropy of the levels of the frame's
+        latent under the head's scores, summed over its cells and channels; of a world of chance (K > 1), under the scores it begins with, from noise that is the same for all. The networks
         run in eager torch, whatever the backend; only the encoder is the backend's. Raises `ShapeError` or `ActionError`. Cost: one full pass, without the decoder unless the head warps.
         """
         latents, vectors, batched = self._look(frames, actions)
@@ -201,10 +202,10 @@ class World:
             given, target = now[:, :-1], to_levels(now[:, 1:], config.levels)
             previous = torch.cat([given[:, :1], given[:, :-1]], 1)
             age = clip_age(torch.arange(count - 1, device=self.device).expand(len(now), -1), config)
-            nats.append(dynamics_loss(
-                self.dynamics, given, previous, action, age, target, torch.ones_like(given[..., 0]), noise.expand_as(given),
-                torch.zeros_like(given[..., 0, 0]), eye=self.tokenizer,
-            )[1])
+            h = self.dynamics.backbone(given, previous, action, age).flatten(0, 1)
+            flat, drawn = given.flatten(0, 1), noise.expand_as(given).flatten(0, 1)
+            scores = first_scores(self.dynamics.head, h, flat, drawn, config.passes, self.dynamics.head.look(flat, self.tokenizer))
+            nats.append(cross_entropy(scores, target.flatten(0, 1)).sum(-1).sum(-1).view(len(now), -1))
         found = torch.cat(nats).double().cpu().numpy()
         return found if batched else found[0]
 

@@ -14,6 +14,7 @@ from worldling.engine import cache, openvino
 from worldling.engine.backends import BOUND, use_backend
 from worldling.engine.deviation import deviation
 from worldling.errors import BackendError
+from worldling.judge.anchors import broken_copy
 from worldling.nn.lattice import snap
 from worldling.world_files import load_world, save_world
 
@@ -56,6 +57,28 @@ def test_it_reads_what_it_is_shown_as_the_reference_does(world, tiny_clip):
         assert torch.allclose(a, b, atol=1e-4)
     assert torch.equal(ours.memory.stamp, theirs.memory.stamp) and torch.allclose(ours.previous, theirs.previous, atol=1e-6)
     assert use_backend(fast, "reference", quiet=True).reader == fast.eager_reader
+
+
+@pytest.mark.parametrize("rows", [3, 18])  # whole, and in parts
+def test_reading_remembers_what_making_the_frame_would(warping, rows):
+    fast = use_backend(copy.copy(warping), "openvino-bf16", quiet=True)
+    rng = np.random.default_rng(rows)
+    state = fast.start(rng.integers(0, 256, (rows, 1, 64, 64, 3), dtype=np.uint8), [])
+    inputs = fast.inputs(state, torch.zeros(rows, fast.action_space.size))
+    read, made = fast.runner.read(inputs), fast.runner(inputs, True)[2:]
+    assert len(read) == len(made) == len(state.memory.tensors)
+    assert all(a.shape == b.shape and torch.equal(a, b) for a, b in zip(read, made))
+
+
+@pytest.mark.parametrize("name, alike", [("openvino-f32", "openvino-f32"), ("openvino-int8", "openvino-bf16"), ("reference", "reference")])
+def test_other_weights_run_as_the_world_does(world, name, alike, tiny_clip):
+    if name == "openvino-int8":
+        skip_without_nncf()
+    broken = broken_copy(use_backend(copy.copy(world), name, quiet=True))
+    assert broken.backend_name == alike
+    plain = broken_copy(world)
+    ours, theirs = (w.encode(tiny_clip[0]) for w in (broken, plain))
+    assert torch.allclose(ours, theirs, atol=1e-6), "the same weights again"
 
 
 def test_it_encodes_to_the_same_levels_however_many_frames_there_are(world, tmp_path, tiny_clip):

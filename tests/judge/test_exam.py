@@ -60,6 +60,13 @@ def test_what_is_there_is_not_made_again_and_what_was_cut_off_is(exam, tmp_path)
     assert again.checksums() == exam.checksums()
 
 
+def test_an_exam_is_the_same_in_a_folder_that_holds_more(exam):
+    part = make_exam(exam.path, {**SMALL, "outside": 0}, scenarios=["drop"], workers=1, quiet=True)
+    assert not part.trials("drop", "outside") and part.trials("drop", "test") == exam.trials("drop", "test")
+    assert part.tally()["drop"]["pairs"] == 20 < exam.tally()["drop"]["pairs"]
+    assert part.checksums() != exam.checksums() == Exam(exam.path).checksums()
+
+
 def test_an_unfinished_chunk_is_made_again_with_the_same_pixels(exam, tmp_path):
     import shutil
 

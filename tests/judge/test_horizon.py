@@ -83,6 +83,10 @@ def test_the_truth_reaches_every_limit(judged):
     assert max(at(values["place_error"]["truth"]["median"])) < 1.5, "engine and reader agree"
     assert min(at(values["motion"]["spatial_iou"]["simulator"])) > 0.8, "a jolt of 0.1 % does not show at once"
     assert min(at(values["permanence"]["read_in_truth"])) > 0.8
+    assert at(values["permanence"]["kept"]["reencoded"]["both"]) == [1.0] * 3, "its latents are the pixels"
+    assert at(values["permanence"]["kept"]["others"]["both"])[0] > 0.8
+    others = values["motion"]["spatiotemporal_iou"]["others"]
+    assert others[12]["value"] < values["motion"]["spatiotemporal_iou"]["simulator"][12]["value"], "other pushes, other motion"
 
 
 def test_a_still_picture_keeps_things_and_loses_motion(judged):
@@ -117,6 +121,15 @@ def test_an_episode_is_the_same_again_and_ends_elsewhere_when_jolted():
     assert np.array_equal(film.frames, again.frames) and np.array_equal(film.energy, again.energy)
     assert film.seen.shape == (2, 2, 3) and other.seen.shape == (0, 2, 3)
     assert np.array_equal(film.frames[:2], other.frames[:2]) and not np.array_equal(film.frames[3], other.frames[3])
+
+
+def test_under_other_pushes_it_is_the_same_until_they_begin():
+    play = draw_play("collide", [3], [0, 2, 3, 20, 30], [3, 20])
+    other = play.under_other_pushes(2, 20)
+    assert np.array_equal(other.actions[:2], play.actions[:2]) and len(other.actions) == 20 and other.looked == (0, 2, 3, 20)
+    assert not np.array_equal(other.actions[2:], play.actions[2:20]) and np.array_equal(other.actions, play.under_other_pushes(2, 20).actions)
+    film, again = film_play(play, 64), film_play(other, 64)
+    assert np.array_equal(film.frames[:2], again.frames[:2]) and not np.array_equal(film.frames[3], again.frames[3])
 
 
 def test_the_hand_pushes_and_rests():

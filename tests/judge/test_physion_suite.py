@@ -14,6 +14,7 @@ from worldling.judge import judge
 from worldling.judge.judge import suites_for
 from worldling.judge.ocp import dream_on
 from worldling.judge.ocp_latents import MOMENTS, dream_with_latents, latent_features, latents_of
+from worldling.judge.readout import reduce
 from worldling.types import ActionSpace, Episode
 
 pytest.importorskip("sklearn")
@@ -141,3 +142,13 @@ def test_latents_are_reduced_by_what_is_fitted_on():
         assert np.array_equal(first[name][0], second[name][0]), "what is tested on leaves no trace in what is fitted"
     assert first["C_latent"][0].shape == (30, 30) and first["B_latent"][1].shape == (5, 60)
     assert np.array_equal(first["B_latent"][1][:, :30], first["C_latent"][1]), "C is part of B"
+
+
+def test_what_is_not_a_number_is_nothing():
+    rng = np.random.default_rng(0)
+    fit, test = rng.normal(size=(30, 90)).astype(np.float16), rng.normal(size=(5, 90)).astype(np.float16)
+    zeroed, fit[3, 5], test[2, 7] = (fit.copy(), test.copy()), np.nan, np.inf
+    zeroed[0][3, 5] = zeroed[1][2, 7] = 0
+    for ours, theirs in zip(reduce(fit, test), reduce(*zeroed)):
+        assert np.array_equal(ours, theirs) and np.isfinite(ours).all()
+    assert np.isnan(fit[3, 5]) and np.isinf(test[2, 7]), "what was given is left alone"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from worldling.dynamics.model import Head
-from worldling.dynamics.warp import Eye
+from worldling.dynamics.warp import Eye, View
 from worldling.nn.lattice import from_levels
 
 
@@ -23,14 +23,16 @@ def denoise(head: Head, h: Tensor, latent: Tensor, noise: Tensor, passes: int, e
     which heads that warp need.
     """
     seen = head.look(latent, eye)
-    one = torch.ones(1, device=h.device)  # one row for all: engines fold what depends on it into a constant
-    if head.config.passes == 1:
-        scores = head(h, latent, latent.new_zeros(1, 1, latent.shape[-1]), 0 * one, one, seen=seen)
-    else:
-        noisy, size = noise, 1.0 / passes
-        for k in range(passes):
-            tau = k * size
-            scores = head(h, latent, noisy, tau * one, size * one, seen=seen)
-            if k + 1 < passes:
-                noisy = noisy + (head.expected(scores) - noisy) * (size / (1 - tau))
+    scores, noisy, size = first_scores(head, h, latent, noise, passes, seen), noise, 1.0 / passes
+    one = torch.ones(1, device=h.device)
+    for k in range(1, passes):
+        noisy = noisy + (head.expected(scores) - noisy) * (size / (1 - (k - 1) * size))
+        scores = head(h, latent, noisy, k * size * one, size * one, seen=seen)
     return from_levels(scores.argmax(-1), head.config.levels)
+
+
+def first_scores(head: Head, h: Tensor, latent: Tensor, noise: Tensor, passes: int, seen: View | None = None) -> Tensor:
+    """Return the scores `[B, N, C, L]` that `denoise` begins with: what the world expects before anything is drawn; seen: of `head.look`."""
+    one = torch.ones(1, device=h.device)  # one row for all: engines fold what depends on it into a constant
+    noisy = noise if head.config.passes > 1 else latent.new_zeros(1, 1, latent.shape[-1])
+    return head(h, latent, noisy, 0 * one, one / passes, seen=seen)

@@ -49,10 +49,12 @@ def use_backend(world: World, name: str = "auto", quiet: bool = False) -> World:
     runner, how = BACKENDS[chosen](plain, quiet=quiet)
     world.runner = runner
     world.memory_dtype = getattr(runner, "memory_dtype", torch.float32)
-    if chosen in openvino.PRECISION:  # which compiles for another batch in no time
-        world.encoder, world.reader = Encoder(plain), lambda inputs: runner(inputs, True)[2:]
+    if isinstance(runner, openvino.OpenVinoRunner):  # which compiles for another batch in no time
+        world.encoder, world.reader = Encoder(plain), runner.read
+        alike = "openvino-bf16" if chosen == "openvino-int8" else chosen  # int8 would need its calibration
+        world.equip = lambda other: use_backend(other, alike, quiet=True)
     else:
-        world.encoder, world.reader = world.eager_encoder, world.eager_reader
+        world.encoder, world.reader, world.equip = world.eager_encoder, world.eager_reader, lambda other: other
     world.backend_name, world.backend_reason = chosen, f"{why}; {how}"
     if not quiet:
         print(f"backend {chosen}: {world.backend_reason}", file=sys.stderr, flush=True)

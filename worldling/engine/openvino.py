@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 # Precision of what is not int8.
 PRECISION = {"openvino-f32": "f32", "openvino-bf16": "bf16", "openvino-int8": "bf16"}
-FRAME_OUTPUT = 1
+# Outputs of `Tick.forward` that a graph can do without.
+LATENT_OUTPUT, FRAME_OUTPUT = 0, 1
 PARTS_FROM = 16  # rows from which a batch is cut into parts, at least one for each thread
 MICRO_BATCH = 64  # the largest part: its activations stay in cache
 
@@ -91,7 +92,7 @@ def start(world: World, name: str, quiet: bool = True) -> tuple["OpenVinoRunner"
     if precision != PRECISION[name]:
         how += f"; this CPU has no bf16, so {precision}"
     runner = OpenVinoRunner(model, precision, torch.get_num_threads())
-    runner.prepare(1, watch=True)
+    runner.prepare(1)
     return runner, how
 
 
@@ -160,42 +161,49 @@ class OpenVinoRunner:
     def __init__(self, model: "ov.Model", precision: str, threads: int) -> None:
         self.model, self.precision, self.threads = model, precision, threads
         self.memory_dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        self._compiled: dict[tuple[int, bool, int], ov.CompiledModel] = {}
-        self._calls: dict[tuple[int, bool, int, int], _Call] = {}
+        self._compiled: dict[tuple[int, tuple[int, ...], int], ov.CompiledModel] = {}
+        self._calls: dict[tuple[int, tuple[int, ...], int, int], _Call] = {}
 
     def __call__(self, inputs: Sequence[Tensor], watch: bool) -> Sequence[Tensor]:
+        return self._run(inputs, () if watch else (FRAME_OUTPUT,))
+
+    def read(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Return keys and values alone, as `World.reader` does: half of the work."""
+        return self._run(inputs, (LATENT_OUTPUT, FRAME_OUTPUT))
+
+    def _run(self, inputs: Sequence[Tensor], without: tuple[int, ...]) -> Sequence[Tensor]:
         batch = len(inputs[0])
         if batch < PARTS_FROM:
-            call = self.prepare(batch, watch)
+            call = self.prepare(batch, without)
             call.begin(inputs)
             return [_copied(t) if i < call.fresh else t for i, t in enumerate(call.end())]
         count = max(self.threads, -(-batch // MICRO_BATCH))
         parts = list(zip(*(t.tensor_split(count) for t in inputs)))
-        calls = [self.prepare(len(part[0]), watch, self.threads, number) for number, part in enumerate(parts)]
+        calls = [self.prepare(len(part[0]), without, self.threads, number) for number, part in enumerate(parts)]
         for call, part in zip(calls, parts):
             call.begin(part)
         return [torch.cat(column) for column in zip(*[call.end() for call in calls])]
 
-    def prepare(self, batch: int, watch: bool, streams: int = 1, number: int = 0) -> "_Call":
-        """Return call `number` of the graph for `batch` rows, compiling it if it is new (some tenths of a second)."""
-        key = (batch, watch, streams)
+    def prepare(self, batch: int, without: tuple[int, ...] = (), streams: int = 1, number: int = 0) -> "_Call":
+        """Return call `number` of the graph for `batch` rows, `without` some outputs, compiling it if it is new (some tenths of a second)."""
+        key = (batch, without, streams)
         if key not in self._compiled:
             self._compiled[key] = self._compile(*key)
         if (*key, number) not in self._calls:
             self._calls[*key, number] = _Call(self._compiled[key], self.memory_dtype)
         return self._calls[*key, number]
 
-    def _compile(self, batch: int, watch: bool, streams: int) -> "ov.CompiledModel":
+    def _compile(self, batch: int, without: tuple[int, ...], streams: int) -> "ov.CompiledModel":
         ov = import_openvino()
         model = self.model.clone()
-        if not watch:
-            model.remove_result(model.get_results()[FRAME_OUTPUT])
+        for result in [model.get_results()[output] for output in without]:
+            model.remove_result(result)
         model.reshape({i: [batch, *list(port.get_partial_shape())[1:]] for i, port in enumerate(model.inputs)})
         if self.memory_dtype == torch.bfloat16:
             edges = ov.preprocess.PrePostProcessor(model)
             for i in range(SMALL_INPUTS, len(model.inputs)):
                 edges.input(i).tensor().set_element_type(ov.Type.bf16)
-            for i in range(FRAME_OUTPUT + watch, len(model.outputs)):
+            for i in range(FRAME_OUTPUT + 1 - len(without), len(model.outputs)):
                 edges.output(i).tensor().set_element_type(ov.Type.bf16)
             model = edges.build()
         settings = {

@@ -34,6 +34,7 @@ def broken_copy(world: Any) -> World | None:
     """Return the same networks with random weights, or None if the world is not ours.
 
     The head's scores, nothing in a fresh head, are drawn too; that it leans towards no change is built in and stays.
+    It runs on the world's own backend, if that is OpenVINO (int8 as bf16), else on the reference.
     """
     if not isinstance(world, World):
         return None
@@ -41,4 +42,5 @@ def broken_copy(world: Any) -> World | None:
         torch.manual_seed(0)
         tokenizer, dynamics = Tokenizer(world.config.tokenizer), Dynamics(world.config.dynamics)
         nn.init.normal_(dynamics.head.scores.weight, std=0.5)
-    return World(world.config, tokenizer.to(world.device), dynamics.to(world.device), world.card, mean_frame=world.mean_frame)
+    copy = World(world.config, tokenizer.to(world.device), dynamics.to(world.device), world.card, mean_frame=world.mean_frame)
+    return world.equip(copy)

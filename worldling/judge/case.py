@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import numpy as np
 from worldling.data.formats.physion import read_stimuli
 from worldling.data.store import Dataset, DatasetMeta, read_meta
 from worldling.errors import JudgeError
+from worldling.judge.anchors import broken_copy
 from worldling.judge.judged_world import JudgedWorld
 from worldling.types import ActionSpace
+from worldling.world import World
 
 #: Real frames looked at to fit readers and to measure their own error.
 SAMPLE_FRAMES = 2000
@@ -87,6 +90,11 @@ class Case:
     data: Dataset | None
     settings: Settings = field(default_factory=Settings)
     quiet: bool = False
+
+    @cached_property
+    def broken(self) -> World | None:
+        """The world with random weights, if it is ours: see `broken_copy`."""
+        return broken_copy(self.world)
 
     @property
     def context(self) -> int:

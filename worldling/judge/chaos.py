@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from worldling.judge.anchors import CopyLast, broken_copy
+from worldling.judge.anchors import CopyLast
 from worldling.judge.case import Case
 from worldling.judge.chaos_clips import SHARES, SHOWN, Clips, make_clips
 from worldling.judge.chaos_error import (
@@ -81,11 +81,10 @@ def run(case: Case) -> Section:
     try:
         boot = Bootstrap(np.arange(clips.count), np.zeros(clips.count), settings.seed, settings.resamples)
         seen = Seen((clips.count, clips.system.ahead))
-        broken = broken_copy(case.world)
         with Progress("chaos", clips.count, "starts", case.quiet) as progress:
             for first in range(0, clips.count, _BATCH):
                 rows = range(first, min(first + _BATCH, clips.count))
-                films = _films(case, clips, rows, broken if first < _BROKEN_STARTS else None)
+                films = _films(case, clips, rows, case.broken if first < _BROKEN_STARTS else None)
                 _measure(case, clips, rows, films, seen)
                 progress.update(rows.stop)
         values = _values(case, clips, seen, _lyapunov(clips, seen, boot), boot)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from worldling.data.environment import open_environment
-from worldling.judge.anchors import CopyLast, broken_copy
+from worldling.judge.anchors import CopyLast
 from worldling.judge.case import Case
 from worldling.judge.control_forks import ANSWERS, APART, HORIZON, JUDGED, LATEST, Fork, checksum, make_forks, play
 from worldling.judge.control_page import page
@@ -117,10 +117,9 @@ def _dreamers(case: Case, env: Any) -> dict[str, Dreamer]:
     def reencoding(forks: Sequence[Fork]) -> np.ndarray:
         return case.world.decode(case.world.encode(np.stack([fork.truth for fork in forks])))
 
-    broken = broken_copy(case.world)
     return {
         "world": dreaming(case.world), "simulator": simulating, "reencoded": reencoding, "copy_last": dreaming(CopyLast(case.world)),
-        **({} if broken is None else {"broken": dreaming(broken)}),
+        **({} if case.broken is None else {"broken": dreaming(case.broken)}),
     }
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -59,25 +59,32 @@ class ExamTrial:
 
 
 class Exam:
-    """An exam opened for reading. dataset: frames, actions and state; about: what exam.json holds."""
+    """An exam opened for reading. dataset: frames, actions and state; about: what exam.json holds.
 
-    def __init__(self, path: str | Path) -> None:
+    chunks: only these, by number, as if the folder held no others: an exam is the same wherever it is part of a larger one.
+    """
+
+    def __init__(self, path: str | Path, chunks: Collection[str] | None = None) -> None:
         self.path = Path(path)
         self.dataset = open_dataset(path)
         try:
             self.about = json.loads((self.path / "exam.json").read_text())
-            self._trials = self._read(self.about["chunks"])
+            if chunks is not None:
+                self.about["chunks"] = {number: chunk for number, chunk in self.about["chunks"].items() if number in chunks}
+            self._trials = self._read(self.about["chunks"], chunks)
         except (OSError, ValueError, KeyError, IndexError) as error:
             raise DatasetError(
                 f"`{path}` must be a physics exam with exam.json, got a damaged or unfinished one ({error}). "
                 "Make it with `worldling scenes --exam FOLDER`."
             ) from None
 
-    def _read(self, chunks: dict[str, Any]) -> list[ExamTrial]:
+    def _read(self, chunks: dict[str, Any], only: Collection[str] | None) -> list[ExamTrial]:
         trials: list[ExamTrial] = []
         seen: dict[int, int] = {}
         for episode in range(len(self.dataset)):
             worker = self.dataset.episode_meta(episode)["worker"]
+            if only is not None and str(worker) not in only:
+                continue
             number = seen[worker] = seen.get(worker, -1) + 1
             trials.append(ExamTrial(episode=episode, **chunks[str(worker)]["trials"][number]))
         return trials
@@ -139,7 +146,8 @@ def make_exam(
         for split in SPLITS for scenario in scenarios or SCENARIOS
         for chunk in range(-(-wanted[split] // PAIRS_PER_CHUNK))
     ]
-    missing = [job for job in jobs if str(_worker(*job, SCENARIOS)) not in about["chunks"]]
+    number_of = {job: str(_worker(*job, SCENARIOS)) for job in jobs}
+    missing = [job for job in jobs if number_of[job] not in about["chunks"]]
     missing.sort(key=lambda job: (job[1] != "drape", job[2]))  # the slow one first, so that both cores end together
     if missing:
         with Progress("making the exam", len(missing) * PAIRS_PER_CHUNK, "pairs", quiet) as progress:
@@ -149,7 +157,7 @@ def make_exam(
                 about["chunks"][str(worker)] = chunk
                 write_atomic(path / "exam.json", json.dumps(about) + "\n")
                 progress.update(done * PAIRS_PER_CHUNK)
-    return Exam(path)
+    return Exam(path, number_of.values())
 
 
 def chosen_scenes(case: Case) -> list[str]:

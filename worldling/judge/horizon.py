@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from worldling.alarm import through
-from worldling.judge.anchors import broken_copy
 from worldling.judge.case import Case
 from worldling.judge.exam import chosen_scenes
 from worldling.judge.horizon_alarm import alarm_plays, judge_alarm
@@ -34,8 +33,8 @@ HORIZONS = (1, 5, 10, 25, 50, 100, 200, 500, 1000)
 #: Motion is looked at over this many frames up to the horizon, or over all there are.
 WINDOW = 10
 EPISODES = 4  # of each scene
-#: The jolted simulator is followed no further than this (long before, it has nothing in common with the truth but its things),
-#: nor is the broken world, which runs on the slowest backend.
+#: The simulator, jolted or under other pushes, is followed no further than this (long before, it has nothing in common with the truth
+#: but its things), nor is the broken world.
 JOLTED_TO, BROKEN_TO = 200, 100
 _SOON = 10  # frames ahead at which the self-check looks at motion: the jolted simulator is still close to the truth
 WORKERS = min(2, os.cpu_count() or 1)
@@ -59,14 +58,15 @@ def run(case: Case) -> Section:
     n = len(plays)
     jolted = [play.jolted(last, last + min(JOLTED_TO, ahead[-1])) for play in plays]
     spare = alarm_plays(case.settings.seed, scenes, last)
-    films = film_all([*plays, *jolted, *spare], case.world.size_px, WORKERS, case.quiet)
+    others = [play.under_other_pushes(last, len(again.actions)) for play, again in zip(plays, jolted)]
+    films = film_all([*plays, *jolted, *others, *spare], case.world.size_px, WORKERS, case.quiet)
     truth = films[:n]
-    made = {"truth": _pictures(truth, last), "simulator": _pictures(films[n : 2 * n], last)}
+    made = {"truth": _pictures(truth, last), "simulator": _pictures(films[n : 2 * n], last), "others": _pictures(films[2 * n : 3 * n], last)}
+    made["reencoded"] = through(case.world, made["truth"])
     made["world"] = dream(case, case.world, plays, truth, ahead)
     made["copy_last"] = np.broadcast_to(made["truth"][:, :1], made["truth"].shape)
-    broken = broken_copy(case.world)
-    if broken is not None:
-        made["broken"] = dream(case, broken, plays, truth, [t for t in ahead if t <= BROKEN_TO])
+    if case.broken is not None:
+        made["broken"] = dream(case, case.broken, plays, truth, [t for t in ahead if t <= BROKEN_TO])
     looked = {name: look(frames, ahead) for name, frames in made.items()}
     found = {name: item.found for name, item in looked.items()}
     seen = np.stack([film.seen for film in truth])
@@ -80,7 +80,7 @@ def run(case: Case) -> Section:
         "place_error": _place_errors(found, seen, ahead, both), "motion": _motion(looked, boot),
         "kinetic": _kinetic(found, ahead, both), "energy_joules": _row(np.stack([f.energy for f in truth]), boot.mean),
     }
-    values["alarm"], alarm_timing = judge_alarm(case, films[2 * n :], made, kept, ahead, HORIZONS)
+    values["alarm"], alarm_timing = judge_alarm(case, films[3 * n :], made, kept, ahead, HORIZONS)
     section = page(values, {"seconds": time.monotonic() - begun, **alarm_timing}, _strips(plays, made, ahead))
     there, moved = values["permanence"]["kept"], values["motion"]["spatiotemporal_iou"]
     section.anchors = [

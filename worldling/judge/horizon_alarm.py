@@ -47,7 +47,7 @@ def judge_alarm(
     alarm = DriftAlarm.fit(case.world, real[fitting], STEPS)
     held_out, visible = real[~fitting], np.stack([film.seen for film in films])[~fitting, :, :, 2] >= VISIBLE
     drawn = through(case.world, held_out)
-    short, long = _rings(alarm, drawn, STEPS), _rings(alarm, through(case.world, made["truth"]), ahead)
+    short, long = _rings(alarm, drawn, STEPS), _rings(alarm, made["reencoded"], ahead)
     watched = {"world": made["world"], "simulator": through(case.world, made["simulator"])}
     if "broken" in made:  # it too was shown real frames, and these are what it is compared with
         watched["broken"] = np.concatenate([made["world"][:, :1], made["broken"][:, 1:]], 1)

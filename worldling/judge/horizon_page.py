@@ -11,7 +11,8 @@ from worldling.judge.figures import Line, film, line_chart
 from worldling.judge.report import Figure, Section, Table, Text, show
 
 WORDS = {
-    "world": "the world", "simulator": "the simulator again, jolted", "copy_last": "the last frame shown, held still",
+    "world": "the world", "simulator": "the simulator again, jolted", "others": "the simulator under other pushes",
+    "reencoded": "true frames, encoded and decoded by the world", "copy_last": "the last frame shown, held still",
     "broken": "broken world (random weights)", "truth": "the truth, read the same way",
 }
 _HEADLINE_AT = 200
@@ -26,7 +27,7 @@ def page(values: dict[str, Any], timing: dict[str, Any], strips: dict[str, dict[
         f"{values['n']} long episodes, {values['episodes_per_scene']} of each scene, in which a hand pushes the red thing about in bursts. Shown "
         f"the first frames, the world dreams on under the same pushes for {horizons[-1]:,} frames ({horizons[-1] / values['fps']:.0f} seconds). Where things "
         "end up cannot be known for long: the simulator itself, started again with its velocities changed by "
-        f"{values['jolt'] * 100:g} %, ends elsewhere, and is the row to compare with. But things should not vanish, break or melt, motion "
+        f"{values['jolt'] * 100:g} %, ends elsewhere, and is the row to compare with; under other pushes it shows what a measure is worth where nothing is where it was. But things should not vanish, break or melt, motion "
         "should not die or run wild, and when it does an alarm should ring. A still picture loses nothing, so permanence "
         "counts for something only together with motion."
     )
@@ -94,7 +95,7 @@ def _motions(values: dict[str, Any], columns: Sequence[str]) -> list[Table]:
         ("spatial_iou", "Where motion happens", False), ("spatiotemporal_iou", "Where and when motion happens", True),
     ):
         of = motion[f"{key}_of_simulator"]
-        rows = _rows(motion[key], ("world", "simulator", "copy_last", "broken"))
+        rows = _rows(motion[key], ("world", "simulator", "others", "copy_last", "broken"))
         rows.append(["the world, as a share of the jolted simulator", *of["world"].values()])
         rows.append(["n", *(p["n"] for p in motion[key]["world"].values())])
         tables.append(Table(
@@ -107,7 +108,7 @@ def _motions(values: dict[str, Any], columns: Sequence[str]) -> list[Table]:
 
 
 def _speeds(values: dict[str, Any], columns: Sequence[str]) -> Table:
-    rows = _rows(values["kinetic"], ("world", "simulator", "copy_last", "broken"))
+    rows = _rows(values["kinetic"], ("world", "simulator", "others", "copy_last", "broken"))
     rows.append(["the truth's energy by the engine, joules", *({**p, "unit": "J"} for p in values["energy_joules"].values())])
     return Table(
         "Energy, as far as pictures show it", ["frames ahead", *columns], rows,

@@ -10,20 +10,20 @@ world's own latents instead of what is read in the pictures, as Physion has it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 
-from worldling.judge.anchors import CopyLast, broken_copy
+from worldling.judge.anchors import CopyLast
 from worldling.judge.case import Case
 from worldling.judge.exam import PAIRS, Exam, ExamTrial, chosen_scenes, make_exam
 from worldling.judge.intervals import Bootstrap
 from worldling.judge.ocp_features import future_features, observed_features
 from worldling.judge.ocp_latents import begin, dream_with_latents, latent_features, latents_of, rest
 from worldling.judge.ocp_page import page
-from worldling.judge.readout import Readout
+from worldling.judge.readout import Readout, reduce
 from worldling.judge.report import Anchored, Section
 from worldling.judge.scene_reader import read
 from worldling.progress import Progress
@@ -36,14 +36,14 @@ CONDITIONS = {
     "direct": "contact seen in the dream, by a detector fitted on real futures",
     "direct_truth": "the same detector on the true futures",
     "frame_0": "first frame only",
-    "pixels": "raw pixels of what was shown",
+    "pixels": "pixels of what was shown, reduced to components",
     "state": "true places and velocities at the end of what was shown",
     "A_latent": "A from latents (Physion's protocol)",
     "B_latent": "B from latents (Physion's protocol)",
     "C_latent": "C from latents (Physion's protocol)",
 }
 VERIFIED = 200
-#: Trials of a scene that the self-check is fitted on and judged by: random weights run on the slowest backend.
+#: Trials of a scene that the self-check is fitted on and judged by.
 ANCHORED = {"readout": 40, "test": 20}
 _BATCH = 50
 _FILM_AT = (3, 5, 7, 9, 11, 14, 18, 25)
@@ -126,8 +126,7 @@ def _anchors(case: Case, exam: Exam, scenes: list[str], shown: int) -> dict[str,
 
     And with none ("shown_only", as C is), on the same trials: what guessing gives these.
     """
-    broken = broken_copy(case.world)
-    dreamers = {"shown_only": None, "copy_last": CopyLast(case.world), **({"broken": broken} if broken else {})}
+    dreamers = {"shown_only": None, "copy_last": CopyLast(case.world), **({"broken": case.broken} if case.broken else {})}
     right: dict[str, list[np.ndarray]] = {name: [] for name in dreamers}
     groups = []
     with Progress("ocp, self-check", len(scenes), "scenes", case.quiet) as progress:
@@ -214,16 +213,18 @@ def _state(exam: Exam, trial: ExamTrial, shown: int) -> np.ndarray:
     return np.concatenate([agent[-1], patient[-1], speed, patient[-1] - patient[-2], [speed @ apart, np.cross(speed, apart)[2]]])
 
 
-def right_answers(fit: Known, test: Known, names: Iterable[str]) -> dict[str, np.ndarray]:
+def right_answers(fit: Known, test: Known, names: Collection[str]) -> dict[str, np.ndarray]:
     """Fit the readouts called `names` on one set of trials and say where each is right on the other: float `[n]` by name."""
-    latents = latent_features(fit.features, test.features)
+    reduced = latent_features(fit.features, test.features)
+    if "pixels" in names:
+        reduced["pixels"] = reduce(fit.features["pixels"], test.features["pixels"])
     detector = Readout(fit.features["real_future"], fit.answers, fit.groups)
     right = {}
     for name in names:
         if name in ("direct", "direct_truth"):
             answers = detector(test.features["dreamed_future" if name == "direct" else "real_future"])
         else:
-            ours, theirs = latents[name] if name in latents else (fit.features[name], test.features[name])
+            ours, theirs = reduced[name] if name in reduced else (fit.features[name], test.features[name])
             answers = Readout(ours, fit.answers, fit.groups)(theirs)
         right[name] = (answers == test.answers).astype(float)
     return right

@@ -18,7 +18,7 @@ import numpy as np
 from worldling.data.formats.physion import FRAME_SECONDS, PHYSION, Stimulus, by_scenario, read_stimuli
 from worldling.data.store import Dataset, DatasetMeta, open_dataset
 from worldling.errors import JudgeError
-from worldling.judge.anchors import CopyLast, broken_copy
+from worldling.judge.anchors import CopyLast
 from worldling.judge.case import Case, is_held_out
 from worldling.judge.intervals import Bootstrap
 from worldling.judge.ocp import CONDITIONS, Known, look, right_answers
@@ -54,7 +54,7 @@ class Clips:
 
 
 def run(case: Case) -> Section:
-    """Judge contact prediction on imported stimuli. Cost: a dream of 13 frames a stimulus, and for the self-check another by the reference backend."""
+    """Judge contact prediction on imported stimuli. Cost: a dream of 13 frames a stimulus, and for the self-check another with random weights."""
     path, begun = case.settings.physion, time.monotonic()
     stimuli = by_scenario(read_stimuli(path))
     contacts = {name: sum(s.contact for s in mine) for name, mine in stimuli.items()}
@@ -92,8 +92,7 @@ def _judge(
     case: Case, clips: Clips, chosen: dict[str, list[Stimulus]]
 ) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, dict[str, np.ndarray]], float]:
     """Say where every readout is right, float `[n]` by scenario and name; also films, and how often both colours are seen."""
-    broken = broken_copy(case.world)
-    others = {"copy_last": CopyLast(case.world), **({"broken": broken} if broken else {})}
+    others = {"copy_last": CopyLast(case.world), **({"broken": case.broken} if case.broken else {})}
     names = [name for name in WORDS if name not in ("copy_last", "broken") or name in others]
     right: dict[str, dict[str, np.ndarray]] = {}
     films, seen, done = {}, [], 0

@@ -45,9 +45,14 @@ def reduce(fit: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         from sklearn.decomposition import PCA
     except ImportError as error:
         raise _missing(error) from None
-    fit, test = (np.nan_to_num(part.astype(np.float32), posinf=0.0, neginf=0.0) for part in (fit, test))
+    fit, test = _finite(fit), _finite(test)
     components = PCA(min(COMPONENTS, *fit.shape), svd_solver="randomized", random_state=0).fit(fit)
     return components.transform(fit), components.transform(test)
+
+
+def _finite(features: np.ndarray) -> np.ndarray:
+    features = features.astype(np.float32)
+    return features if np.isfinite(features).all() else np.nan_to_num(features, copy=False, posinf=0.0, neginf=0.0)
 
 
 def folds(answers: np.ndarray, groups: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from worldling.judge.adapter import ForeignWorld, pixel_error
-from worldling.judge.anchors import CopyLast, broken_copy
+from worldling.judge.anchors import CopyLast
 from worldling.judge.case import Case
 from worldling.judge.exam import chosen_scenes
 from worldling.judge.intervals import Bootstrap
@@ -50,7 +50,7 @@ def run(case: Case) -> Section:
 
     begun = time.monotonic()
     count = -(-case.settings.trials // TRIALS_PER_PAIR)
-    held, broken = CopyLast(case.world), broken_copy(case.world)
+    held, broken = CopyLast(case.world), case.broken
     cells = [(scenario, kind) for kind in EDITS for scenario in chosen]
     shown_in = {kind: chosen[number % len(chosen)] for number, kind in enumerate(EDITS)}  # another scene for each edit
     curves: dict[str, dict[int, np.ndarray]] = {name: {} for name in OBSERVERS if name != "broken" or broken is not None}
