@@ -23,6 +23,7 @@ from worldling.dynamics.loss import cross_entropy
 from worldling.dynamics.memory import Memory, clip_age
 from worldling.dynamics.model import Dynamics, DynamicsConfig
 from worldling.dynamics.sampler import denoise, first_scores
+from worldling.dynamics.warp import View
 from worldling.errors import ActionError, ConfigError, ShapeError
 from worldling.nn.lattice import to_levels
 from worldling.tokenizer.model import Tokenizer, TokenizerConfig
@@ -53,7 +54,8 @@ class State:
     """What changes while a world runs, for B rows: made by `World.start`, advanced in place by `World.step`.
 
     latent, previous `[B, N, C]`: the frame on show and the one before; memory: the past; seeds `[B]`; index:
-    frames made since start; batched: whether frames carry a batch axis.
+    frames made since start; batched: whether frames carry a batch axis; shown uint8 `[B, H, W, 3]`: the frame on show as the
+    world painted it, of worlds whose head looks at it (dynamics/warp.py), else None.
     """
 
     latent: Tensor
@@ -62,6 +64,7 @@ class State:
     seeds: Tensor
     index: int = 0
     batched: bool = True
+    shown: Tensor | None = None
 
     @property
     def batch(self) -> int:
@@ -78,7 +81,8 @@ class State:
         """Return an independent copy of some rows, repeats allowed."""
         pick = torch.as_tensor(list(rows))
         there = pick.to(self.latent.device)
-        return State(self.latent[there], self.previous[there], self.memory.rows(pick), self.seeds[pick], self.index)
+        shown = None if self.shown is None else self.shown[there]
+        return State(self.latent[there], self.previous[there], self.memory.rows(pick), self.seeds[pick], self.index, shown=shown)
 
     def reseed(self, seeds: Sequence[int]) -> None:
         """Give every row a seed of its own, so that forks of a stochastic world part ways."""
@@ -88,8 +92,8 @@ class State:
 class Tick(nn.Module):
     """One frame as a pure function of tensors: what every backend runs.
 
-    forward(latent, previous, action, age, noise, *memory) returns (next latent, uint8 frame or nothing,
-    *fresh keys and values). Shapes as in `Backbone.step`; frame `[B, H, W, 3]`.
+    forward(latent, previous, action, age, noise, *shown, *memory) returns (next latent, uint8 frame or nothing,
+    *fresh keys and values). Shapes as in `Backbone.step`; frame `[B, H, W, 3]`; shown: `State.shown`, where there is one.
     """
 
     def __init__(self, tokenizer: Tokenizer, dynamics: Dynamics, watch: bool) -> None:
@@ -97,15 +101,16 @@ class Tick(nn.Module):
         self.tokenizer, self.dynamics, self.watch = tokenizer, dynamics, watch
 
     def forward(
-        self, latent: Tensor, previous: Tensor, action: Tensor, age: Tensor, noise: Tensor, *memory: Tensor
+        self, latent: Tensor, previous: Tensor, action: Tensor, age: Tensor, noise: Tensor, *more: Tensor
     ) -> tuple[Tensor, ...]:
-        h, fresh = self.dynamics.backbone.step(latent, previous, action, list(memory), age)
-        following = denoise(self.dynamics.head, h, latent, noise, self.dynamics.config.passes, self.tokenizer)
+        kept = 2 * self.dynamics.config.time_layers
+        shown, memory = more[:-kept], list(more[-kept:])
+        h, fresh = self.dynamics.backbone.step(latent, previous, action, memory, age)
+        seen = View(frames_to_float(shown[0]), self.tokenizer) if shown else None
+        following = denoise(self.dynamics.head, h, latent, noise, self.dynamics.config.passes, seen)
         frame = (float_to_frames(self.tokenizer.decode(following)),) if self.watch else ()
         return (following, *frame, *fresh)
 
-
-SMALL_INPUTS = 5  # latent, previous, action, age, noise: what follows them in Tick.forward is memory
 
 # A runner is a Tick made fast: (inputs of Tick.forward, watch) -> outputs of Tick.forward. It gives the latent and
 # the frame away; the keys and values may lie in a buffer of its own that the next call overwrites.
@@ -130,6 +135,7 @@ class World:
         self._ticks = {watch: Tick(self.tokenizer, self.dynamics, watch) for watch in (True, False)}
         self.runner: Runner = self.reference
         self.encoder: Callable[[Tensor], Tensor] = self.eager_encoder  # frames uint8 [B, H, W, 3] to latents [B, N, C]
+        self.painter: Callable[[Tensor], Tensor] = self.eager_painter  # and back
         self.reader: Callable[[Sequence[Tensor]], Sequence[Tensor]] = self.eager_reader  # inputs of Tick.forward to keys and values
         self.memory_dtype = torch.float32  # of states that start now; a runner may prefer half
         self.equip: Callable[[World], World] = lambda other: other  # lets the same networks with other weights run as this world does
@@ -145,6 +151,15 @@ class World:
         """Side of its frames."""
         return self.config.tokenizer.size_px
 
+    @property
+    def small_inputs(self) -> int:
+        """How many of the inputs of `Tick.forward` come before its memory: latent, previous, action, age, noise, and shown if it warps."""
+        return 5 + self._warps
+
+    @property
+    def _warps(self) -> bool:
+        return self.config.dynamics.warp > 0
+
     def tick(self, watch: bool) -> Tick:
         """Return one frame's computation as a module; for backends to export."""
         return self._ticks[watch]
@@ -157,10 +172,14 @@ class World:
         """Encode frames uint8 `[B, H, W, 3]` eagerly in fp32."""
         return self.tokenizer.encode(frames_to_float(frames.to(self.device)))
 
+    def eager_painter(self, latents: Tensor) -> Tensor:
+        """Paint latents `[B, N, C]` as frames uint8 `[B, H, W, 3]`, eagerly in fp32."""
+        return float_to_frames(self.tokenizer.decode(latents.to(self.device)))
+
     def eager_reader(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
         """Return what to remember of a real frame, keys and values, given the inputs of `Tick.forward`; eagerly in fp32."""
-        latent, previous, action, age, _, *memory = inputs
-        return self.dynamics.backbone.step(latent, previous, action, memory, age)[1]
+        latent, previous, action, age, *_ = inputs
+        return self.dynamics.backbone.step(latent, previous, action, list(inputs[self.small_inputs :]), age)[1]
 
     @torch.inference_mode()
     def start(self, frames: Any, actions: Any, seed: int | Sequence[int] = 0) -> State:
@@ -173,13 +192,14 @@ class World:
         """
         latents, vectors, batched = self._look(frames, actions)
         rows, count = latents.shape[:2]
-        config = self.dynamics.config
-        memory = Memory.empty(config, rows, self.device, self.memory_dtype)
-        seeds = torch.as_tensor(seed, dtype=torch.long).expand(rows).clone()
-        state = State(latents[:, 0].clone(), latents[:, 0].clone(), memory, seeds, batched=batched)
+        state = self.blank(rows)
+        state.seeds, state.batched = torch.as_tensor(seed, dtype=torch.long).expand(rows).clone(), batched
+        state.latent, state.previous = latents[:, 0].clone(), latents[:, 0].clone()
         for t in range(count - 1):
-            memory.remember(self.reader(self.inputs(state, vectors[:, t])), config)
+            state.memory.remember(self.reader(self.inputs(state, vectors[:, t])), self.dynamics.config)
             state.previous, state.latent = state.latent, latents[:, t + 1].clone()
+        if state.shown is not None:
+            state.shown = self.painter(state.latent)
         return state
 
     @torch.inference_mode()
@@ -215,7 +235,7 @@ class World:
 
         action: one raw action, or `[B, ...]` of them for a batch; decode: also paint the pixels (planners
         and agents need not). Raises `ActionError`. Cost: one backbone pass, K head passes, one decoder pass; a head
-        that warps (dynamics/warp.py) also decodes the frame on show, and encodes once a pass.
+        that warps (dynamics/warp.py) also encodes once a pass, and needs the frame painted in any case.
         """
         vector = self.action_space.encode(action)
         lead = (state.batch,) if state.batched else ()
@@ -253,14 +273,15 @@ class World:
         config = self.dynamics.config
         memory = Memory.empty(config, batch, self.device, memory_dtype or self.memory_dtype)
         latent = torch.zeros(batch, config.tokens, config.channels, device=self.device)
-        return State(latent, latent.clone(), memory, torch.zeros(batch, dtype=torch.long))
+        shown = torch.zeros(batch, self.size_px, self.size_px, 3, dtype=torch.uint8, device=self.device) if self._warps else None
+        return State(latent, latent.clone(), memory, torch.zeros(batch, dtype=torch.long), shown=shown)
 
     def inputs(self, state: State, vectors: Tensor) -> tuple[Tensor, ...]:
         """Return what `Tick.forward` reads to make the next frame of `state`; vectors `[B, A]`: encoded actions."""
         config, device = self.dynamics.config, self.device
         return (
             state.latent, state.previous, vectors.to(device), state.memory.age(config).to(device),
-            self._noise(state), *state.memory.tensors,
+            self._noise(state), *(() if state.shown is None else (state.shown,)), *state.memory.tensors,
         )
 
     @torch.inference_mode()
@@ -270,16 +291,23 @@ class World:
         vectors: encoded actions `[B, A]`; rows: int64, the only rows to advance (the others stand still, and
         their frames mean nothing); None advances all. This is `step` without its checks.
         """
-        latent, *fresh = self.runner(self.inputs(state, vectors), decode)
-        frame = fresh.pop(0).cpu().numpy() if decode else None
+        paint = decode or self._warps
+        latent, *fresh = self.runner(self.inputs(state, vectors), paint)
+        frame = fresh.pop(0) if paint else None
         state.memory.remember(fresh, self.dynamics.config, rows)
         before = state.latent
         if rows is not None:
             moves = torch.zeros(state.batch, 1, 1, dtype=torch.bool).index_fill(0, rows, True).to(self.device)
             before, latent = torch.where(moves, before, state.previous), torch.where(moves, latent, before)
+            frame = torch.where(moves[..., None], frame, state.shown) if self._warps else frame
         state.previous, state.latent = before, latent
         state.index += 1
-        return frame
+        if self._warps:
+            state.shown = frame
+        if not decode:
+            return None
+        made = frame.cpu().numpy()
+        return made.copy() if self._warps else made  # what callers do to their frame the world does not see
 
     def _look(self, frames: Any, actions: Any) -> tuple[Tensor, Tensor, bool]:
         """Check clips and the actions between their frames, as `start` takes them; returns latents `[B, T, N, C]`,
@@ -326,6 +354,6 @@ class World:
     @torch.inference_mode()
     def decode(self, latents: Tensor, chunk: int = 64) -> np.ndarray:
         """Turn latents `[..., N, C]` into uint8 frames `[..., H, W, 3]`."""
-        flat = latents.reshape(-1, *latents.shape[-2:]).to(self.device)
-        frames = torch.cat([float_to_frames(self.tokenizer.decode(p)).cpu() for p in flat.split(chunk)]).numpy()
+        flat = latents.reshape(-1, *latents.shape[-2:])
+        frames = torch.cat([self.painter(p).cpu() for p in flat.split(chunk)]).numpy()
         return frames.reshape(*latents.shape[:-2], *frames.shape[1:])

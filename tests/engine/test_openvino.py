@@ -87,8 +87,16 @@ def test_it_encodes_to_the_same_levels_however_many_frames_there_are(world, tmp_
     found = fast.encode(tiny_clip[0])
     assert torch.allclose(found, saved.encode(tiny_clip[0]), atol=1e-6)
     assert torch.equal(found[1, 2], fast.encode(tiny_clip[0][1, 2]))
-    assert openvino.is_built(saved, "encoder"), "kept for the next start"
+    assert openvino.is_built(saved, "encoder") and openvino.is_built(saved, "decoder"), "kept for the next start"
     assert use_backend(fast, "reference", quiet=True).encoder == fast.eager_encoder
+
+
+def test_it_paints_the_same_frames_however_many_there_are(world, tiny_clip):
+    fast, latents = use_backend(copy.copy(world), "openvino-bf16", quiet=True), world.encode(tiny_clip[0])
+    found, plain = fast.decode(latents), world.decode(latents)
+    assert np.abs(found.astype(int) - plain).max() <= 1 and (found != plain).mean() < 1e-3
+    assert np.array_equal(found[1, 2], fast.decode(latents[1, 2]))
+    assert use_backend(fast, "reference", quiet=True).painter == fast.eager_painter
 
 
 def test_latents_lie_on_the_lattice(fast, tiny_clip):
@@ -152,8 +160,9 @@ def test_the_second_start_reads_the_graph(world, tmp_path, own_cache):
     path = saved(world, tmp_path / "w")
     first = use_backend(load_world(path), "openvino-bf16", quiet=True)
     assert "kept beside the world" in first.backend_reason
-    eye, graph = sorted((path / ".engine").glob("*.xml"))
-    assert eye.name.startswith("encoder-") and graph.name.startswith("openvino-bf16-") and not own_cache.exists()
+    *eye, graph = sorted((path / ".engine").glob("*.xml"))
+    assert [part.name.split("-")[0] for part in eye] == ["decoder", "encoder"]
+    assert graph.name.startswith("openvino-bf16-") and not own_cache.exists()
     again = use_backend(load_world(path), "openvino-bf16", quiet=True)
     assert "built before" in again.backend_reason
     graph.write_text("<net")

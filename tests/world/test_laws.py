@@ -42,14 +42,36 @@ def test_fork_equals_original(tiny_world, tiny_clip):
     assert nearly_all_equal(copies[0, 0], original[0, 0])
 
 
-def test_stepping_a_fork_leaves_the_original_alone(tiny_world, tiny_clip):
-    frames, actions = tiny_clip
-    state = tiny_world.start(frames[0], actions[0])
-    before = [t.clone() for t in (state.latent, state.previous, *state.memory.tensors)]
-    tiny_world.rollout(state.fork(), ACTIONS)
+@pytest.mark.parametrize("warp", [0, 2])
+def test_stepping_a_fork_leaves_the_original_alone(warp, make_world, tiny_clip):
+    world, (frames, actions) = make_world(warp=warp), tiny_clip
+    state = world.start(frames[0], actions[0])
+    before = [t.clone() for t in world.inputs(state, torch.zeros(1, 3))]
+    world.rollout(state.fork(), ACTIONS)
     assert state.index == 0
-    for a, b in zip(before, (state.latent, state.previous, *state.memory.tensors)):
+    for a, b in zip(before, world.inputs(state, torch.zeros(1, 3)), strict=True):
         assert torch.equal(a, b)
+
+
+def test_a_head_that_warps_looks_at_the_frame_on_show_whatever_is_done_to_it(make_world, tiny_clip):
+    world, (frames, actions) = make_world(warp=2), tiny_clip
+    state, other = (world.start(frames, actions) for _ in range(2))
+    assert np.array_equal(state.shown, world.decode(world.encode(frames[:, -1]))), "as the world paints it"
+    for action in ACTIONS[:4]:
+        mine = world.step(state, [action] * 3).frame
+        mine[:] = 0
+        theirs = world.step(other, [action] * 3).frame
+        assert np.array_equal(other.shown, theirs) and np.array_equal(state.shown, theirs) and theirs.any()
+
+
+def test_rows_that_stand_still_go_on_as_if_nothing_had_been(make_world, tiny_clip):
+    world, (frames, actions) = make_world(warp=2), tiny_clip
+    together, alone = world.start(frames, actions), world.start(frames[1:2], actions[1:2])
+    for t, action in enumerate(ACTIONS):
+        rows = torch.tensor([0, 2] if t % 3 else [0, 1, 2])
+        made = world.advance(together, torch.zeros(3, 3), rows=rows)
+        if 1 in rows:
+            assert nearly_all_equal(made[1], world.advance(alone, torch.zeros(1, 3))[0])
 
 
 @pytest.mark.parametrize("passes", [1, 2, 4])
@@ -107,9 +129,9 @@ def test_surprise_is_what_stepping_through_the_clip_would_say(passes, warp, make
     for t in range(11):
         state = world.start(frames[: t + 1], ACTIONS[:t])
         vector = torch.from_numpy(world.action_space.encode(ACTIONS[t : t + 1]))
-        latent, previous, action, age, _, *memory = world.inputs(state, vector)
+        latent, previous, action, age, *more = world.inputs(state, vector)
         with torch.inference_mode():
-            h, _ = world.dynamics.backbone.step(latent, previous, action, memory, age)
+            h, _ = world.dynamics.backbone.step(latent, previous, action, more[world.small_inputs - 4 :], age)
             given = noise[t : t + 1] if passes > 1 else torch.zeros_like(latent)
             seen = world.dynamics.head.look(latent, world.tokenizer)
             scores = world.dynamics.head(h, latent, given, torch.zeros(1), torch.full((1,), 1 / passes), seen=seen)

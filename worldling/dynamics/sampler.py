@@ -11,18 +11,17 @@ import torch
 from torch import Tensor
 
 from worldling.dynamics.model import Head
-from worldling.dynamics.warp import Eye, View
+from worldling.dynamics.warp import View
 from worldling.nn.lattice import from_levels
 
 
-def denoise(head: Head, h: Tensor, latent: Tensor, noise: Tensor, passes: int, eye: Eye | None = None) -> Tensor:
+def denoise(head: Head, h: Tensor, latent: Tensor, noise: Tensor, passes: int, seen: View | None = None) -> Tensor:
     """Return the next latent `[B, N, C]`, on the lattice.
 
     h `[B, N, D]` and latent `[B, N, C]` of the committed frame; noise `[B, N, C]`, standard normal, read only by
-    heads trained for several passes; passes: how many to take, up to `head.config.passes`; eye: the tokenizer,
-    which heads that warp need.
+    heads trained for several passes; passes: how many to take, up to `head.config.passes`; seen: the committed
+    frame as it is shown, which heads that warp need.
     """
-    seen = head.look(latent, eye)
     scores, noisy, size = first_scores(head, h, latent, noise, passes, seen), noise, 1.0 / passes
     one = torch.ones(1, device=h.device)
     for k in range(1, passes):

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from worldling.nn.fetch import fetch
+from worldling.types import float_to_frames, frames_to_float
 
 #: Pixels that an offset of one means.
 REACH = 2.0
@@ -33,7 +34,7 @@ class Eye(Protocol):
 
 
 class View(NamedTuple):
-    """The committed frame as a picture `[B, 3, H, W]`, and the eye that painted it."""
+    """The committed frame as it is shown, a picture `[B, 3, H, W]` of whole grey levels in [-1, 1], and the eye that painted it."""
 
     picture: Tensor
     eye: Eye
@@ -42,7 +43,7 @@ class View(NamedTuple):
 @torch.no_grad()
 def view(eye: Eye, latent: Tensor) -> View:
     """Return the view of latents `[B, N, C]`. No gradient goes back into them."""
-    return View(eye.decode(latent).float(), eye)
+    return View(frames_to_float(float_to_frames(eye.decode(latent).float())), eye)
 
 
 class Warp(nn.Module):

@@ -19,7 +19,7 @@ from functools import partial
 import torch
 
 from worldling.engine import compiled, openvino
-from worldling.engine.encoder import Encoder
+from worldling.engine.eye import decoder, encoder
 from worldling.errors import BackendError, nearest
 from worldling.world import Runner, World
 
@@ -45,16 +45,17 @@ def use_backend(world: World, name: str = "auto", quiet: bool = False) -> World:
     chosen, why = choose(world) if name == "auto" else (name, "as asked")
     plain = copy.copy(world)  # building reads a world that runs the reference, whatever `world` ran before
     plain.runner, plain.memory_dtype = plain.reference, torch.float32
-    plain.encoder, plain.reader = plain.eager_encoder, plain.eager_reader
+    plain.encoder, plain.painter, plain.reader = plain.eager_encoder, plain.eager_painter, plain.eager_reader
     runner, how = BACKENDS[chosen](plain, quiet=quiet)
     world.runner = runner
     world.memory_dtype = getattr(runner, "memory_dtype", torch.float32)
     if isinstance(runner, openvino.OpenVinoRunner):  # which compiles for another batch in no time
-        world.encoder, world.reader = Encoder(plain), runner.read
+        world.encoder, world.painter, world.reader = encoder(plain), decoder(plain), runner.read
         alike = "openvino-bf16" if chosen == "openvino-int8" else chosen  # int8 would need its calibration
         world.equip = lambda other: use_backend(other, alike, quiet=True)
     else:
-        world.encoder, world.reader, world.equip = world.eager_encoder, world.eager_reader, lambda other: other
+        world.encoder, world.painter, world.reader = world.eager_encoder, world.eager_painter, world.eager_reader
+        world.equip = lambda other: other
     world.backend_name, world.backend_reason = chosen, f"{why}; {how}"
     if not quiet:
         print(f"backend {chosen}: {world.backend_reason}", file=sys.stderr, flush=True)

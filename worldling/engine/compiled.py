@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from worldling.engine import cache
 from worldling.errors import BackendError
 from worldling.progress import Progress
-from worldling.world import SMALL_INPUTS, Runner, World
+from worldling.world import Runner, World
 
 
 def compiler() -> str | None:
@@ -67,8 +67,9 @@ class PackageRunner:
         self._calls: dict[tuple[int, bool], Callable[..., Sequence[Tensor]]] = {}
 
     def __call__(self, inputs: Sequence[Tensor], watch: bool) -> Sequence[Tensor]:
-        memory = [t.to(self.memory_dtype).contiguous() for t in inputs[SMALL_INPUTS:]]  # no copy for states made for this runner
-        return self.prepare(len(inputs[0]), watch)(*inputs[:SMALL_INPUTS], *memory)
+        small = self.world.small_inputs
+        memory = [t.to(self.memory_dtype).contiguous() for t in inputs[small:]]  # no copy for states made for this runner
+        return self.prepare(len(inputs[0]), watch)(*(t.contiguous() for t in inputs[:small]), *memory)
 
     def prepare(self, batch: int, watch: bool) -> Callable[..., Sequence[Tensor]]:
         """Return the code for `batch` rows, compiling it if it is on no disk."""

@@ -21,7 +21,7 @@ from torch import Tensor
 from worldling.engine import cache
 from worldling.engine.calibrate import quantize
 from worldling.errors import BackendError
-from worldling.world import SMALL_INPUTS, World
+from worldling.world import World
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -91,7 +91,7 @@ def start(world: World, name: str, quiet: bool = True) -> tuple["OpenVinoRunner"
         how = save(world, model, file, compress=name != "openvino-f32")
     if precision != PRECISION[name]:
         how += f"; this CPU has no bf16, so {precision}"
-    runner = OpenVinoRunner(model, precision, torch.get_num_threads())
+    runner = OpenVinoRunner(model, world.small_inputs, precision, torch.get_num_threads())
     runner.prepare(1)
     return runner, how
 
@@ -158,8 +158,8 @@ class OpenVinoRunner:
     by side, one thread each: threads that need not meet after every operation get more done.
     """
 
-    def __init__(self, model: "ov.Model", precision: str, threads: int) -> None:
-        self.model, self.precision, self.threads = model, precision, threads
+    def __init__(self, model: "ov.Model", small: int, precision: str, threads: int) -> None:
+        self.model, self.small, self.precision, self.threads = model, small, precision, threads
         self.memory_dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self._compiled: dict[tuple[int, tuple[int, ...], int], ov.CompiledModel] = {}
         self._calls: dict[tuple[int, tuple[int, ...], int, int], _Call] = {}
@@ -190,7 +190,7 @@ class OpenVinoRunner:
         if key not in self._compiled:
             self._compiled[key] = self._compile(*key)
         if (*key, number) not in self._calls:
-            self._calls[*key, number] = _Call(self._compiled[key], self.memory_dtype)
+            self._calls[*key, number] = _Call(self._compiled[key], self.small, self.memory_dtype)
         return self._calls[*key, number]
 
     def _compile(self, batch: int, without: tuple[int, ...], streams: int) -> "ov.CompiledModel":
@@ -201,7 +201,7 @@ class OpenVinoRunner:
         model.reshape({i: [batch, *list(port.get_partial_shape())[1:]] for i, port in enumerate(model.inputs)})
         if self.memory_dtype == torch.bfloat16:
             edges = ov.preprocess.PrePostProcessor(model)
-            for i in range(SMALL_INPUTS, len(model.inputs)):
+            for i in range(self.small, len(model.inputs)):
                 edges.input(i).tensor().set_element_type(ov.Type.bf16)
             for i in range(FRAME_OUTPUT + 1 - len(without), len(model.outputs)):
                 edges.output(i).tensor().set_element_type(ov.Type.bf16)
@@ -216,12 +216,12 @@ class OpenVinoRunner:
 class _Call:
     """One graph of one batch size: `begin` copies the small inputs, reads memory in place and starts; `end` waits."""
 
-    def __init__(self, compiled: "ov.CompiledModel", memory_dtype: torch.dtype) -> None:
-        self.request, self.memory_dtype = compiled.create_infer_request(), memory_dtype
-        self.inputs = [_buffer(port) for port in compiled.inputs[:SMALL_INPUTS]]
+    def __init__(self, compiled: "ov.CompiledModel", small: int, memory_dtype: torch.dtype) -> None:
+        self.request, self.small, self.memory_dtype = compiled.create_infer_request(), small, memory_dtype
+        self.inputs = [_buffer(port) for port in compiled.inputs[:small]]
         self.outputs = [_buffer(port) for port in compiled.outputs]
-        self.fresh = len(compiled.outputs) - (len(compiled.inputs) - SMALL_INPUTS)  # where keys and values begin
-        self.memory: list[Tensor | None] = [None] * (len(compiled.inputs) - SMALL_INPUTS)
+        self.fresh = len(compiled.outputs) - (len(compiled.inputs) - small)  # where keys and values begin
+        self.memory: list[Tensor | None] = [None] * (len(compiled.inputs) - small)
         for i, own in enumerate(self.inputs):
             self.request.set_input_tensor(i, _shared(own))
         for i, own in enumerate(self.outputs):
@@ -231,11 +231,11 @@ class _Call:
         """Start computing on `inputs` of `Tick.forward`."""
         for own, new in zip(self.inputs, inputs):
             own.copy_(new)
-        for i, tensor in enumerate(inputs[SMALL_INPUTS:]):
+        for i, tensor in enumerate(inputs[self.small :]):
             tensor = tensor.to(self.memory_dtype).contiguous()  # no copy for states that started on this backend
             bound = self.memory[i]
             if bound is None or bound.data_ptr() != tensor.data_ptr():
-                self.request.set_input_tensor(SMALL_INPUTS + i, _shared(tensor))
+                self.request.set_input_tensor(self.small + i, _shared(tensor))
                 self.memory[i] = tensor
         self.request.start_async()
 

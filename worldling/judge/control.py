@@ -11,21 +11,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from worldling.data.environment import open_environment
 from worldling.judge.anchors import CopyLast
 from worldling.judge.case import Case
-from worldling.judge.control_forks import ANSWERS, APART, HORIZON, JUDGED, LATEST, Fork, checksum, make_forks, play
+from worldling.judge.control_forks import ANSWERS, APART, HORIZON, JUDGED, LATEST, Fork, checksum, fork_scene
 from worldling.judge.control_page import page
 from worldling.judge.control_scores import ANSWERED, NEVER, Measured, Reference
-from worldling.judge.exam import ENV_ID, chosen_scenes
+from worldling.judge.exam import chosen_scenes
 from worldling.judge.intervals import Bootstrap
 from worldling.judge.readout import Readout
 from worldling.judge.report import Anchored, Section
 from worldling.judge.self_check import ANCHORS
+from worldling.judge.workers import in_processes
 from worldling.progress import Progress
 
 #: Who makes the futures, in the words of the report. All but the truth and the world are anchors.
@@ -42,6 +42,7 @@ FORKS = 12
 FOLDS = 4  # of inverse dynamics: fitted on the other forks' real clips
 
 Dreamer = Callable[[Sequence[Fork]], np.ndarray]
+T = TypeVar("T")
 
 
 def run(case: Case, forks: int = FORKS) -> Section:
@@ -51,41 +52,40 @@ def run(case: Case, forks: int = FORKS) -> Section:
     """
     scenarios = chosen_scenes(case)
     begun = time.monotonic()
-    env = open_environment(ENV_ID, case.world.size_px)
-    from worldling.scenes.labels import OBSERVED  # only now: MuJoCo chooses how to draw when it is first imported
+    from worldling.scenes.labels import OBSERVED  # only now: it needs MuJoCo, which `chosen_scenes` asks for
+    from worldling.scenes.trial import FPS
 
-    measured: dict[str, dict[str, Measured]] = {}
+    anchored, dreamers = -(-forks // 2), _dreamers(case)
+    by_scene: dict[str, dict[str, Measured]] = {}
     films, checksums, tried = {}, {}, {}
-    try:
-        dreamers = _dreamers(case, env.raw.unwrapped)
-        with Progress("control", forks * len(scenarios), "forks", case.quiet) as progress:
-            for number, scenario in enumerate(scenarios):
-                ours = make_forks(env.raw.unwrapped, scenario, range(forks), case.world.size_px, case.settings.seed)
-                reference = Reference(ours)
-                measured.setdefault("truth", {})[scenario] = reference.measure(reference.truth)
-                for name, dream in dreamers.items():
-                    frames = dream(ours if name == "world" else ours[: -(-forks // 2)])
-                    measured.setdefault(name, {})[scenario] = reference.measure(frames)
-                    if name == "world":
-                        films[scenario] = _film(ours[0], frames[0])
-                checksums[scenario], tried[scenario] = checksum(ours), sum(fork.tried for fork in ours)
-                progress.update((number + 1) * forks)
-    finally:
-        env.close()
+    with Progress("control", forks * len(scenarios), "forks", case.quiet) as progress:
+        jobs = [(scenario, forks, anchored, case.world.size_px, case.settings.seed) for scenario in scenarios]
+        for number, (ours, simulated) in in_processes(fork_scene, jobs):
+            scenario, reference = scenarios[number], Reference(ours)
+            measured = {"truth": reference.measure(reference.truth), "simulator": reference.measure(simulated)}
+            for name, dream in dreamers.items():
+                frames = dream(ours if name == "world" else ours[:anchored])
+                measured[name] = reference.measure(frames)
+                if name == "world":
+                    films[scenario] = _film(ours[0], frames[0])
+            by_scene[scenario], checksums[scenario], tried[scenario] = measured, checksum(ours), sum(fork.tried for fork in ours)
+            progress.update(len(by_scene) * forks)
+    names = [name for name in DREAMERS if name in by_scene[scenarios[0]]]
+    measured = {name: {scenario: by_scene[scenario][name] for scenario in scenarios} for name in names}
     told = inverse_dynamics(measured)
     boot = Redraws(case.settings.seed, case.settings.resamples)
     values = {
-        "forks": forks * len(scenarios), "forks_per_scene": forks, "anchor_forks_per_scene": -(-forks // 2),
-        "frames": HORIZON, "judged_frames": JUDGED, "latest_push": LATEST, "shown_frames": OBSERVED, "fps": env.fps,
+        "forks": forks * len(scenarios), "forks_per_scene": forks, "anchor_forks_per_scene": anchored,
+        "frames": HORIZON, "judged_frames": JUDGED, "latest_push": LATEST, "shown_frames": OBSERVED, "fps": FPS,
         "apart": APART, "answered": ANSWERED, "chance": 1 / (len(ANSWERS) - 1), "majority": 1 / len(ANSWERS),
         "anchors_missing": [name for name in DREAMERS if name not in measured],
         "intervals": boot.over(np.zeros((forks, 1))).about("forks"),
         "counterfactuals": {name: _counterfactuals(boot, by) for name, by in measured.items() if name != "truth"},
         "inverse_dynamics": {name: _told(boot, by) for name, by in told.items()},
         "latency": {name: _latency(boot, by, measured["truth"]) for name, by in measured.items()},
-        "set": {"checksums": checksums, "tried": tried},
+        "set": {"checksums": _in_order(checksums, scenarios), "tried": _in_order(tried, scenarios)},
     }
-    section = page(values, films, DREAMERS, {"seconds": time.monotonic() - begun})
+    section = page(values, _in_order(films, scenarios), DREAMERS, {"seconds": time.monotonic() - begun})
     section.anchors = [
         Anchored("dreams nearest to their own future", _means(values["counterfactuals"], "pictures"), "guess", values["chance"]),
         Anchored("pushes told from the dream", _means(values["inverse_dynamics"]), "guess", values["majority"]),
@@ -98,29 +98,23 @@ def _means(table: dict[str, Any], measure: str = "") -> dict[str, Any]:
     return {name: (by[measure] if measure else by)["mean"] for name, by in table.items() if name in ANCHORS}
 
 
-def _dreamers(case: Case, env: Any) -> dict[str, Dreamer]:
+def _dreamers(case: Case) -> dict[str, Dreamer]:
     """Say how each dreamer makes futures uint8 `[n, 5, HORIZON, H, W, 3]` of n forks."""
-    seed = case.settings.seed
-
     def dreaming(world: Any) -> Dreamer:
-        return lambda forks: dream_forks(world, forks, seed)
-
-    def simulating(forks: Sequence[Fork]) -> np.ndarray:
-        return np.stack([
-            np.stack([
-                play(env, fork.state, actions, case.world.size_px, np.random.default_rng([seed, row, answer]))
-                for answer, actions in enumerate(fork.actions)
-            ])
-            for row, fork in enumerate(forks)
-        ])
+        return lambda forks: dream_forks(world, forks, case.settings.seed)
 
     def reencoding(forks: Sequence[Fork]) -> np.ndarray:
         return case.world.decode(case.world.encode(np.stack([fork.truth for fork in forks])))
 
     return {
-        "world": dreaming(case.world), "simulator": simulating, "reencoded": reencoding, "copy_last": dreaming(CopyLast(case.world)),
+        "world": dreaming(case.world), "reencoded": reencoding, "copy_last": dreaming(CopyLast(case.world)),
         **({} if case.broken is None else {"broken": dreaming(case.broken)}),
     }
+
+
+def _in_order(by: dict[str, T], scenarios: Sequence[str]) -> dict[str, T]:
+    """Return what came in the order in which scenes got done in that of the scenes."""
+    return {scenario: by[scenario] for scenario in scenarios}
 
 
 def dream_forks(world: Any, forks: Sequence[Fork], seed: int, at_once: int = 12) -> np.ndarray:

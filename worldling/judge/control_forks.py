@@ -9,11 +9,14 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from worldling.data.environment import open_environment
+from worldling.judge.exam import ENV_ID
 
 ANSWERS = ("none", "right", "away", "left", "toward")
 #: Frames of a future before the push begins (at most), and frames from then on that are judged.
@@ -44,6 +47,18 @@ class Fork:
     truth: np.ndarray
     state: dict[str, Any]
     tried: int
+
+
+def fork_scene(scenario: str, count: int, anchored: int, size_px: int, seed: int = 0) -> tuple[list[Fork], np.ndarray]:
+    """Make the first `count` forks of a scene in an environment of their own, and the jolted simulator's futures of the first `anchored`:
+    uint8 `[anchored, 5, HORIZON, H, W, 3]`."""
+    env = open_environment(ENV_ID, size_px, env_kwargs={"obs_type": "state"})
+    try:
+        scene = env.raw.unwrapped
+        forks = make_forks(scene, scenario, range(count), size_px, seed)
+        return forks, np.stack([_jolted(scene, fork, size_px, [seed, row]) for row, fork in enumerate(forks[:anchored])])
+    finally:
+        env.close()
 
 
 def make_forks(env: Any, scenario: str, numbers: Iterable[int], size_px: int, seed: int = 0) -> list[Fork]:
@@ -93,6 +108,13 @@ def checksum(forks: Iterable[Fork]) -> str:
         total.update(f"{fork.state['seed']} {fork.state['frame']} {fork.onset} ".encode())
         total.update(fork.actions.tobytes())
     return total.hexdigest()
+
+
+def _jolted(env: Any, fork: Fork, size_px: int, seed: Sequence[int]) -> np.ndarray:
+    """Play the five futures of a fork from all but the same state: uint8 `[5, HORIZON, H, W, 3]`."""
+    return np.stack([
+        play(env, fork.state, actions, size_px, np.random.default_rng([*seed, answer])) for answer, actions in enumerate(fork.actions)
+    ])
 
 
 def _make_fork(env: Any, scenario: str, number: int, size_px: int, seed: int) -> Fork:

@@ -85,7 +85,7 @@ def roll_out(
             continue
         own = (context <= t + 1)[:, None, None].to(device)
         noise = torch.randn(latent[:, t].shape, generator=generator).to(device) if config.passes > 1 else latent[:, t]
-        drawn = denoise(model.head, h, latent[:, t], noise, config.passes, eye)
+        drawn = denoise(model.head, h, latent[:, t], noise, config.passes, model.head.look(latent[:, t], eye))
         latent[:, t + 1] = torch.where(own, drawn, latent[:, t + 1])
         if t + 2 < count:
             previous[:, t + 2] = torch.where(own, latent[:, t + 1], previous[:, t + 2])

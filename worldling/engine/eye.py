@@ -1,0 +1,81 @@
+"""The tokenizer as OpenVINO graphs, for the CPU: three times as fast as eager torch, and the same levels and frames.
+
+Always in f32, whatever frames are made in: a level that tips here would be a frame the world was never shown.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from worldling.engine import cache, openvino
+from worldling.tokenizer.model import Tokenizer
+from worldling.types import float_to_frames, frames_to_float
+from worldling.world import World
+
+if TYPE_CHECKING:
+    import openvino as ov
+
+
+class Look(nn.Module):
+    """Frames uint8 `[B, H, W, 3]` to latents `[B, N, C]` on the lattice."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        super().__init__()
+        self.tokenizer = tokenizer
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return self.tokenizer.encode(frames_to_float(frames))
+
+
+class Paint(Look):
+    """Latents `[B, N, C]` to frames uint8 `[B, H, W, 3]`."""
+
+    def forward(self, latents: Tensor) -> Tensor:
+        return float_to_frames(self.tokenizer.decode(latents))
+
+
+class Graph:
+    """A module of one tensor, any number of rows, as a graph on the CPU. Not safe to call from two threads at once.
+
+    name: of the file that keeps it; example: a tensor as it takes them, of two rows. Cost to make: a tenth of a second
+    from disk, else half a second. Raises `BackendError` if the graph on disk is damaged.
+    """
+
+    def __init__(self, world: World, name: str, module: nn.Module, example: Tensor) -> None:
+        file = openvino.file_name(world, name)
+        path = cache.find(world, file)
+        if path is not None:
+            model = openvino.read(path)
+        else:
+            model = export(module, example)
+            openvino.save(world, model, file, compress=False)
+        self.graph = openvino.core().compile_model(model, "CPU", {
+            "INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads(), "PERFORMANCE_HINT": "LATENCY",
+        })
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        return torch.from_numpy(self.graph([rows.contiguous().numpy()])[0])
+
+
+def encoder(world: World) -> Graph:
+    """Return what encodes frames uint8 `[B, H, W, 3]` of this world; see `Graph`."""
+    size = world.size_px
+    return Graph(world, "encoder", Look(world.tokenizer), torch.zeros(2, size, size, 3, dtype=torch.uint8))
+
+
+def decoder(world: World) -> Graph:
+    """Return what paints latents `[B, N, C]` of this world; see `Graph`."""
+    config = world.config.dynamics
+    return Graph(world, "decoder", Paint(world.tokenizer), torch.zeros(2, config.tokens, config.channels))
+
+
+def export(module: nn.Module, example: Tensor) -> "ov.Model":
+    """Return a module's computation as an f32 graph whose batch axis is free."""
+    ov = openvino.import_openvino()
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer warns of every shape it fixes: all are constants of the world
+        return ov.convert_model(module, example_input=example, input=[ov.PartialShape([-1, *example.shape[1:]])])
