@@ -10,8 +10,6 @@ from worldling.nn.lattice import jitter, snap
 from worldling.tokenizer.model import Tokenizer
 
 
-#: A finer lattice is learnt as one of so many levels, so that the decoder forgives what the dynamics miss by less than one of them.
-COARSE = 8
 MOVES = 0.08  # by so much, of a range of 2, a pixel differs where something moves
 
 
@@ -40,15 +38,16 @@ def calmness_loss(bounded: Tensor, images: Tensor) -> Tensor:
 
 
 def tokenizer_loss(
-    model: Tokenizer, images: Tensor, usual: Tensor, jitter_rate: float, calm: float,
+    model: Tokenizer, images: Tensor, usual: Tensor, jitter_rate: float, calm: float, coarse: int = 8,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return (loss, mean squared error) of reconstructing pairs of consecutive `images` `[B, 2, 3, H, W]`.
 
     usual `[B, 3, H, W]`: the mean picture of each pair's episode; jitter_rate: share of latent values moved by one
-    level before decoding, so that the decoder forgives small mistakes of the dynamics; calm: price of `calmness_loss`.
+    level before decoding, so that the decoder forgives small mistakes of the dynamics; calm: price of `calmness_loss`; coarse: a finer
+    lattice is learnt as one of so many levels, so that the decoder forgives what is missed by less than one of them.
     """
-    levels, flat = min(model.config.levels, COARSE), images.flatten(0, 1)
+    levels, flat = min(model.config.levels, coarse), images.flatten(0, 1)
     bounded = model.bounded(flat)
     latent = jitter(snap(bounded, levels), levels, jitter_rate, generator)
     error = (model.decode(latent).float() - flat).square()

@@ -30,7 +30,7 @@ class TrainConfig:
     (frames, in pairs of consecutive ones), of the dynamics (clips of so many frames: the memory's 18 and the one at hand); tokenizer_lr, dynamics_lr: peak learning rates;
     weight_decay: share of each of the dynamics' matrices that is lost per step and unit of learning rate;
     tokenizer_jitter: share of latent values moved one level before the decoder sees them; calm: price of a
-    latent's change from frame to frame (tokenizer/loss.py);
+    latent's change from frame to frame; coarse: levels that the tokenizer learns on, if its lattice is finer (tokenizer/loss.py);
     jitter: largest share of latent values moved one level in the given history; cutmix: share of the clips that do
     not end with own frames in which some cells show something else (train/spoil.py), from own_from on; mirror: reflections under which
     the world obeys the same laws (train/mirror.py); own_from: when the model's own roll-outs start to replace the end of the
@@ -58,6 +58,7 @@ class TrainConfig:
     weight_decay: float = 0.3
     tokenizer_jitter: float = 0.02
     calm: float = 0.17
+    coarse: int = 8
     jitter: float = 0.03
     cutmix: float = 0.7
     mirror: str = ""

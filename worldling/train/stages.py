@@ -65,7 +65,7 @@ def train_tokenizer(
             )
             with autocast:
                 calm = config.calm * min(1.0, stage.done / 0.2)
-                loss, error = tokenizer_loss(tokenizer, images, usual, config.tokenizer_jitter, calm, generator)
+                loss, error = tokenizer_loss(tokenizer, images, usual, config.tokenizer_jitter, calm, config.coarse, generator)
             stage.update(loss, psnr_db=-10 * math.log10(max(error.item() / 4, 1e-10)))
             if stage.due(SAVE_EVERY_S):
                 with stage.pause():
