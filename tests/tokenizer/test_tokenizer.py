@@ -85,6 +85,14 @@ def test_it_learns_a_picture():
     assert errors[-1] < 0.3 * errors[0]
 
 
+def test_it_learns_on_a_coarse_lattice_or_on_its_own():
+    model, images = Tokenizer(TokenizerConfig(levels=32)), torch.rand(4, 3, 64, 64) * 2 - 1
+    pairs, usual = images.unflatten(0, (2, 2)), images[:2]
+    fine, finer, coarse = (tokenizer_loss(model, pairs, usual, 0.0, 0.0, coarse=levels)[1] for levels in (32, 256, 8))
+    assert torch.equal(fine, (model.decode(model.encode(images)) - images).square().mean()), "what it will be used for"
+    assert torch.equal(fine, finer) and not torch.equal(fine, coarse)
+
+
 def test_calmness_counts_change_for_each_cell_that_moves():
     images = torch.zeros(1, 2, 3, 64, 64)
     images[0, 1, :, :8] = 1  # one row of eight cells moves

@@ -73,7 +73,7 @@ def cloth() -> None:
 
 def lorenz() -> None:
     """Lorenz's ball at 64 px: 40 000 frames, 60 minutes on 2 cores."""
-    config = TrainConfig(minutes=60, tokenizer_share=0.25, coarse=32, **{**GENTLE, **WARPED})
+    config = TrainConfig(minutes=60, tokenizer_share=0.25, **{**GENTLE, **WARPED})
     make("lorenz", "worldling/Lorenz-v0", STEERING, 40_000, 5_000, config, suites=CHAOS)
 
 
