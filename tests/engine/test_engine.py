@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from with_clips import world  # noqa: F401
+from with_clips import warping, world  # noqa: F401
 
 from worldling.engine.engine import Engine
 from worldling.errors import ActionError, ServeError
@@ -32,8 +32,9 @@ def test_who_joins_leaves_or_waits_changes_nothing(world, tiny_clip):
     assert len(engine) == 4 and np.array_equal(np.stack(shown), alone)
 
 
-def test_a_session_makes_the_frames_of_a_state(world, tiny_clip):
-    frames, actions = tiny_clip
+@pytest.mark.parametrize("name", ["world", "warping"])
+def test_a_session_makes_the_frames_of_a_state(name, request, tiny_clip):
+    world, (frames, actions) = request.getfixturevalue(name), tiny_clip
     engine = Engine(world, capacity=2)
     session = engine.open(frames[2], actions[2], seed=5)
     state = world.start(frames[2], actions[2], seed=5)

@@ -96,7 +96,7 @@ def _seat(lane: State, row: int, alone: State) -> None:
     """Copy a state of one row into `row` of `lane`."""
     lane.latent[row], lane.previous[row], lane.seeds[row] = alone.latent[0], alone.previous[0], alone.seeds[0]
     lane.memory.stamp[row], lane.memory.index[row] = alone.memory.stamp[0], alone.memory.index[0]
-    if lane.shown is not None and alone.shown is not None:
+    if alone.shown is not None:
         lane.shown[row] = alone.shown[0]
     for there, here in zip(lane.memory.tensors, alone.memory.tensors):
         there[row] = here[0]

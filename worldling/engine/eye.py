@@ -5,9 +5,6 @@ Always in f32, whatever frames are made in: a level that tips here would be a fr
 
 from __future__ import annotations
 
-import warnings
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor, nn
 
@@ -15,9 +12,6 @@ from worldling.engine import cache, openvino
 from worldling.tokenizer.model import Tokenizer
 from worldling.types import float_to_frames, frames_to_float
 from worldling.world import World
-
-if TYPE_CHECKING:
-    import openvino as ov
 
 
 class Look(nn.Module):
@@ -51,7 +45,7 @@ class Graph:
         if path is not None:
             model = openvino.read(path)
         else:
-            model = export(module, example)
+            model = openvino.convert(module, (example,))
             openvino.save(world, model, file, compress=False)
         self.graph = openvino.core().compile_model(model, "CPU", {
             "INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads(), "PERFORMANCE_HINT": "LATENCY",
@@ -71,11 +65,3 @@ def decoder(world: World) -> Graph:
     """Return what paints latents `[B, N, C]` of this world; see `Graph`."""
     config = world.config.dynamics
     return Graph(world, "decoder", Paint(world.tokenizer), torch.zeros(2, config.tokens, config.channels))
-
-
-def export(module: nn.Module, example: Tensor) -> "ov.Model":
-    """Return a module's computation as an f32 graph whose batch axis is free."""
-    ov = openvino.import_openvino()
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracer warns of every shape it fixes: all are constants of the world
-        return ov.convert_model(module, example_input=example, input=[ov.PartialShape([-1, *example.shape[1:]])])

@@ -98,17 +98,20 @@ def start(world: World, name: str, quiet: bool = True) -> tuple["OpenVinoRunner"
 
 def export(world: World) -> "ov.Model":
     """Return one frame's computation as an f32 graph whose batch axis is free."""
-    import warnings
-
-    ov = import_openvino()
-    example = world.inputs(world.blank(2), torch.zeros(2, world.action_space.size))
-    shapes = [ov.PartialShape([-1, *t.shape[1:]]) for t in example]
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracer warns of every shape it fixes: all are constants of the world
-        model = ov.convert_model(world.tick(watch=True), example_input=example, input=shapes)
+    model = convert(world.tick(watch=True), world.inputs(world.blank(2), torch.zeros(2, world.action_space.size)))
     for node in [op for op in model.get_ops() if op.get_type_name() == "TopK"]:
         _compare_instead(node)
     return model
+
+
+def convert(module: torch.nn.Module, example: tuple[Tensor, ...]) -> "ov.Model":
+    """Return a module's computation as an f32 graph whose batch axis is free; example: its inputs, of two rows."""
+    import warnings
+
+    ov = import_openvino()
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer warns of every shape it fixes: all are constants of the world
+        return ov.convert_model(module, example_input=example, input=[ov.PartialShape([-1, *t.shape[1:]]) for t in example])
 
 
 def _compare_instead(top: "ov.Node") -> None:

@@ -48,7 +48,7 @@ T = TypeVar("T")
 def run(case: Case, forks: int = FORKS) -> Section:
     """Judge control, on so many forks of every scene (8 in all or more, for the readout).
 
-    Cost: 80 frames drawn and 75 dreamed per fork, 7 500 of each by default; about a minute on 2 cores.
+    Cost: 80 frames drawn and 75 dreamed per fork, 7 500 of each by default; 45 seconds on 2 cores.
     """
     scenarios = chosen_scenes(case)
     begun = time.monotonic()
