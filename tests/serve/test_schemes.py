@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,21 +39,38 @@ OTHERS = [  # the same, with a target in the picture, sliders or pickers
 ]
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
-def test_held_words_become_actions():
+HAND = ActionSpace("box", low=(-1, -1), high=(1, 1), names=("right", "away"))
+LABELS = [  # space, what its buttons say
+    (CAR, ["steer left", "steer right", "gas", "brake"]), (HAND, ["left", "right", "away −", "away +"]),
+    (AXES, ["axis 1 −", "axis 1 +", "axis 2 −", "axis 2 +", "axis 3 +"]), (PONG, ["right", "left", "fire"]),
+]
+
+
+def answers(space_and_more: list[Any], expression: str) -> list[Any]:
+    """Run the page's own file on each case `[space, ...]`, called `one` in the expression; return what it says of each."""
     source = (Path(worldling.serve.__file__).parent / "player" / "schemes.js").read_text()
-    cases = [(space, {"recent": held}, wanted) for space, held, wanted in CASES] + OTHERS
-    asked = [[asdict(space), space is PUSH, given] for space, given, _ in cases]
-    code = source + f"""
-        const answers = {json.dumps(asked)}.map(([space, pointer, given]) => {{
-          const input = {{ recent: [], sliders: {{}}, picked: [], target: null, ...given }};
-          const strength = (word) => Number(input.recent.includes(word));
-          return makeScheme(space, pointer).action({{ ...input, strength }});
-        }});
-        console.log(JSON.stringify(answers));"""
+    code = f"{source}\nconsole.log(JSON.stringify({json.dumps(space_and_more)}.map((one) => {expression})));"
     done = subprocess.run(["node", "--input-type=module", "-"], input=code, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    for (space, given, wanted), got in zip(cases, json.loads(done.stdout), strict=True):
+    return json.loads(done.stdout)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+def test_held_words_become_actions():
+    cases = [(space, {"recent": held}, wanted) for space, held, wanted in CASES] + OTHERS
+    found = answers([[asdict(space), space is PUSH, given] for space, given, _ in cases], """{
+        const [space, pointer, given] = one;
+        const input = { recent: [], sliders: {}, picked: [], target: null, ...given };
+        const strength = (word) => Number(input.recent.includes(word));
+        return makeScheme(space, pointer).action({ ...input, strength });
+    }""")
+    for (space, given, wanted), got in zip(cases, found, strict=True):
         assert got == wanted, f"{space} with {given}"
         if got is not None:
             space.check(got, lead=())
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+def test_buttons_say_what_they_do():
+    found = answers([[asdict(space)] for space, _ in LABELS], "makeScheme(one[0], false).pads.map(({ label }) => label)")
+    assert found == [labels for _, labels in LABELS]

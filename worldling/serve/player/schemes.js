@@ -81,7 +81,8 @@ function box({ low, high, names }) {
     const name = names[i] ?? `axis ${i + 1}`, rest = Math.min(Math.max(0, low[i]), high[i]);
     words.forEach((word, side) => {
       if (!word || (side === 0 && rest === low[i])) return;
-      const label = !words[0] ? name : `${name} ${word[0] === "#" ? "−+"[side] : word}`;
+      // An axis called "right" has buttons left and right; what it does below rest has no other name than "−".
+      const label = !words[0] ? name : wordFor(name) === words[1] ? word : `${name} ${byName ? word : "−+"[side]}`;
       pads.push({ word, label, keys: keysOf(word) });
     });
     if (!byName) axes.push({ i, name, low: low[i], high: high[i], rest });
