@@ -170,6 +170,19 @@ def test_the_second_start_reads_the_graph(world, tmp_path, own_cache):
         use_backend(load_world(path), "openvino-bf16", quiet=True)
 
 
+def test_the_first_start_dreams_as_every_later_one_does(warping, tmp_path, tiny_clip, own_cache):
+    path = saved(warping, tmp_path / "w")  # the file's numbers are halves: what is run must be what was kept
+    first, again = (use_backend(load_world(path), "openvino-bf16", quiet=True) for _ in range(2))
+    assert "built now" in first.backend_reason and "built before" in again.backend_reason
+    ours, theirs = ([t.clone() for t in w.runner(_inputs(w, tiny_clip), watch=True)] for w in (first, again))
+    assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def _inputs(world, clip):
+    state = world.start(*clip)
+    return world.inputs(state, torch.zeros(len(state.latent), world.action_space.size))
+
+
 def test_ctrl_c_after_two_worlds_were_dropped(world, tmp_path, own_cache):
     path = saved(world, tmp_path / "w")
     script = f"""

@@ -89,6 +89,8 @@ def start(world: World, name: str, quiet: bool = True) -> tuple["OpenVinoRunner"
         if name == "openvino-int8":
             model = quantize(world, model, quiet)
         how = save(world, model, file, compress=name != "openvino-f32")
+        kept = cache.find(world, file)
+        model = model if kept is None else read(kept)  # as later starts will: the file's numbers are rounded
     if precision != PRECISION[name]:
         how += f"; this CPU has no bf16, so {precision}"
     runner = OpenVinoRunner(model, world.small_inputs, precision, torch.get_num_threads())
