@@ -81,7 +81,7 @@ function box({ low, high, names }) {
     const name = names[i] ?? `axis ${i + 1}`, rest = Math.min(Math.max(0, low[i]), high[i]);
     words.forEach((word, side) => {
       if (!word || (side === 0 && rest === low[i])) return;
-      // An axis called "right" has buttons left and right; what it does below rest has no other name than "−".
+      // An axis called "right" has the buttons left and right; one whose other way has no word, such as "away", − and +.
       const label = !words[0] ? name : wordFor(name) === words[1] ? word : `${name} ${byName ? word : "−+"[side]}`;
       pads.push({ word, label, keys: keysOf(word) });
     });
