@@ -34,10 +34,14 @@ class ConvGRU(nn.Module):
     def __init__(self, action_size: int) -> None:
         super().__init__()
         seen = WIDTH + action_size + 2
-        self.see = nn.Sequential(nn.Conv2d(3 * PATCH**2, WIDTH, 3, padding=1), nn.ReLU(), nn.Conv2d(WIDTH, WIDTH, 3, padding=1))
+        self.see = nn.Sequential(
+            nn.Conv2d(3 * PATCH**2, WIDTH, 3, padding=1), nn.ReLU(), nn.Conv2d(WIDTH, WIDTH, 3, padding=1)
+        )
         self.gates = nn.Conv2d(seen + WIDTH, 2 * WIDTH, 3, padding=1)
         self.candidate = nn.Conv2d(seen + WIDTH, WIDTH, 3, padding=1)
-        self.paint = nn.Sequential(nn.Conv2d(2 * WIDTH, WIDTH, 3, padding=1), nn.ReLU(), nn.Conv2d(WIDTH, 3 * PATCH**2, 3, padding=1))
+        self.paint = nn.Sequential(
+            nn.Conv2d(2 * WIDTH, WIDTH, 3, padding=1), nn.ReLU(), nn.Conv2d(WIDTH, 3 * PATCH**2, 3, padding=1)
+        )
         nn.init.zeros_(self.paint[-1].weight)  # untrained, it holds the last frame still
         nn.init.zeros_(self.paint[-1].bias)
 

@@ -25,7 +25,15 @@ def build_world(passes=1, grid=8, size_px=64, seed=0, warp=0):
     space = ActionSpace("discrete", (3,), names=("stay", "up", "down"))
     tokens = TokenizerConfig(size_px=size_px, grid=grid, channels=8, merge=warp or 1)
     shape = DynamicsConfig(
-        action_size=3, grid=grid, channels=8, width=32, head_dim=16, backbone="STST", window=6, sinks=2, passes=passes,
+        action_size=3,
+        grid=grid,
+        channels=8,
+        width=32,
+        head_dim=16,
+        backbone="STST",
+        window=6,
+        sinks=2,
+        passes=passes,
         warp=warp,
     )
     dynamics = Dynamics(shape)
@@ -33,7 +41,11 @@ def build_world(passes=1, grid=8, size_px=64, seed=0, warp=0):
     tokenizer = Tokenizer(tokens)
     if warp:
         torch.nn.init.normal_(dynamics.head.warp.flow.weight, std=0.2)
-        for layer in (tokenizer.encoder[0], tokenizer.decoder[0], tokenizer.decoder[-1]):  # pictures with something to fetch in them
+        for layer in (
+            tokenizer.encoder[0],
+            tokenizer.decoder[0],
+            tokenizer.decoder[-1],
+        ):  # pictures with something to fetch in them
             torch.nn.init.normal_(layer.weight, std=0.1)
     config = WorldConfig("tiny", "tiny", tokens, shape, space, fps=10.0)
     card = {"source": {"env_id": "test/Tiny-v0", "size_px": size_px, "action_space": {"kind": "discrete", "nvec": [3]}}}

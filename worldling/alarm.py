@@ -69,7 +69,9 @@ class DriftAlarm:
         self._unit = np.clip((high - low) / _WIDE, 1e-3, 1.0)  # what hardly ever strays counts sooner
 
     @classmethod
-    def fit(cls, world: Any, clips: Sequence[np.ndarray], steps: Sequence[int] | None = None, rate: float = RATE) -> "DriftAlarm":
+    def fit(
+        cls, world: Any, clips: Sequence[np.ndarray], steps: Sequence[int] | None = None, rate: float = RATE
+    ) -> "DriftAlarm":
         """Learn from real clips uint8 `[E, T, H, W, 3]`, each from its start on: at least `FEWEST_CLIPS`, better 2 / rate.
 
         steps `[T]`: the number of each frame, if not all of a clip are given; rate: share of real frames to ring on at
@@ -85,7 +87,8 @@ class DriftAlarm:
         change = np.quantile(known, (_RARE, 1 - _RARE)) if len(known) else np.array([np.log(_STILL), 0.0])
         alarm = cls(sights[:, 0], sights[:, 1:] - sights[:, :1], change, 1.0, rate)
         own = [
-            alarm._excess(alarm.strays[e], *alarm._ranges(alarm.starts[e], without=e), changes[e]) for e in range(len(clips))
+            alarm._excess(alarm.strays[e], *alarm._ranges(alarm.starts[e], without=e), changes[e])
+            for e in range(len(clips))
         ]
         alarm.limit = max(conformal_limit(np.stack(own), rate), _LEAST)
         return alarm
@@ -122,9 +125,12 @@ class DriftAlarm:
         each other. Above 1 it rings.
         """
         sights, changes = _films(check_frames(films, "films", ndim=(5,)), steps)
-        return np.stack([
-            self._excess(sight[1:] - sight[0], *self._ranges(sight[0]), change) / self.limit for sight, change in zip(sights, changes)
-        ])
+        return np.stack(
+            [
+                self._excess(sight[1:] - sight[0], *self._ranges(sight[0]), change) / self.limit
+                for sight, change in zip(sights, changes)
+            ]
+        )
 
     def save(self, folder: str | Path) -> Path:
         """Write `FILE` into a world's folder; it is bound to the weights that lie there."""
@@ -133,8 +139,13 @@ class DriftAlarm:
         from worldling.checkpoint import write_tensors
 
         path = Path(folder) / FILE
-        tensors = {name: torch.from_numpy(np.asarray(getattr(self, name), np.float32)) for name in ("starts", "strays", "change")}
-        write_tensors(path, tensors, {"format": _FORMAT, "limit": self.limit, "rate": self.rate, "weights": _weights(folder)})
+        tensors = {
+            name: torch.from_numpy(np.asarray(getattr(self, name), np.float32))
+            for name in ("starts", "strays", "change")
+        }
+        write_tensors(
+            path, tensors, {"format": _FORMAT, "limit": self.limit, "rate": self.rate, "weights": _weights(folder)}
+        )
         return path
 
     @classmethod
@@ -145,7 +156,9 @@ class DriftAlarm:
         path = Path(folder) / FILE
         todo = f"Fit it with `worldling judge {folder} --suite horizon`, or on recorded frames with --alarm DATA."
         if not path.is_file():
-            raise CheckpointError(f"`alarm` must be fitted before it can be switched on, got no {FILE} in {folder}. {todo}")
+            raise CheckpointError(
+                f"`alarm` must be fitted before it can be switched on, got no {FILE} in {folder}. {todo}"
+            )
         tensors, meta = read_tensors(path)
         if meta.get("format") != _FORMAT or meta.get("weights") != _weights(folder):
             raise CheckpointError(f"`{path}` must have been fitted to the weights beside it, got one of others. {todo}")

@@ -1,10 +1,10 @@
 """Worlds and training states on disk: safetensors, json, never pickle; whole files or nothing.
 
-    world/
-      config.json           what the networks are
-      weights.safetensors   float16 or float32
-      card.json             data, cost and quality, for people
-      contexts.h5           a few real clips to start from
+world/
+  config.json           what the networks are
+  weights.safetensors   float16 or float32
+  card.json             data, cost and quality, for people
+  contexts.h5           a few real clips to start from
 """
 
 from __future__ import annotations
@@ -78,5 +78,7 @@ def read_json(path: str | Path, what: str) -> dict[str, Any]:
     except (ValueError, UnicodeDecodeError) as error:
         raise CheckpointError(f"`{path}` must be {what} in json, got {error}. Copy the folder again.") from None
     if not isinstance(value, dict):
-        raise CheckpointError(f"`{path}` must be {what} as an object, got {type(value).__name__}. Copy the folder again.")
+        raise CheckpointError(
+            f"`{path}` must be {what} as an object, got {type(value).__name__}. Copy the folder again."
+        )
     return value

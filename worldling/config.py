@@ -53,8 +53,12 @@ def replace(config: T, **changes: Any) -> T:
         if key not in names:
             raise ConfigError(f"`{key}` must be a setting, got {key!r}. {nearest(key, names)}")
         kind = type(getattr(config, key))
-        if not isinstance(value, {float: (int, float)}.get(kind, kind)) or (isinstance(value, bool) and kind is not bool):
-            raise ConfigError(f"`{key}` must be {_KINDS.get(kind, kind.__name__)}, got {value!r}. As it is: {getattr(config, key)!r}.")
+        if not isinstance(value, {float: (int, float)}.get(kind, kind)) or (
+            isinstance(value, bool) and kind is not bool
+        ):
+            raise ConfigError(
+                f"`{key}` must be {_KINDS.get(kind, kind.__name__)}, got {value!r}. As it is: {getattr(config, key)!r}."
+            )
     return dataclasses.replace(config, **changes)  # type: ignore[type-var]
 
 

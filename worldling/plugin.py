@@ -29,7 +29,9 @@ def load_callable(text: str, name: str) -> Callable[..., Any]:
     """
     place, _, attribute = text.rpartition(":")
     if not place:
-        raise ConfigError(f"`{name}` must be module:callable or file.py:callable, got {text!r}. Name what to call in it.")
+        raise ConfigError(
+            f"`{name}` must be module:callable or file.py:callable, got {text!r}. Name what to call in it."
+        )
     try:
         module = _from_file(Path(place), name) if place.endswith(".py") else _from_path(place)
     except ImportError as error:

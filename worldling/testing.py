@@ -68,8 +68,11 @@ class WorldContract:
 
     def test_rollout_equals_steps(self) -> None:
         world, frames, actions, then = self._given()
-        _equal(world.rollout(world.start(frames, actions), then), self._steps(world, frames, actions, then),
-               "`rollout` must give the frames that `step` gives one by one")
+        _equal(
+            world.rollout(world.start(frames, actions), then),
+            self._steps(world, frames, actions, then),
+            "`rollout` must give the frames that `step` gives one by one",
+        )
 
     def test_latents_decode_to_the_frames_shown(self) -> None:
         world, frames, actions, then = self._given()
@@ -195,7 +198,11 @@ def _wrong(world: JudgedWorld, right: np.ndarray) -> list[np.ndarray]:
 
 
 def _about(actions: np.ndarray) -> str:
-    return f"{list(actions.shape)} from {actions.min():g} to {actions.max():g}" if actions.size else f"{list(actions.shape)}"
+    return (
+        f"{list(actions.shape)} from {actions.min():g} to {actions.max():g}"
+        if actions.size
+        else f"{list(actions.shape)}"
+    )
 
 
 def _refuses(call: Any, law: str) -> None:

@@ -88,9 +88,7 @@ class ActionSpace:
     @property
     def size(self) -> int:
         """A, the width of an encoded action (1 for "none", always zero)."""
-        return {"box": len(self.low), "multi_binary": len(self.nvec), "none": 1}.get(
-            self.kind, sum(self.nvec)
-        )
+        return {"box": len(self.low), "multi_binary": len(self.nvec), "none": 1}.get(self.kind, sum(self.nvec))
 
     @property
     def noop(self) -> np.ndarray:
@@ -108,7 +106,7 @@ class ActionSpace:
         array = np.asarray(actions)
         if array.dtype == object or array.dtype.kind not in "iufb":
             raise ActionError(f"`action` must be numbers, got {actions!r}. {self._wanted(lead)}")
-        tail = array.shape[array.ndim - len(self.shape):] if self.shape else ()
+        tail = array.shape[array.ndim - len(self.shape) :] if self.shape else ()
         got_lead = array.shape[: array.ndim - len(self.shape)]
         if tail != self.shape or (lead is not None and got_lead != tuple(lead)):
             raise ActionError(

@@ -74,15 +74,21 @@ class State:
     def fork(self, n: int | None = None) -> "State":
         """Return an independent copy, or n copies of a single row (`[n, ...]`) that step as this one would."""
         if n is not None and self.batch != 1:
-            raise ShapeError(f"`state` must hold one row to be forked into {n}, got {self.batch}. Use `state.rows([i])`.")
-        return dataclasses.replace(self.rows([0] * n if n else range(self.batch)), batched=self.batched if n is None else True)
+            raise ShapeError(
+                f"`state` must hold one row to be forked into {n}, got {self.batch}. Use `state.rows([i])`."
+            )
+        return dataclasses.replace(
+            self.rows([0] * n if n else range(self.batch)), batched=self.batched if n is None else True
+        )
 
     def rows(self, rows: Sequence[int]) -> "State":
         """Return an independent copy of some rows, repeats allowed."""
         pick = torch.as_tensor(list(rows))
         there = pick.to(self.latent.device)
         shown = None if self.shown is None else self.shown[there]
-        return State(self.latent[there], self.previous[there], self.memory.rows(pick), self.seeds[pick], self.index, shown=shown)
+        return State(
+            self.latent[there], self.previous[there], self.memory.rows(pick), self.seeds[pick], self.index, shown=shown
+        )
 
     def reseed(self, seeds: Sequence[int]) -> None:
         """Give every row a seed of its own, so that forks of a stochastic world part ways."""
@@ -125,8 +131,14 @@ class World:
     """
 
     def __init__(
-        self, config: WorldConfig, tokenizer: Tokenizer, dynamics: Dynamics, card: dict[str, Any] | None = None,
-        contexts: list[Episode] | None = None, mean_frame: np.ndarray | None = None, path: Path | None = None,
+        self,
+        config: WorldConfig,
+        tokenizer: Tokenizer,
+        dynamics: Dynamics,
+        card: dict[str, Any] | None = None,
+        contexts: list[Episode] | None = None,
+        mean_frame: np.ndarray | None = None,
+        path: Path | None = None,
     ) -> None:
         self.config, self.card, self.path = config, card or {}, path
         self.tokenizer, self.dynamics = tokenizer.eval(), dynamics.eval()
@@ -136,9 +148,13 @@ class World:
         self.runner: Runner = self.reference
         self.encoder: Callable[[Tensor], Tensor] = self.eager_encoder  # frames uint8 [B, H, W, 3] to latents [B, N, C]
         self.painter: Callable[[Tensor], Tensor] = self.eager_painter  # and back
-        self.reader: Callable[[Sequence[Tensor]], Sequence[Tensor]] = self.eager_reader  # inputs of Tick.forward to keys and values
+        self.reader: Callable[[Sequence[Tensor]], Sequence[Tensor]] = (
+            self.eager_reader
+        )  # inputs of Tick.forward to keys and values
         self.memory_dtype = torch.float32  # of states that start now; a runner may prefer half
-        self.equip: Callable[[World], World] = lambda other: other  # lets the same networks with other weights run as this world does
+        self.equip: Callable[[World], World] = lambda other: (
+            other
+        )  # lets the same networks with other weights run as this world does
         self.backend_name, self.backend_reason = "reference", "eager fp32 torch"
 
     @property
@@ -214,7 +230,9 @@ class World:
         latents, vectors, batched = self._look(frames, actions)
         count = latents.shape[1]
         if count < 2:
-            raise ShapeError(f"`frames` must be at least 2 to be surprised by the next, got {count}. Give a longer clip.")
+            raise ShapeError(
+                f"`frames` must be at least 2 to be surprised by the next, got {count}. Give a longer clip."
+            )
         config = self.dynamics.config
         noise = torch.randn(count - 1, *latents.shape[2:], generator=torch.Generator().manual_seed(0)).to(self.device)
         nats = []
@@ -224,7 +242,9 @@ class World:
             age = clip_age(torch.arange(count - 1, device=self.device).expand(len(now), -1), config)
             h = self.dynamics.backbone(given, previous, action, age).flatten(0, 1)
             flat, drawn = given.flatten(0, 1), noise.expand_as(given).flatten(0, 1)
-            scores = first_scores(self.dynamics.head, h, flat, drawn, config.passes, self.dynamics.head.look(flat, self.tokenizer))
+            scores = first_scores(
+                self.dynamics.head, h, flat, drawn, config.passes, self.dynamics.head.look(flat, self.tokenizer)
+            )
             nats.append(cross_entropy(scores, target.flatten(0, 1)).sum(-1).sum(-1).view(len(now), -1))
         found = torch.cat(nats).double().cpu().numpy()
         return found if batched else found[0]
@@ -273,19 +293,30 @@ class World:
         config = self.dynamics.config
         memory = Memory.empty(config, batch, self.device, memory_dtype or self.memory_dtype)
         latent = torch.zeros(batch, config.tokens, config.channels, device=self.device)
-        shown = torch.zeros(batch, self.size_px, self.size_px, 3, dtype=torch.uint8, device=self.device) if self._warps else None
+        shown = (
+            torch.zeros(batch, self.size_px, self.size_px, 3, dtype=torch.uint8, device=self.device)
+            if self._warps
+            else None
+        )
         return State(latent, latent.clone(), memory, torch.zeros(batch, dtype=torch.long), shown=shown)
 
     def inputs(self, state: State, vectors: Tensor) -> tuple[Tensor, ...]:
         """Return what `Tick.forward` reads to make the next frame of `state`; vectors `[B, A]`: encoded actions."""
         config, device = self.dynamics.config, self.device
         return (
-            state.latent, state.previous, vectors.to(device), state.memory.age(config).to(device),
-            self._noise(state), *(() if state.shown is None else (state.shown,)), *state.memory.tensors,
+            state.latent,
+            state.previous,
+            vectors.to(device),
+            state.memory.age(config).to(device),
+            self._noise(state),
+            *(() if state.shown is None else (state.shown,)),
+            *state.memory.tensors,
         )
 
     @torch.inference_mode()
-    def advance(self, state: State, vectors: Tensor, decode: bool = True, rows: Tensor | None = None) -> np.ndarray | None:
+    def advance(
+        self, state: State, vectors: Tensor, decode: bool = True, rows: Tensor | None = None
+    ) -> np.ndarray | None:
         """Make one frame for every row, advance `state` in place and return frames uint8 `[B, H, W, 3]`.
 
         vectors: encoded actions `[B, A]`; rows: int64, the only rows to advance (the others stand still, and

@@ -100,7 +100,9 @@ def load_world(name_or_path: str | Path, device: str | torch.device = "cpu") -> 
         raise CheckpointError(f"`{path / 'config.json'}` must describe a world: {error}") from None
     tensors, meta = read_tensors(path / "weights.safetensors")
     if meta.get("format") != FORMAT:
-        raise CheckpointError(f"`{path}` must hold the weights of a world, got {meta.get('format')!r}. Copy the folder again.")
+        raise CheckpointError(
+            f"`{path}` must hold the weights of a world, got {meta.get('format')!r}. Copy the folder again."
+        )
     tokenizer, dynamics = Tokenizer(config.tokenizer), Dynamics(config.dynamics)
     load_into(tokenizer, tensors, "tokenizer.", path)
     load_into(dynamics, tensors, "dynamics.", path)

@@ -20,7 +20,9 @@ def grey(t):
     return np.full((32, 32, 3), 10 * (t % 25), np.uint8)
 
 
-def write_stimulus(file, frames=FRAMES, contact=(FIRST, LAST), name="example_0000", kind="PNG", pictures="_img", leave_out=""):
+def write_stimulus(
+    file, frames=FRAMES, contact=(FIRST, LAST), name="example_0000", kind="PNG", pictures="_img", leave_out=""
+):
     """One HDF5 file as tdw_physics writes them: a gzip'd array of encoded bytes per picture, scalar labels."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with h5py.File(file, "w") as stimulus:
@@ -42,8 +44,15 @@ def write_stimulus(file, frames=FRAMES, contact=(FIRST, LAST), name="example_000
 
 @pytest.fixture
 def folder(tmp_path):
-    write_stimulus(tmp_path / "Physion/Dominoes/pilot_dominoes_4mid_boxroom_0000.hdf5", name="pilot_dominoes_4mid_boxroom_0000")
-    write_stimulus(tmp_path / "Physion/Dominoes/pilot_dominoes_4mid_boxroom_0001.hdf5", 40, None, "pilot_dominoes_4mid_boxroom_0001")
+    write_stimulus(
+        tmp_path / "Physion/Dominoes/pilot_dominoes_4mid_boxroom_0000.hdf5", name="pilot_dominoes_4mid_boxroom_0000"
+    )
+    write_stimulus(
+        tmp_path / "Physion/Dominoes/pilot_dominoes_4mid_boxroom_0001.hdf5",
+        40,
+        None,
+        "pilot_dominoes_4mid_boxroom_0001",
+    )
     write_stimulus(tmp_path / "Physion/Drape/test10_0000.hdf5", 16, (7, 7), "test10_0000", "JPEG", "_img_cam0")
     (tmp_path / "Physion/Drape/._test10_0000.hdf5").write_bytes(b"what a Mac leaves in archives")
     return tmp_path / "Physion"
@@ -87,17 +96,20 @@ def test_another_set_has_another_seed(folder, tmp_path):
     assert one == two and len({two, three, four}) == 3, "so that a world trained on the judged stimuli is found out"
 
 
-@pytest.mark.parametrize("name,file,scenario", [
-    ("pilot_it2_rollingSliding_simple_collision_box_0008", "0008.hdf5", "roll"),
-    ("pilot_it2_collision_yeet_tdw_1_dis_1_occ_0006", "x.hdf5", "collide"),
-    ("pilot-containment-cone-plate_0017", "x.hdf5", "contain"),
-    ("pilot_linking_nl1-8_mg000_aNone_bCyl_tdwroom_0033", "x.hdf5", "link"),
-    ("pilot_towers_nb4_fr015_SJ000_gr000sph_mono1_dis0_occ0_tdwroom_stable_0000", "x.hdf5", "support"),
-    ("pilot_it2_drop_all_bowls_box_0001", "x.hdf5", "drop"),
-    ("test13_0010", "Drape_testing_HDF5s/test13_0010.hdf5", "drape"),
-    ("test13_0010", "Rollreadout_HDF5s/0010.hdf5", "roll"),
-    ("0010", "controllers/0010.hdf5", "unknown"),
-])
+@pytest.mark.parametrize(
+    "name,file,scenario",
+    [
+        ("pilot_it2_rollingSliding_simple_collision_box_0008", "0008.hdf5", "roll"),
+        ("pilot_it2_collision_yeet_tdw_1_dis_1_occ_0006", "x.hdf5", "collide"),
+        ("pilot-containment-cone-plate_0017", "x.hdf5", "contain"),
+        ("pilot_linking_nl1-8_mg000_aNone_bCyl_tdwroom_0033", "x.hdf5", "link"),
+        ("pilot_towers_nb4_fr015_SJ000_gr000sph_mono1_dis0_occ0_tdwroom_stable_0000", "x.hdf5", "support"),
+        ("pilot_it2_drop_all_bowls_box_0001", "x.hdf5", "drop"),
+        ("test13_0010", "Drape_testing_HDF5s/test13_0010.hdf5", "drape"),
+        ("test13_0010", "Rollreadout_HDF5s/0010.hdf5", "roll"),
+        ("0010", "controllers/0010.hdf5", "unknown"),
+    ],
+)
 def test_scenarios_are_told_by_name(tmp_path, name, file, scenario):
     assert scenario_of(name, type(tmp_path)(file)) == scenario
 
@@ -144,7 +156,10 @@ def test_what_is_wrong_is_named_and_leaves_nothing(tmp_path, capsys):
     write_stimulus(bad, 2)
     fails("got 1 of its 2", "Lower frame_skip", frame_skip=2)
     write_stimulus(bad, 3)
-    assert cli.main(["import", str(folder), "--out", str(tmp_path / "data"), "--format", "physion", "--frame-skip", "9"]) == 2
+    assert (
+        cli.main(["import", str(folder), "--out", str(tmp_path / "data"), "--format", "physion", "--frame-skip", "9"])
+        == 2
+    )
     out, err = capsys.readouterr()
     assert out == "" and err.count("worldling:") == 1 and "Traceback" not in err
 
@@ -179,6 +194,11 @@ def test_sets_without_their_stimuli_are_told(folder, tmp_path):
 
 
 def test_the_command_line_imports_them(folder, tmp_path, capsys):
-    assert cli.main(["import", str(folder), "--out", str(tmp_path / "data"), "--format", "physion", "--size-px", "16", "--json"]) == 0
+    assert (
+        cli.main(
+            ["import", str(folder), "--out", str(tmp_path / "data"), "--format", "physion", "--size-px", "16", "--json"]
+        )
+        == 0
+    )
     told = json.loads(capsys.readouterr().out)
     assert told["episodes"] == 3 and told["fps"] == 12.5 and open_dataset(told["path"]).lengths == [3, 5, 2]

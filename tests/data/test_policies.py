@@ -48,8 +48,10 @@ def test_mixtures_keep_their_shares():
         ("stikcy", "Did you mean 'sticky'"),
         ("sticky:0.5,randm:0.5", "Did you mean 'random'"),
         ("", "built-in"),
-        ("sticky:-1,random:2", "above 0"), ("no_such_module:act", "importable"),
-        (RECIPES + "pong_folower", "Did you mean 'pong_follower'"), ("sticky:nan", "above 0"),
+        ("sticky:-1,random:2", "above 0"),
+        ("no_such_module:act", "importable"),
+        (RECIPES + "pong_folower", "Did you mean 'pong_follower'"),
+        ("sticky:nan", "above 0"),
     ],
 )
 def test_wrong_policies_are_told(text, says):
@@ -69,8 +71,13 @@ def state_of(path, name):
 def test_pong_follower_returns_the_ball(tmp_path):
     pytest.importorskip("ale_py")
     record(
-        "ALE/Pong-v5", tmp_path / "a", frames=1000, size_px=16, policy=RECIPES + "pong_follower",
-        env_kwargs={"repeat_action_probability": 0.0}, quiet=True,
+        "ALE/Pong-v5",
+        tmp_path / "a",
+        frames=1000,
+        size_px=16,
+        policy=RECIPES + "pong_follower",
+        env_kwargs={"repeat_action_probability": 0.0},
+        quiet=True,
     )
     dataset = open_dataset(tmp_path / "a")
     assert (state_of(tmp_path / "a", "ram")[:, 54] > 0).mean() > 0.75, "the ball is mostly there"

@@ -24,9 +24,7 @@ def contents(path):
 
 def same(left, right):
     return len(left) == len(right) and all(
-        np.array_equal(a, b)
-        for one, two in zip(left, right, strict=True)
-        for a, b in zip(one, two, strict=True)
+        np.array_equal(a, b) for one, two in zip(left, right, strict=True) for a, b in zip(one, two, strict=True)
     )
 
 
@@ -157,7 +155,9 @@ def test_a_process_that_is_stopped_or_killed_leaves_a_readable_data_set(tmp_path
     (tmp_path / "go.py").write_text(script)
     paths = [str(Path(__file__).parent), str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     process = subprocess.Popen(
-        [sys.executable, str(tmp_path / "go.py")], stderr=subprocess.DEVNULL, start_new_session=True,
+        [sys.executable, str(tmp_path / "go.py")],
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
     )
     deadline = time.monotonic() + 60

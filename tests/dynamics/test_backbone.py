@@ -9,7 +9,9 @@ from worldling.dynamics.model import Dynamics, DynamicsConfig
 
 def clip(config, frames, batch=2):
     generator = torch.Generator().manual_seed(1)
-    latent = torch.randint(config.levels, (batch, frames, config.tokens, config.channels), generator=generator) * 2 / 3 - 1
+    latent = (
+        torch.randint(config.levels, (batch, frames, config.tokens, config.channels), generator=generator) * 2 / 3 - 1
+    )
     previous = torch.cat([latent[:, :1], latent[:, :-1]], 1)
     return latent, previous, torch.randn(batch, frames, config.action_size, generator=generator)
 
@@ -29,7 +31,9 @@ def stream(dynamics, latent, previous, action, position):
 
 def test_stream_equals_full_pass_well_beyond_the_window():
     torch.manual_seed(0)
-    config = DynamicsConfig(action_size=2, grid=4, channels=4, width=32, head_dim=16, backbone="STST", window=5, sinks=2)
+    config = DynamicsConfig(
+        action_size=2, grid=4, channels=4, width=32, head_dim=16, backbone="STST", window=5, sinks=2
+    )
     dynamics = Dynamics(config).eval()
     latent, previous, action = clip(config, 23)
     position = torch.arange(23).expand(2, -1)
@@ -87,7 +91,8 @@ def test_rows_of_different_age_share_a_batch():
         b.remember(fresh(), config)
     both = Memory(
         [torch.cat(pair) for pair in zip(a.tensors, b.tensors)],
-        torch.cat([a.stamp, b.stamp]), torch.cat([a.index, b.index]),
+        torch.cat([a.stamp, b.stamp]),
+        torch.cat([a.index, b.index]),
     )
     new = [torch.randn(2, config.tokens, config.width) for _ in range(2)]
     both.remember(new, config)

@@ -10,9 +10,11 @@ from worldling.nn.lattice import from_levels, to_levels
 
 def model(passes):
     torch.manual_seed(0)
-    return Dynamics(DynamicsConfig(
-        action_size=1, grid=4, channels=4, width=32, head_dim=16, backbone="ST", window=4, sinks=1, passes=passes
-    ))
+    return Dynamics(
+        DynamicsConfig(
+            action_size=1, grid=4, channels=4, width=32, head_dim=16, backbone="ST", window=4, sinks=1, passes=passes
+        )
+    )
 
 
 def test_changing_cells_weigh_as_much_as_still_ones():
@@ -28,7 +30,10 @@ def test_changing_cells_weigh_as_much_as_still_ones():
 def test_cross_entropy_and_its_gradient_are_as_torch_has_them():
     scores = torch.randn(2, 3, 5, 7, generator=torch.Generator().manual_seed(0)).mul(4).requires_grad_()
     goal = torch.arange(30).view(2, 3, 5) % 7
-    ours, theirs = cross_entropy(scores, goal), torch.nn.functional.cross_entropy(scores.flatten(0, 2), goal.flatten(), reduction="none")
+    ours, theirs = (
+        cross_entropy(scores, goal),
+        torch.nn.functional.cross_entropy(scores.flatten(0, 2), goal.flatten(), reduction="none"),
+    )
     assert torch.allclose(ours.flatten(), theirs, atol=1e-5)
     first, second = (torch.autograd.grad(loss.square().sum(), scores)[0] for loss in (ours, theirs))
     assert torch.allclose(first, second, atol=1e-4)
@@ -43,8 +48,17 @@ def test_a_world_that_stands_still_is_learnt(passes):
     losses = []
     for _ in range(25):
         loss, _ = dynamics_loss(
-            dynamics, latent, latent, action, age, to_levels(latent, 4), torch.ones(3, 6, 16),
-            torch.randn(latent.shape), torch.rand(3, 6), bootstrap_rows=4, bootstrap_steps=1,
+            dynamics,
+            latent,
+            latent,
+            action,
+            age,
+            to_levels(latent, 4),
+            torch.ones(3, 6, 16),
+            torch.randn(latent.shape),
+            torch.rand(3, 6),
+            bootstrap_rows=4,
+            bootstrap_steps=1,
         )
         optimizer.zero_grad()
         loss.backward()
@@ -69,8 +83,13 @@ def test_bootstrap_asks_nothing_of_a_head_that_is_already_straight():
     dynamics = model(4)  # untrained scores ignore the noise: one step lands where two do
     with torch.inference_mode():
         loss = bootstrap_loss(
-            dynamics.head, torch.randn(5, 16, 32), torch.zeros(5, 16, 4), torch.ones(5, 16, 4),
-            torch.randn(5, 16, 4), torch.rand(5), steps=1,
+            dynamics.head,
+            torch.randn(5, 16, 32),
+            torch.zeros(5, 16, 4),
+            torch.ones(5, 16, 4),
+            torch.randn(5, 16, 4),
+            torch.rand(5),
+            steps=1,
         )
     assert loss.item() == pytest.approx(0.0, abs=1e-8)
 

@@ -54,7 +54,9 @@ def test_each_part_of_a_token_is_fetched_from_its_own_place(eye, dynamics):
     latent, warp = snap(torch.rand(1, 16, 8) * 2 - 1, 32), dynamics.head.warp
     seen = view(eye, latent)
     with torch.no_grad():
-        warp.flow.bias[:] = torch.tensor([0.0] * 3 + [2.0] + [0.0] * 4 + [-30.0] * 3 + [30.0])  # only the last part, from the right
+        warp.flow.bias[:] = torch.tensor(
+            [0.0] * 3 + [2.0] + [0.0] * 4 + [-30.0] * 3 + [30.0]
+        )  # only the last part, from the right
         arrived, picture = warp(torch.zeros(1, 16, 32), latent, seen)
     moves = (arrived - latent).abs().view(1, 16, 2, 4).amax((0, 1, 2)) > 1e-3  # its channels: codes, then parts
     assert moves.tolist() == [False, False, False, True]
@@ -69,7 +71,9 @@ def test_a_closed_gate_is_a_head_that_does_not_warp(eye, dynamics):
     latent, h = snap(torch.rand(2, 16, 8) * 2 - 1, 32), torch.randn(2, 16, 32)
     with torch.no_grad():
         dynamics.head.warp.flow.bias[8:] = -100.0
-        assert torch.allclose(scores(dynamics.head, latent, view(eye, latent), h=h), scores(plain, latent, None, h=h), atol=1e-4)
+        assert torch.allclose(
+            scores(dynamics.head, latent, view(eye, latent), h=h), scores(plain, latent, None, h=h), atol=1e-4
+        )
 
 
 def test_some_cells_are_fetched_as_all_are(eye, dynamics):
@@ -109,8 +113,17 @@ def test_what_scrolls_is_learnt_as_a_flow(share):
     optimizer, losses = torch.optim.Adam(dynamics.parameters(), 3e-3), []
     for _ in range(40):
         loss, _ = dynamics_loss(
-            dynamics, latent, latent, action, age, target, torch.ones(2, 5, 64), latent, latent[..., 0, 0],
-            cells=cells if share < 1 else None, eye=eye,
+            dynamics,
+            latent,
+            latent,
+            action,
+            age,
+            target,
+            torch.ones(2, 5, 64),
+            latent,
+            latent[..., 0, 0],
+            cells=cells if share < 1 else None,
+            eye=eye,
         )
         losses.append(loss.item())
         optimizer.zero_grad()

@@ -25,7 +25,12 @@ def test_every_backend_has_a_bound():
 
 @pytest.mark.parametrize(
     "has, chosen",
-    [({"openvino", "int8"}, "openvino-int8"), ({"openvino", "g++"}, "openvino-bf16"), ({"g++"}, "torch"), (set(), "reference")],
+    [
+        ({"openvino", "int8"}, "openvino-int8"),
+        ({"openvino", "g++"}, "openvino-bf16"),
+        ({"g++"}, "torch"),
+        (set(), "reference"),
+    ],
 )
 def test_auto_takes_the_best_there_is_and_says_why(world, monkeypatch, capsys, has, chosen):
     monkeypatch.setattr(backends.importlib.util, "find_spec", lambda name: name if name in has else None)

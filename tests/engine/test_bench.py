@@ -12,8 +12,20 @@ from worldling.engine.deviation import deviation
 from worldling.errors import BackendError
 
 ROW = {
-    "backend", "kind", "size_px", "batch", "fps_p50", "p50_ms", "p99_ms", "num_steps", "memory_mb", "start_s", "err",
-    "err_free", "bound", "ratio_to_reference",
+    "backend",
+    "kind",
+    "size_px",
+    "batch",
+    "fps_p50",
+    "p50_ms",
+    "p99_ms",
+    "num_steps",
+    "memory_mb",
+    "start_s",
+    "err",
+    "err_free",
+    "bound",
+    "ratio_to_reference",
 }
 
 

@@ -55,7 +55,9 @@ def test_it_reads_what_it_is_shown_as_the_reference_does(world, tiny_clip):
     ours, theirs = (w.start(*tiny_clip) for w in (fast, world))
     for a, b in zip(ours.memory.tensors, theirs.memory.tensors):
         assert torch.allclose(a, b, atol=1e-4)
-    assert torch.equal(ours.memory.stamp, theirs.memory.stamp) and torch.allclose(ours.previous, theirs.previous, atol=1e-6)
+    assert torch.equal(ours.memory.stamp, theirs.memory.stamp) and torch.allclose(
+        ours.previous, theirs.previous, atol=1e-6
+    )
     assert use_backend(fast, "reference", quiet=True).reader == fast.eager_reader
 
 
@@ -70,7 +72,9 @@ def test_reading_remembers_what_making_the_frame_would(warping, rows):
     assert all(a.shape == b.shape and torch.equal(a, b) for a, b in zip(read, made))
 
 
-@pytest.mark.parametrize("name, alike", [("openvino-f32", "openvino-f32"), ("openvino-int8", "openvino-bf16"), ("reference", "reference")])
+@pytest.mark.parametrize(
+    "name, alike", [("openvino-f32", "openvino-f32"), ("openvino-int8", "openvino-bf16"), ("reference", "reference")]
+)
 def test_other_weights_run_as_the_world_does(world, name, alike, tiny_clip):
     if name == "openvino-int8":
         skip_without_nncf()
@@ -217,10 +221,19 @@ def test_graphs_of_older_weights_go_and_others_stay(tmp_path):
     shared, own = tmp_path / "engine", tmp_path / ".engine"
     for folder in (shared, own):
         folder.mkdir()
-        for name in (f"torch-{old}-2-1-frames.pt2", f"torch-{new}-2-8-frames.pt2", f"openvino-int8-{old}.xml", "note.txt"):
+        for name in (
+            f"torch-{old}-2-1-frames.pt2",
+            f"torch-{new}-2-8-frames.pt2",
+            f"openvino-int8-{old}.xml",
+            "note.txt",
+        ):
             (folder / name).touch()
         cache.forget_older(folder, f"torch-{new}-2-1-frames.pt2")
-    assert sorted(f.name for f in own.iterdir()) == ["note.txt", f"openvino-int8-{old}.xml", f"torch-{new}-2-8-frames.pt2"]
+    assert sorted(f.name for f in own.iterdir()) == [
+        "note.txt",
+        f"openvino-int8-{old}.xml",
+        f"torch-{new}-2-8-frames.pt2",
+    ]
     assert len(list(shared.iterdir())) == 4, "other worlds' graphs lie there"
 
 

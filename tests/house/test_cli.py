@@ -19,42 +19,45 @@ def test_help_of_every_command_teaches(capsys):
         assert "--json" in text and len(text.splitlines()) > 5, name
 
 
-@pytest.mark.parametrize("command,words", [
-    (["record", "NoSuch-v0", "--out", "{tmp}/d"], "NoSuch-v0"),
-    (["record", "CartPole-v1", "--out", "{tmp}/d", "--frames", "0"], "frames"),
-    (["record", "CartPole-v1", "--out", "{tmp}/d", "--policy", "nosuch"], "policy"),
-    (["record", "CartPole-v1", "--out", "{tmp}/d", "--env-arg", "x"], "NAME=VALUE"),
-    (["train", "{tmp}/nothing", "--out", "{tmp}/w"], "dataset.json"),
-    (["train", "{tmp}/nothing", "--out", "{tmp}/w", "--set", "lr=1"], "lr"),
-    (["judge", "nosuchworld", "--data", "{tmp}"], "nosuchworld"),
-    (["judge", "{tmp}/nosuch.py:World", "--data", "{tmp}"], "nosuch.py"),
-    (["judge", "worldling.types:Nosuch", "--data", "{tmp}"], "Nosuch"),
-    (["judge", "worldling.types:ActionSpace", "--data", "{tmp}", "--world-arg", "kind=none"], "rollout"),
-    (["judge", "worldling.types:ActionSpace", "--data", "{tmp}", "--backend", "torch"], "--backend"),
-    (["judge", "pusht", "--data", "{tmp}", "--world-arg", "weights=x"], "--world-arg"),
-    (["info", "{tmp}/nothing"], "nothing"),
-    (["info", "{tmp}"], "config.json"),
-    (["bench", "{tmp}/nothing"], "nothing"),
-    (["train", "{tmp}/nothing", "--out", "{tmp}/w", "--device", "gpu"], "device"),
-    (["import", "{tmp}", "--out", "{tmp}/d"], "videos"),
-    (["import", "{tmp}", "--out", "{tmp}/d", "--size-px", "0"], "size_px"),
-    (["import", "{tmp}", "--out", "{tmp}/d", "--format", "physics"], "physion"),
-    (["import", "{tmp}", "--out", "{tmp}/d", "--format", "physion"], "hdf5"),
-    (["bench", "pusht", "--batches", "0"], "batches"),
-    (["play", "{tmp}/nothing", "--no-browser"], "nothing"),
-    (["play", "pusht", "--backend", "reference", "--no-browser", "--alarm"], "alarm"),
-    (["play", "pusht", "--backend", "reference", "--no-browser", "--alarm", "{tmp}/nothing"], "dataset.json"),
-    (["cost"], "`world`"),
-    (["cost", "{tmp}/nothing"], "nothing"),
-    (["cost", "pusht", "--prices", "{tmp}/none.toml"], "none.toml"),
-    (["cost", "pusht", "--backend", "reference", "--device-class", "vm2"], "vm-2"),
-    (["cost", "pusht", "--report", "{tmp}/none.json"], "none.json"),
-    (["cost", "pusht", "--report", "{tmp}/none.json", "--seconds", "1"], "--report"),
-    (["cost", "pusht", "--train-frames", "9"], "--plan"),
-    (["cost", "pusht", "--plan", "--fps", "30"], "--plan"),
-    (["cost", "--plan"], "`fps`"),
-    (["cost", "--plan", "--fps", "30", "--users", "0"], "`users`"),
-])
+@pytest.mark.parametrize(
+    "command,words",
+    [
+        (["record", "NoSuch-v0", "--out", "{tmp}/d"], "NoSuch-v0"),
+        (["record", "CartPole-v1", "--out", "{tmp}/d", "--frames", "0"], "frames"),
+        (["record", "CartPole-v1", "--out", "{tmp}/d", "--policy", "nosuch"], "policy"),
+        (["record", "CartPole-v1", "--out", "{tmp}/d", "--env-arg", "x"], "NAME=VALUE"),
+        (["train", "{tmp}/nothing", "--out", "{tmp}/w"], "dataset.json"),
+        (["train", "{tmp}/nothing", "--out", "{tmp}/w", "--set", "lr=1"], "lr"),
+        (["judge", "nosuchworld", "--data", "{tmp}"], "nosuchworld"),
+        (["judge", "{tmp}/nosuch.py:World", "--data", "{tmp}"], "nosuch.py"),
+        (["judge", "worldling.types:Nosuch", "--data", "{tmp}"], "Nosuch"),
+        (["judge", "worldling.types:ActionSpace", "--data", "{tmp}", "--world-arg", "kind=none"], "rollout"),
+        (["judge", "worldling.types:ActionSpace", "--data", "{tmp}", "--backend", "torch"], "--backend"),
+        (["judge", "pusht", "--data", "{tmp}", "--world-arg", "weights=x"], "--world-arg"),
+        (["info", "{tmp}/nothing"], "nothing"),
+        (["info", "{tmp}"], "config.json"),
+        (["bench", "{tmp}/nothing"], "nothing"),
+        (["train", "{tmp}/nothing", "--out", "{tmp}/w", "--device", "gpu"], "device"),
+        (["import", "{tmp}", "--out", "{tmp}/d"], "videos"),
+        (["import", "{tmp}", "--out", "{tmp}/d", "--size-px", "0"], "size_px"),
+        (["import", "{tmp}", "--out", "{tmp}/d", "--format", "physics"], "physion"),
+        (["import", "{tmp}", "--out", "{tmp}/d", "--format", "physion"], "hdf5"),
+        (["bench", "pusht", "--batches", "0"], "batches"),
+        (["play", "{tmp}/nothing", "--no-browser"], "nothing"),
+        (["play", "pusht", "--backend", "reference", "--no-browser", "--alarm"], "alarm"),
+        (["play", "pusht", "--backend", "reference", "--no-browser", "--alarm", "{tmp}/nothing"], "dataset.json"),
+        (["cost"], "`world`"),
+        (["cost", "{tmp}/nothing"], "nothing"),
+        (["cost", "pusht", "--prices", "{tmp}/none.toml"], "none.toml"),
+        (["cost", "pusht", "--backend", "reference", "--device-class", "vm2"], "vm-2"),
+        (["cost", "pusht", "--report", "{tmp}/none.json"], "none.json"),
+        (["cost", "pusht", "--report", "{tmp}/none.json", "--seconds", "1"], "--report"),
+        (["cost", "pusht", "--train-frames", "9"], "--plan"),
+        (["cost", "pusht", "--plan", "--fps", "30"], "--plan"),
+        (["cost", "--plan"], "`fps`"),
+        (["cost", "--plan", "--fps", "30", "--users", "0"], "`users`"),
+    ],
+)
 def test_bad_input_is_one_clear_line(command, words, tmp_path, capsys):
     before = sorted(tmp_path.rglob("*"))
     status = main([part.replace("{tmp}", str(tmp_path)) for part in command])
@@ -76,10 +79,14 @@ def test_a_place_one_may_not_write_to_is_one_clear_line(tmp_path, monkeypatch, c
     assert len(err.splitlines()) == 1 and "Permission denied" in err
 
 
-@pytest.mark.parametrize("command, says", [
-    (["record", "CartPole-v1", "--out", "d"], "--resume"), (["train", "d", "--out", "w"], "same command"),
-    (["info", "d"], "nothing was changed"),
-])
+@pytest.mark.parametrize(
+    "command, says",
+    [
+        (["record", "CartPole-v1", "--out", "d"], "--resume"),
+        (["train", "d", "--out", "w"], "same command"),
+        (["info", "d"], "nothing was changed"),
+    ],
+)
 def test_ctrl_c_says_what_is_kept(command, says, monkeypatch, capsys):
     def interrupted(a):
         raise KeyboardInterrupt

@@ -39,10 +39,17 @@ class Dials:
     mode: str = "auto"
 
 
-@pytest.mark.parametrize("change, words", [
-    ({"loud": "False"}, "true or false"), ({"mode": True}, "text"), ({"steps": 1.5}, "whole number"), ({"steps": True}, "whole number"),
-    ({"rate": "high"}, "a number"), ({"rate": True}, "a number"),
-])
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"loud": "False"}, "true or false"),
+        ({"mode": True}, "text"),
+        ({"steps": 1.5}, "whole number"),
+        ({"steps": True}, "whole number"),
+        ({"rate": "high"}, "a number"),
+        ({"rate": True}, "a number"),
+    ],
+)
 def test_a_value_of_another_kind_is_told(change, words):
     with pytest.raises(ConfigError, match=words):
         replace(Dials(), **change)

@@ -75,7 +75,9 @@ def test_importing_is_light_and_silent():
 
 
 def test_every_file_of_a_bundled_world_is_installed():
-    data = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["worldling"]
+    data = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"][
+        "worldling"
+    ]
     kept = {path for pattern in data for path in ROOT.glob(pattern)}
     files = {path for path in (ROOT / "worlds").rglob("*") if path.is_file() and ".engine" not in path.parts}
     assert files and files <= kept

@@ -13,8 +13,10 @@ TEXT = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", TEXT, re.S)
 COMMANDS = [
     part.strip()
-    for kind, body in BLOCKS if kind == "bash"
-    for line in body.splitlines() for part in line.split("#")[0].split("&&")
+    for kind, body in BLOCKS
+    if kind == "bash"
+    for line in body.splitlines()
+    for part in line.split("#")[0].split("&&")
     if part.strip().startswith("worldling ")
 ]
 

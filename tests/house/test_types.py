@@ -34,11 +34,24 @@ def test_different_actions_have_different_vectors():
     assert len(vectors) == 6
 
 
-@pytest.mark.parametrize("kind,action", [
-    ("discrete", 4), ("discrete", -1), ("discrete", [1]), ("discrete", 1.5), ("multi_discrete", [1, 3]),
-    ("multi_discrete", [1]), ("multi_binary", [0, 1, 2]), ("box", [0, 513]), ("box", [np.nan, 0]), ("box", [0]),
-    ("none", [1]), ("discrete", "left"), ("box", None),
-])
+@pytest.mark.parametrize(
+    "kind,action",
+    [
+        ("discrete", 4),
+        ("discrete", -1),
+        ("discrete", [1]),
+        ("discrete", 1.5),
+        ("multi_discrete", [1, 3]),
+        ("multi_discrete", [1]),
+        ("multi_binary", [0, 1, 2]),
+        ("box", [0, 513]),
+        ("box", [np.nan, 0]),
+        ("box", [0]),
+        ("none", [1]),
+        ("discrete", "left"),
+        ("box", None),
+    ],
+)
 def test_foreign_actions_are_told(kind, action):
     with pytest.raises(ActionError, match="`action` must"):
         SPACES[kind][0].check(action, ())

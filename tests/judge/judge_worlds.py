@@ -20,11 +20,7 @@ def square_episode(rng, number, length):
     frames = np.full((length, SIZE, SIZE, 3), 90, np.uint8)
     for t in range(length):
         frames[t, y : y + 3, x : x + 3] = (40, 80, 220)
-        frames[t, 0, 0] = (
-            number,
-            t // 256,
-            t % 256,
-        )  # no two frames are equal, so that they can be looked up
+        frames[t, 0, 0] = (number, t // 256, t % 256)  # no two frames are equal, so that they can be looked up
         if t < length - 1:
             dx, dy = ((1, 0), (-1, 0), (0, 1), (0, -1))[actions[t]]
             x, y = np.clip(x + dx, 1, SIZE - 4), np.clip(y + dy, 1, SIZE - 4)
@@ -64,9 +60,7 @@ class PerfectWorld(CopyWorld):
         super().__init__(dataset, context, **source)
         self.episodes = list(dataset)
         self.where = {
-            episode.frames[t].tobytes(): (i, t)
-            for i, episode in enumerate(self.episodes)
-            for t in range(len(episode))
+            episode.frames[t].tobytes(): (i, t) for i, episode in enumerate(self.episodes) for t in range(len(episode))
         }
 
     def watch(self, frames, actions, seeds):

@@ -102,11 +102,14 @@ class Careless(ForeignWorld):
         return self.gives
 
 
-@pytest.mark.parametrize("gives, says", [
-    (np.zeros((1, 4, 4, 3), np.uint8), "must return .frames, state., got ndarray"),
-    ((np.zeros((1, 4, 4, 3)), None), "got float64"),
-    ((np.zeros((1, 3, 4, 4), np.uint8), None), r"got uint8 \[1, 3, 4, 4\]"),
-])
+@pytest.mark.parametrize(
+    "gives, says",
+    [
+        (np.zeros((1, 4, 4, 3), np.uint8), "must return .frames, state., got ndarray"),
+        ((np.zeros((1, 4, 4, 3)), None), "got float64"),
+        ((np.zeros((1, 3, 4, 4), np.uint8), None), r"got uint8 \[1, 3, 4, 4\]"),
+    ],
+)
 def test_wrong_frames_are_told(gives, says):
     world = Careless(gives)
     state = world.start(np.zeros((1, 1, 4, 4, 3), np.uint8), np.zeros((1, 0, 0)))
@@ -115,9 +118,10 @@ def test_wrong_frames_are_told(gives, says):
     assert state.index == 0
 
 
-@pytest.mark.parametrize("frames", [
-    np.zeros((2, 4, 4, 3), np.uint8), np.zeros((1, 2, 8, 8, 3), np.uint8), np.zeros((1, 0, 4, 4, 3), np.uint8),
-])
+@pytest.mark.parametrize(
+    "frames",
+    [np.zeros((2, 4, 4, 3), np.uint8), np.zeros((1, 2, 8, 8, 3), np.uint8), np.zeros((1, 0, 4, 4, 3), np.uint8)],
+)
 def test_wrong_starts_are_told(frames):
     with pytest.raises(ShapeError, match="must"):
         Careless(None).start(frames, np.zeros((1, 1, 0)))
@@ -138,17 +142,20 @@ class Nothing:
 """
 
 
-@pytest.mark.parametrize("name, arguments, says", [
-    ("nosuch.py:World", {}, "file that is there, got '.*nosuch.py'"),
-    ("world.py", {}, "file.py:callable, got"),
-    ("world.py:Nothin", {}, "Did you mean 'Nothing'"),
-    ("world.py:number", {}, "must name a callable"),
-    ("world.py:Nothing", {}, "Nothing without size_px, action_space, .*, decode"),
-    ("world.py:Nothing", {"sise": 2}, r"`--world-arg` must .*\(size=1\), got: .*'sise'"),
-    ("world.py:Half", {"size_px": 4, "action_space": 1}, "without predict"),
-    ("imports.py:World", {}, "No module named 'nosuchpackage'"),
-    ("nosuchmodule:World", {}, "importable"),
-])
+@pytest.mark.parametrize(
+    "name, arguments, says",
+    [
+        ("nosuch.py:World", {}, "file that is there, got '.*nosuch.py'"),
+        ("world.py", {}, "file.py:callable, got"),
+        ("world.py:Nothin", {}, "Did you mean 'Nothing'"),
+        ("world.py:number", {}, "must name a callable"),
+        ("world.py:Nothing", {}, "Nothing without size_px, action_space, .*, decode"),
+        ("world.py:Nothing", {"sise": 2}, r"`--world-arg` must .*\(size=1\), got: .*'sise'"),
+        ("world.py:Half", {"size_px": 4, "action_space": 1}, "without predict"),
+        ("imports.py:World", {}, "No module named 'nosuchpackage'"),
+        ("nosuchmodule:World", {}, "importable"),
+    ],
+)
 def test_what_cannot_be_made_is_one_clear_line(name, arguments, says, tmp_path, monkeypatch):
     (tmp_path / "world.py").write_text(FILE)
     (tmp_path / "imports.py").write_text("import nosuchpackage")

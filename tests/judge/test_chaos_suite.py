@@ -11,7 +11,16 @@ from worldling.judge.case import Case, Settings
 from worldling.judge.chaos import CONDITIONS, run
 from worldling.judge.chaos_clips import KINDS, SHOWN, System, make_clips
 from worldling.judge.chaos_error import (
-    blurred, grey, growth, share_for, spectrum_error, squared, valid_at, valid_frames, variance, vrmse,
+    blurred,
+    grey,
+    growth,
+    share_for,
+    spectrum_error,
+    squared,
+    valid_at,
+    valid_frames,
+    variance,
+    vrmse,
 )
 from worldling.judge.intervals import Bootstrap
 from worldling.judge.judge import judge, suites_for
@@ -82,9 +91,13 @@ def test_clips_are_made_once_and_alike(folder, tmp_path):
     again = [shard.stat().st_mtime_ns for shard in shards]
     assert len(shards) == STARTS and [a == b for a, b in zip(times, again)] == [True, False, *[True] * (STARTS - 2)]
     other = make_clips(tmp_path, "worldling/Lorenz-v0", 2, workers=1, quiet=True)
-    assert np.array_equal(other.frames(1, "0.01"), clips.frames(1, "0.01")), "the n-th start is the same however many there are"
+    assert np.array_equal(other.frames(1, "0.01"), clips.frames(1, "0.01")), (
+        "the n-th start is the same however many there are"
+    )
     other.close()
-    (tmp_path / "lorenz-64-0" / "dataset.json").write_text((path / "lorenz-64-0" / "dataset.json").read_text().replace("Lorenz", "Cloth"))
+    (tmp_path / "lorenz-64-0" / "dataset.json").write_text(
+        (path / "lorenz-64-0" / "dataset.json").read_text().replace("Lorenz", "Cloth")
+    )
     with pytest.raises(DatasetError, match="another data set"):
         make_clips(tmp_path, "worldling/Lorenz-v0", 2, workers=1, quiet=True)
 
@@ -111,11 +124,16 @@ def test_a_broken_world_is_at_the_bottom_and_the_report_repeats(folder, tiny_wor
     from dataclasses import replace
 
     config = replace(
-        tiny_world.config, action_space=ActionSpace("box", low=(-1, -1), high=(1, 1)),
+        tiny_world.config,
+        action_space=ActionSpace("box", low=(-1, -1), high=(1, 1)),
         dynamics=replace(tiny_world.config.dynamics, action_size=2),
     )
-    world = World(config, tiny_world.tokenizer, Dynamics(config.dynamics), {"source": {"env_id": "worldling/Lorenz-v0"}})
-    found = judge(world, None, folder[0] / "report", ("chaos",), starts=STARTS, quiet=True, chaos=folder[0])["suites"]["chaos"]
+    world = World(
+        config, tiny_world.tokenizer, Dynamics(config.dynamics), {"source": {"env_id": "worldling/Lorenz-v0"}}
+    )
+    found = judge(world, None, folder[0] / "report", ("chaos",), starts=STARTS, quiet=True, chaos=folder[0])["suites"][
+        "chaos"
+    ]
     assert found["valid_frames"]["broken"]["value"] <= 2 and found["valid_frames"]["world"]["value"] <= 2
     assert found["valid_frames"]["world"]["n"] == found["valid_frames"]["broken"]["n"] == STARTS
     assert found["lyapunov"]["frames"] == pytest.approx(1 / (0.9056 * lorenz.FRAME_TIME))
@@ -125,7 +143,10 @@ def test_a_broken_world_is_at_the_bottom_and_the_report_repeats(folder, tiny_wor
 
 
 def test_each_suite_takes_the_worlds_it_is_for(squares, folder):
-    worlds = {env_id: CopyWorld(squares, env_id=env_id) for env_id in ("Squares-v0", "worldling/Drop-v0", "worldling/Lorenz-v0")}
+    worlds = {
+        env_id: CopyWorld(squares, env_id=env_id)
+        for env_id in ("Squares-v0", "worldling/Drop-v0", "worldling/Lorenz-v0")
+    }
     fits = {env_id: {"ocp", "chaos"} & set(suites_for(world, None)) for env_id, world in worlds.items()}
     assert fits == {"Squares-v0": set(), "worldling/Drop-v0": {"ocp"}, "worldling/Lorenz-v0": {"chaos"}}
     assert not {"speed", "cost"} & set(suites_for(worlds["Squares-v0"], None)), "nothing to start from"
@@ -161,7 +182,9 @@ def test_growth_finds_the_rate_of_what_grows_and_saturates():
     rng, t = np.random.default_rng(0), np.arange(200)
     distances = np.minimum(1.4, 1e-3 * np.exp(0.06 * t + rng.normal(0, 0.2, (40, 200))))
     found = growth(distances, Bootstrap(np.arange(40), np.zeros(40)))
-    assert found["value"] == pytest.approx(0.06, rel=0.02) and found["high"] - found["low"] < 0.003 and found["to"] < 110
+    assert (
+        found["value"] == pytest.approx(0.06, rel=0.02) and found["high"] - found["low"] < 0.003 and found["to"] < 110
+    )
 
 
 def test_blurred_frames_count_by_how_far_a_thing_is_off():

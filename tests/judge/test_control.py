@@ -63,13 +63,17 @@ def test_the_truth_swapped_dreams_and_a_deaf_dream(toys):
     swapped = toys.measure(toys.truth[:, [0, 2, 3, 4, 1]])
     assert not swapped.pictures[..., -1].any() and not swapped.places[..., -1].any() and (swapped.lead_db < 0).all()
     deaf = toys.measure(np.repeat(toys.truth[:, :1], len(ANSWERS), axis=1))
-    assert (deaf.pictures[..., -1].sum(axis=1) == 1).all() and (deaf.answer == NEVER).all(), "one of four by chance, no answer"
+    assert (deaf.pictures[..., -1].sum(axis=1) == 1).all() and (deaf.answer == NEVER).all(), (
+        "one of four by chance, no answer"
+    )
 
 
 def test_who_shows_nothing_is_at_chance(toys):
     grey = toys.measure(np.full_like(toys.truth, 90))
     assert (grey.answer == NEVER).all()
-    assert np.allclose(grey.pictures.sum(axis=1), 1) and np.allclose(grey.places.sum(axis=1), 1), "never more than one of four"
+    assert np.allclose(grey.pictures.sum(axis=1), 1) and np.allclose(grey.places.sum(axis=1), 1), (
+        "never more than one of four"
+    )
 
 
 @pytest.mark.parametrize("frames", [1, 3])
@@ -113,7 +117,9 @@ def test_dreams_come_back_in_order_and_the_futures_of_a_fork_share_their_seed():
     assert made.shape[:3] == (5, len(ANSWERS), HORIZON)
     for number, fork in enumerate(forks):
         assert (made[number, :, :, 0, 0] == 7 + number).all(), "one seed for the five"
-        assert (made[number, :, 0, 0, 1, 0] == (fork.actions[..., 0] > 0).sum(axis=1)).all(), "each under its own actions"
+        assert (made[number, :, 0, 0, 1, 0] == (fork.actions[..., 0] > 0).sum(axis=1)).all(), (
+            "each under its own actions"
+        )
 
 
 def test_a_broken_copy_dreams_otherwise_and_leaves_the_world_alone(tiny_world, tiny_clip):
@@ -133,7 +139,11 @@ class Foreign(CopyLast):
     path, backend_name = None, "foreign"
 
     def __init__(self):
-        self.card, self.size_px, self.config = {"source": {"env_id": "worldling/Physics-v0"}}, 16, SimpleNamespace(context=1)
+        self.card, self.size_px, self.config = (
+            {"source": {"env_id": "worldling/Physics-v0"}},
+            16,
+            SimpleNamespace(context=1),
+        )
         self.action_space = ActionSpace("box", low=(-1, -1), high=(1, 1))
 
     def encode(self, frames):
@@ -179,7 +189,9 @@ def test_a_world_in_which_nothing_happens_is_at_the_bottom(engine):
     assert run(case, 4).values == values, "the same seed, the same figures"
     ranked, late = values["counterfactuals"], values["latency"]
     assert ranked["world"]["pictures"]["mean"]["value"] == 0.25 and ranked["world"]["pictures"]["mean"]["n"] == 32
-    assert ranked["copy_last"]["pictures"]["mean"]["value"] == 0.25 and ranked["copy_last"]["pictures"]["mean"]["n"] == 16
+    assert (
+        ranked["copy_last"]["pictures"]["mean"]["value"] == 0.25 and ranked["copy_last"]["pictures"]["mean"]["n"] == 16
+    )
     assert ranked["reencoded"]["pictures"]["mean"]["value"] == 1.0, "its latents are the pixels"
     assert ranked["simulator"]["pictures"]["mean"]["value"] > 0.9, "the engine knows its futures"
     assert late["world"]["never"]["mean"]["value"] == 1.0 and late["simulator"]["within_1"]["mean"]["value"] > 0.9

@@ -16,7 +16,8 @@ from worldling.types import Episode
 MINUTES = {"tokenizer": 10.0, "dynamics": 20.0}
 CARD = {"cost": {"minutes": MINUTES, "device": "AMD EPYC", "threads": 2, "energy_joules": "not measured"}}
 TIMING = {
-    "device": "AMD EPYC", "cores": 2,
+    "device": "AMD EPYC",
+    "cores": 2,
     "rows": [
         {"batch": 1, "fps_p50": 100.0, "p99_ms": 12.0, "joules_per_1000_frames": 300.0},
         {"batch": 16, "fps_p50": 400.0, "p99_ms": 50.0, "joules_per_1000_frames": 80.0},
@@ -35,7 +36,9 @@ def prices():
 
 
 def usage(fps=10.0, users=1, occupancy=0.1):
-    return Usage(Amount(fps, "frames/s", ("card",)), Amount(users, "users", ("given",)), Amount(occupancy, "share", ("assumed",)))
+    return Usage(
+        Amount(fps, "frames/s", ("card",)), Amount(users, "users", ("given",)), Amount(occupancy, "share", ("assumed",))
+    )
 
 
 def written(prices, card=CARD, timing=TIMING, on="vm-2", **usual):
@@ -44,8 +47,10 @@ def written(prices, card=CARD, timing=TIMING, on="vm-2", **usual):
 
 
 def doubled(prices):
-    classes = {name: replace(c, per_hour=2 * prices.per_hour(c), watts=None, purchase=None, lifetime_hours=None)
-               for name, c in prices.device_classes.items()}
+    classes = {
+        name: replace(c, per_hour=2 * prices.per_hour(c), watts=None, purchase=None, lifetime_hours=None)
+        for name, c in prices.device_classes.items()
+    }
     return replace(prices, device_classes=classes)
 
 
@@ -61,7 +66,9 @@ def test_the_ledger_adds_up(prices):
     found, price = written(prices, users=90), prices.per_hour(prices.device_classes["vm-2"])
     training, (alone, batch), month = found["training"], found["serving"]["rows"], found["month"]
     assert training["device_hours"]["value"] == 0.5 and training["cost"]["value"] == pytest.approx(0.5 * price)
-    assert batch["cost_per_1000_frames"]["value"] * 400 * 3.6 == pytest.approx(price), "an hour of frames is an hour's price"
+    assert batch["cost_per_1000_frames"]["value"] * 400 * 3.6 == pytest.approx(price), (
+        "an hour of frames is an hour's price"
+    )
     assert alone["cost_per_user_hour"]["value"] == pytest.approx(alone["cost_per_1000_frames"]["value"] * 36)
     assert batch["energy_per_user_hour"]["value"] == pytest.approx(80 * 36)
     assert month["sessions_per_machine"]["value"] == 28, "70 % of 400 frames a second, 10 each"
@@ -88,7 +95,11 @@ def test_twice_the_prices_twice_the_cost(prices):
 def test_what_nobody_measured_is_not_measured(prices):
     rows = [{**row, "joules_per_1000_frames": None} for row in TIMING["rows"]]
     found = written(prices, timing={**TIMING, "rows": rows})
-    for energy in (found["training"]["energy"], found["month"]["energy"], found["serving"]["rows"][0]["energy_per_user_hour"]):
+    for energy in (
+        found["training"]["energy"],
+        found["month"]["energy"],
+        found["serving"]["rows"][0]["energy_per_user_hour"],
+    ):
         assert energy["value"] is None and energy["why"] == "not measured"
     assert "energy of a user-hour" in ledger_text(found) and "not measured" in ledger_text(found)
     measured = written(prices, card={"cost": {**CARD["cost"], "energy_joules": 5e4}})["training"]["energy"]
@@ -117,17 +128,30 @@ def test_hardware_nobody_priced_is_told(prices):
     ledger_text(found)
 
 
-@pytest.mark.parametrize("changes, words", [
-    (dict(occupancy=0.0), "`occupancy`"), (dict(occupancy=1.5), "`occupancy`"), (dict(users=0), "`users`"),
-    (dict(fps=0.0), "`fps`"), (dict(fps=float("nan")), "`fps`"),
-])
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        (dict(occupancy=0.0), "`occupancy`"),
+        (dict(occupancy=1.5), "`occupancy`"),
+        (dict(users=0), "`users`"),
+        (dict(fps=0.0), "`fps`"),
+        (dict(fps=float("nan")), "`fps`"),
+    ],
+)
 def test_impossible_usage_is_one_clear_line(changes, words):
     with pytest.raises(ConfigError, match=re.escape(words)):
         usage(**changes)
 
 
 def test_numbers_are_written_without_exponents():
-    assert [number(v) for v in (0, 1, 0.0000338, 0.5, 12.345, 1234.5)] == ["0", "1", "0.0000338", "0.500", "12.3", "1,234"]
+    assert [number(v) for v in (0, 1, 0.0000338, 0.5, 12.345, 1234.5)] == [
+        "0",
+        "1",
+        "0.0000338",
+        "0.500",
+        "12.3",
+        "1,234",
+    ]
 
 
 @pytest.fixture
@@ -160,7 +184,12 @@ def test_a_world_is_timed_or_its_report_is_read(playable, prices, squares, tmp_p
 def test_what_is_wrong_is_told_before_anything_is_timed(playable, prices):
     playable.start = None  # nothing may start
     playable.card["cost"] = {**CARD["cost"], "device": "Abacus"}
-    for changes, words in ((dict(), "`device`"), (dict(device_class="vm2"), "'vm-2'"), (dict(batch=0), "`batch`"), (dict(users=0), "`users`")):
+    for changes, words in (
+        (dict(), "`device`"),
+        (dict(device_class="vm2"), "'vm-2'"),
+        (dict(batch=0), "`batch`"),
+        (dict(users=0), "`users`"),
+    ):
         with pytest.raises(ConfigError, match=words):
             world_cost(playable, prices, **changes)
 

@@ -79,7 +79,9 @@ def test_an_unfinished_chunk_is_made_again_with_the_same_pixels(exam, tmp_path):
     assert make_exam(copy, SMALL, scenarios=["drop"], workers=1, quiet=True).checksums() == exam.checksums()
 
 
-@pytest.mark.parametrize("damage, words", [("{", "exam"), ('{"size_px": 128, "seed": 1000000, "chunks": {}}', "128 px")])
+@pytest.mark.parametrize(
+    "damage, words", [("{", "exam"), ('{"size_px": 128, "seed": 1000000, "chunks": {}}', "128 px")]
+)
 def test_a_damaged_or_other_exam_is_named(exam, tmp_path, damage, words):
     import shutil
 

@@ -49,8 +49,10 @@ def folder(tmp_path_factory):
 def judged(folder):
     """Run the suite on the three, filming only once: values by name."""
     with pytest.MonkeyPatch.context() as patch:
-        for module, names in ((horizon, dict(HORIZONS=HORIZONS, BROKEN_TO=12, _SOON=5, EPISODES=1, WORKERS=1)),
-                              (horizon_alarm, dict(FIT=3, HELD_OUT=1, STEPS=(0, 1, 12), _TIMED=3))):
+        for module, names in (
+            (horizon, dict(HORIZONS=HORIZONS, BROKEN_TO=12, _SOON=5, EPISODES=1, WORKERS=1)),
+            (horizon_alarm, dict(FIT=3, HELD_OUT=1, STEPS=(0, 1, 12), _TIMED=3)),
+        ):
             for name, value in names.items():
                 patch.setattr(module, name, value)
         kept, film_all = [], horizon.film_all
@@ -63,7 +65,9 @@ def judged(folder):
         settings = Settings(resamples=50, scenes=("collide", "contain", "drape"))
         horizon.run(Case(Oracle([], lambda film, at: film[0]), None, settings, quiet=True))
         paints = {
-            "truth": lambda film, at: film[at], "still": lambda film, at: film[0], "thief": lambda film, at: without_red(film[at]),
+            "truth": lambda film, at: film[at],
+            "still": lambda film, at: film[0],
+            "thief": lambda film, at: without_red(film[at]),
         }
         worlds = {name: Oracle(kept[:3], paint) for name, paint in paints.items()}
         worlds["truth"].path = folder
@@ -77,7 +81,9 @@ def at(table):
 def test_the_truth_reaches_every_limit(judged):
     values = judged["truth"].values
     assert at(values["permanence"]["kept"]["world"]["both"]) == [1.0] * 3
-    assert at(values["motion"]["spatial_iou"]["world"]) == at(values["motion"]["spatiotemporal_iou"]["world"]) == [1.0] * 3
+    assert (
+        at(values["motion"]["spatial_iou"]["world"]) == at(values["motion"]["spatiotemporal_iou"]["world"]) == [1.0] * 3
+    )
     assert at(values["kinetic"]["world"]) == pytest.approx([1.0] * 3)
     assert values["place_error"]["world"] == values["place_error"]["truth"]
     assert max(at(values["place_error"]["truth"]["median"])) < 1.5, "engine and reader agree"
@@ -86,7 +92,9 @@ def test_the_truth_reaches_every_limit(judged):
     assert at(values["permanence"]["kept"]["reencoded"]["both"]) == [1.0] * 3, "its latents are the pixels"
     assert at(values["permanence"]["kept"]["others"]["both"])[0] > 0.8
     others = values["motion"]["spatiotemporal_iou"]["others"]
-    assert others[12]["value"] < values["motion"]["spatiotemporal_iou"]["simulator"][12]["value"], "other pushes, other motion"
+    assert others[12]["value"] < values["motion"]["spatiotemporal_iou"]["simulator"][12]["value"], (
+        "other pushes, other motion"
+    )
 
 
 def test_a_still_picture_keeps_things_and_loses_motion(judged):
@@ -126,8 +134,14 @@ def test_an_episode_is_the_same_again_and_ends_elsewhere_when_jolted():
 def test_under_other_pushes_it_is_the_same_until_they_begin():
     play = draw_play("collide", [3], [0, 2, 3, 20, 30], [3, 20])
     other = play.under_other_pushes(2, 20)
-    assert np.array_equal(other.actions[:2], play.actions[:2]) and len(other.actions) == 20 and other.looked == (0, 2, 3, 20)
-    assert not np.array_equal(other.actions[2:], play.actions[2:20]) and np.array_equal(other.actions, play.under_other_pushes(2, 20).actions)
+    assert (
+        np.array_equal(other.actions[:2], play.actions[:2])
+        and len(other.actions) == 20
+        and other.looked == (0, 2, 3, 20)
+    )
+    assert not np.array_equal(other.actions[2:], play.actions[2:20]) and np.array_equal(
+        other.actions, play.under_other_pushes(2, 20).actions
+    )
     film, again = film_play(play, 64), film_play(other, 64)
     assert np.array_equal(film.frames[:2], again.frames[:2]) and not np.array_equal(film.frames[3], again.frames[3])
 

@@ -25,12 +25,8 @@ def copied(squares):
 def test_a_copying_world_equals_the_copy_baseline(copied):
     fidelity = copied["suites"]["fidelity"]
     assert fidelity["psnr_db"]["world"] == fidelity["psnr_db"]["copy_last"], "same frames, same figure"
-    assert all(lead["value"] == 0 for lead in fidelity["lead_db"]["copy_last"].values()), (
-        "no lead over itself"
-    )
-    assert all(loss["value"] == 0 for loss in fidelity["lead_db"]["shuffled_actions"].values()), (
-        "deaf to actions"
-    )
+    assert all(lead["value"] == 0 for lead in fidelity["lead_db"]["copy_last"].values()), "no lead over itself"
+    assert all(loss["value"] == 0 for loss in fidelity["lead_db"]["shuffled_actions"].values()), "deaf to actions"
     scores = fidelity["state"]["scores"]["centre_within_5pct"]
     assert scores["world"] == scores["copy_last"], "the readers agree"
 
@@ -143,6 +139,4 @@ def test_worlds_without_actions_are_judged_too(tmp_path):
     data = write_squares(tmp_path, ActionSpace("none"))
     case = Case(CopyWorld(data), data, Settings(starts=12, horizons=(1, 4)), quiet=True)
     values = run(case).values
-    assert "shuffled_actions" not in values["psnr_db"] and "world" in values["psnr_db"], values[
-        "psnr_db"
-    ].keys()
+    assert "shuffled_actions" not in values["psnr_db"] and "world" in values["psnr_db"], values["psnr_db"].keys()

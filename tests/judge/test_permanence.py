@@ -28,8 +28,11 @@ def test_a_thing_is_there_whole_and_of_sensible_size_or_not():
     sensible = sensible_area(truth)
     assert np.allclose(sensible * 4096, np.array([0.4, 2.5])[:, None, None] * 64) and is_there(truth, sensible).all()
     dreams = {
-        "moved": ([(RED, 50, 2, 8, 8)], True), "gone": ([], False), "a speck": ([(RED, 10, 10, 2, 2)], False),
-        "grown": ([(RED, 10, 10, 16, 16)], False), "in two": ([(RED, 10, 10, 8, 4), (RED, 10, 20, 8, 4)], False),
+        "moved": ([(RED, 50, 2, 8, 8)], True),
+        "gone": ([], False),
+        "a speck": ([(RED, 10, 10, 2, 2)], False),
+        "grown": ([(RED, 10, 10, 16, 16)], False),
+        "in two": ([(RED, 10, 10, 8, 4), (RED, 10, 20, 8, 4)], False),
         "a little smaller": ([(RED, 10, 10, 6, 6)], True),
     }
     for name, (patches, there) in dreams.items():

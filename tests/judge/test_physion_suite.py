@@ -32,20 +32,33 @@ def scene(number, contact, length, rng):
         frames[t, y : y + 3, at : at + 3] = (220, 20, 20)
         frames[t, 0, 0] = (number, t, 250)  # no two frames are equal, so that they can be looked up
     rest = np.zeros(length - 1)
-    return Episode(frames, np.zeros((length - 1, 0), np.float32), rest.astype(np.float32), rest.astype(bool), rest.astype(bool))
+    return Episode(
+        frames, np.zeros((length - 1, 0), np.float32), rest.astype(np.float32), rest.astype(bool), rest.astype(bool)
+    )
 
 
 def write_stimuli(path, scenarios, lengths=(38, 30, 45)):
     """scenarios: name -> (stimuli with contact, stimuli without)."""
     rng = np.random.default_rng(0)
     stimuli = []
-    meta = DatasetMeta(PHYSION, SIZE, ActionSpace("none"), frame_skip=SKIP, fps=25.0, policy=PHYSION, seed=7, license="MIT")
+    meta = DatasetMeta(
+        PHYSION, SIZE, ActionSpace("none"), frame_skip=SKIP, fps=25.0, policy=PHYSION, seed=7, license="MIT"
+    )
     with DatasetWriter(path, meta) as writer:
         for name, (hits, misses) in scenarios.items():
             for i, answer in enumerate(rng.permutation(hits + misses)):
                 number, length, contact = len(stimuli), lengths[i % len(lengths)], bool(answer < hits)
                 writer.write(scene(number, contact, length, rng))
-                stimuli.append(Stimulus(number, f"{name}_{i}", name, f"{name}_{i}.hdf5", SKIP * length, 4 * SHOWN + 8 if contact else None))
+                stimuli.append(
+                    Stimulus(
+                        number,
+                        f"{name}_{i}",
+                        name,
+                        f"{name}_{i}.hdf5",
+                        SKIP * length,
+                        4 * SHOWN + 8 if contact else None,
+                    )
+                )
     (path / "physion.json").write_text(json.dumps({"stimuli": [asdict(s) for s in stimuli]}))
     return open_dataset(path)
 
@@ -97,7 +110,11 @@ def test_its_numbers_stand_apart(reports, stimuli, tmp_path):
     report = judged(CopyWorld(stimuli, seed=stimuli.meta.seed, fps=30.0), stimuli, tmp_path)
     page = (tmp_path / "report.html").read_text()
     assert list(report["suites"]) == ["physion"]
-    assert "Physion-style" in page and "must not be laid beside" in page and "never tried on the real Physion files" in page
+    assert (
+        "Physion-style" in page
+        and "must not be laid beside" in page
+        and "never tried on the real Physion files" in page
+    )
     assert "trained on these very stimuli" in page and "another speed" in page
     ours, theirs = report["suites"]["physion"], reports["CopyWorld"]["suites"]["physion"]
     assert ours["mean"] == theirs["mean"] and ours["held_out"] is False, "the same seed gives the same figures"
@@ -117,7 +134,9 @@ def test_it_runs_only_where_there_are_stimuli(stimuli, squares, tmp_path):
     other = CopyWorld(stimuli)
     other.size_px = 64
     fails(stimuli.path, "--size-px 64", world=other)
-    fails(write_stimuli(tmp_path / "few", {"roll": (9, 12), "link": (12, 0)}, (14,)).path, "link 12 of 12, roll 9 of 21")
+    fails(
+        write_stimuli(tmp_path / "few", {"roll": (9, 12), "link": (12, 0)}, (14,)).path, "link 12 of 12, roll 9 of 21"
+    )
 
 
 def test_dreams_with_latents_are_the_same_dreams(tiny_world, tiny_clip):
@@ -129,7 +148,9 @@ def test_dreams_with_latents_are_the_same_dreams(tiny_world, tiny_clip):
     rest = np.zeros((3, 20), np.int64)
     state = tiny_world.start(shown, rest[:, : shown.shape[1] - 1])
     last = tiny_world.rollout(state, rest, decode=False)[:, -1].flatten(1)
-    assert np.array_equal(latents[:, -last.shape[1] :], last.numpy().astype(np.float16)), "the last moment is the last frame"
+    assert np.array_equal(latents[:, -last.shape[1] :], last.numpy().astype(np.float16)), (
+        "the last moment is the last frame"
+    )
 
 
 def test_latents_are_reduced_by_what_is_fitted_on():

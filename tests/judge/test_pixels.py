@@ -38,7 +38,12 @@ def ssim_by_definition(x, y):
     for a, b in zip(*views):
         cov = np.cov(a, b)
         c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-        indices.append((2 * a.mean() * b.mean() + c1) * (2 * cov[0, 1] + c2) / (a.mean() ** 2 + b.mean() ** 2 + c1) / (cov[0, 0] + cov[1, 1] + c2))
+        indices.append(
+            (2 * a.mean() * b.mean() + c1)
+            * (2 * cov[0, 1] + c2)
+            / (a.mean() ** 2 + b.mean() ** 2 + c1)
+            / (cov[0, 0] + cov[1, 1] + c2)
+        )
     return np.mean(indices)
 
 

@@ -41,35 +41,38 @@ def written(tmp_path, text):
     return path
 
 
-@pytest.mark.parametrize("text, words", [
-    ("", "empty file"),
-    ("# nothing yet\n", "empty file"),
-    ('currency = "USD"\n', "`device_classes` must hold at least one"),
-    ("currency = \n", "line 1"),
-    (b"\xff\xfe", "must be TOML"),
-    (RENTED.replace("per_hour = 0.5\n", ""), "`device_classes.vm` must have per_hour"),
-    (RENTED.replace("0.5", '"cheap"'), "`device_classes.vm.per_hour` must be a number"),
-    (RENTED.replace("0.5", "-1"), "`device_classes.vm.per_hour`"),
-    (RENTED.replace("0.5", "nan"), "`device_classes.vm.per_hour`"),
-    (RENTED.replace("per_hour = 0.5", "per_hour = 0.5\nwatts = 9"), "got per_hour and watts"),
-    (RENTED.replace("per_hour", "per_hourr"), "'per_hour'"),
-    (RENTED.replace('source = "a list"\n', ""), "`device_classes.vm.source`"),
-    (RENTED.replace("date = 2026-11-01\n", ""), "`device_classes.vm.date`"),
-    (RENTED.replace("2026-11-01", '"yesterday"'), "'yesterday'"),
-    (RENTED.replace("cores = 4\n", ""), "`device_classes.vm.cores`"),
-    (RENTED.replace('"cpu"', '"tpu"'), "cpu or gpu"),
-    (RENTED.replace('["Some CPU"]', '"Some CPU"'), "`device_classes.vm.matches`"),
-    (RENTED.replace('currency = "EUR"', ""), "`currency`"),
-    (RENTED.replace("device_classes.vm", "deviceclasses.vm"), "'device_classes'"),
-    (OWNED, "`electricity`"),
-    (OWNED.replace("purchase = 1000\n", "") + POWER, "got watts and lifetime_hours"),
-    (OWNED + POWER.replace("0.2", "0"), "`electricity.per_kwh`"),
-    (RENTED + "[assumptions]\nplanned_share = 2\n", "`assumptions.planned_share`"),
-    (RENTED + ANCHOR.replace('"vm"', '"vn"'), "'vm'"),
-    (RENTED + ANCHOR.replace("= 100", "= 0"), "`throughput[0].fps_alone`"),
-    (RENTED + ANCHOR.replace("date = 2026-11-01\n", ""), "date"),
-    (RENTED + "[throughput]\nfps_alone = 3\n", "[[throughput]]"),
-])
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("", "empty file"),
+        ("# nothing yet\n", "empty file"),
+        ('currency = "USD"\n', "`device_classes` must hold at least one"),
+        ("currency = \n", "line 1"),
+        (b"\xff\xfe", "must be TOML"),
+        (RENTED.replace("per_hour = 0.5\n", ""), "`device_classes.vm` must have per_hour"),
+        (RENTED.replace("0.5", '"cheap"'), "`device_classes.vm.per_hour` must be a number"),
+        (RENTED.replace("0.5", "-1"), "`device_classes.vm.per_hour`"),
+        (RENTED.replace("0.5", "nan"), "`device_classes.vm.per_hour`"),
+        (RENTED.replace("per_hour = 0.5", "per_hour = 0.5\nwatts = 9"), "got per_hour and watts"),
+        (RENTED.replace("per_hour", "per_hourr"), "'per_hour'"),
+        (RENTED.replace('source = "a list"\n', ""), "`device_classes.vm.source`"),
+        (RENTED.replace("date = 2026-11-01\n", ""), "`device_classes.vm.date`"),
+        (RENTED.replace("2026-11-01", '"yesterday"'), "'yesterday'"),
+        (RENTED.replace("cores = 4\n", ""), "`device_classes.vm.cores`"),
+        (RENTED.replace('"cpu"', '"tpu"'), "cpu or gpu"),
+        (RENTED.replace('["Some CPU"]', '"Some CPU"'), "`device_classes.vm.matches`"),
+        (RENTED.replace('currency = "EUR"', ""), "`currency`"),
+        (RENTED.replace("device_classes.vm", "deviceclasses.vm"), "'device_classes'"),
+        (OWNED, "`electricity`"),
+        (OWNED.replace("purchase = 1000\n", "") + POWER, "got watts and lifetime_hours"),
+        (OWNED + POWER.replace("0.2", "0"), "`electricity.per_kwh`"),
+        (RENTED + "[assumptions]\nplanned_share = 2\n", "`assumptions.planned_share`"),
+        (RENTED + ANCHOR.replace('"vm"', '"vn"'), "'vm'"),
+        (RENTED + ANCHOR.replace("= 100", "= 0"), "`throughput[0].fps_alone`"),
+        (RENTED + ANCHOR.replace("date = 2026-11-01\n", ""), "date"),
+        (RENTED + "[throughput]\nfps_alone = 3\n", "[[throughput]]"),
+    ],
+)
 def test_a_bad_price_file_is_one_clear_line(text, words, tmp_path):
     with pytest.raises(ConfigError, match=re.escape(words)) as raised:
         read_prices(written(tmp_path, text))
@@ -103,11 +106,15 @@ def test_hardware_finds_its_class_and_an_unknown_one_the_list(tmp_path):
 
 def test_the_bundled_file_is_installed_and_knows_who_says_what_and_when():
     prices, root = read_prices(), Path(worldling.__file__).parent
-    data = tomllib.loads((root.parent / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["worldling"]
+    data = tomllib.loads((root.parent / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"][
+        "worldling"
+    ]
     assert str(BUNDLED.relative_to(root)) in data
     assert all(c.source and c.date and c.about for c in prices.device_classes.values())
     gpus = {name for name, c in prices.device_classes.items() if c.kind == "gpu"}
-    assert gpus and not gpus & {row.device_class for row in (*prices.throughput, *prices.training)}, "no GPU was measured"
+    assert gpus and not gpus & {row.device_class for row in (*prices.throughput, *prices.training)}, (
+        "no GPU was measured"
+    )
 
 
 def test_bundled_worlds_agree_with_the_bundled_file():

@@ -62,9 +62,7 @@ def test_pong_reads_through_noise_and_sees_no_ball_where_none_is(pong):
     clear, seen = reader.read(frames), reader.read(noisy)
     assert np.abs(seen["ball_strict"] - clear["ball_strict"]).max() < 0.5, "ball under noise"
     assert np.abs(seen["own"] - clear["own"]).max() < 0.5, "paddle under noise"
-    empty = np.stack(
-        [draw_pong((142, o), o, 100, 64) for o in (60, 90, 120)]
-    )  # the ball is behind the paddle
+    empty = np.stack([draw_pong((142, o), o, 100, 64) for o in (60, 90, 120)])  # the ball is behind the paddle
     empty[:, 11:59, 50:] = (144, 72, 17)
     assert np.isnan(reader.read(empty)["ball_strict"]).all(), "no ball"
     assert np.isnan(reader.read(empty)["own"]).all(), "no paddle"
@@ -74,11 +72,7 @@ def test_pong_scores_count_only_what_the_truth_shows(pong):
     draw, state, _, _, _ = pong
     reader = PongReader.fit(draw(64), state)
     truth = reader.read(draw(64))
-    lost = {
-        **truth,
-        "ball_strict": truth["ball_strict"].copy(),
-        "ball_loose": truth["ball_loose"] + [4.0, 0.0],
-    }
+    lost = {**truth, "ball_strict": truth["ball_strict"].copy(), "ball_loose": truth["ball_loose"] + [4.0, 0.0]}
     lost["ball_strict"][:30] = np.nan
     hidden = {**truth, "ball_strict": truth["ball_strict"].copy()}
     hidden["ball_strict"][:20] = np.nan
@@ -119,9 +113,7 @@ def test_pusht_is_read_within_half_a_percent_and_three_degrees(size):
     reader = PushTReader.fit(frames)
     errors = {e.quantity: e for e in reader.own_error(frames, {"agent_pos": agent, "block_pose": pose})}
     assert errors["agent"].median < 0.3 and errors["agent"].missed <= 0.1, errors["agent"]
-    assert errors["block position"].p90 < 1.0 and errors["block position"].missed == 0, errors[
-        "block position"
-    ]
+    assert errors["block position"].p90 < 1.0 and errors["block position"].missed == 0, errors["block position"]
     assert errors["block angle"].p90 < 3.0, errors["block angle"]
     truth = reader.read(frames)
     rows = {s.key: s for s in reader.score(truth, truth, truth, np.ones(n, bool))}

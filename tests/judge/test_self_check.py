@@ -10,7 +10,12 @@ def between(low, high):
     return {"value": (low + high) / 2, "low": low, "high": high, "n": 10}
 
 
-GOOD = {"broken": between(0.45, 0.55), "copy_last": between(0.4, 0.6), "world": between(0.6, 0.7), "simulator": between(0.9, 1.0)}
+GOOD = {
+    "broken": between(0.45, 0.55),
+    "copy_last": between(0.4, 0.6),
+    "world": between(0.6, 0.7),
+    "simulator": between(0.9, 1.0),
+}
 
 
 def measure(place="guess", guess=0.5, **rows):
@@ -21,21 +26,33 @@ def test_a_measure_that_tells_good_from_bad_holds():
     assert verdict(measure()).holds
 
 
-@pytest.mark.parametrize("rows,wrong", [
-    ({"broken": between(0.6, 0.7)}, "broken"),  # knows more than nothing
-    ({"broken": between(0.4, 0.95)}, "broken"),  # not to be told from the simulator
-    ({"copy_last": between(0.7, 0.8)}, "copy_last"),
-    ({"simulator": between(0.5, 0.58)}, "simulator"),  # the world does better
-])
+@pytest.mark.parametrize(
+    "rows,wrong",
+    [
+        ({"broken": between(0.6, 0.7)}, "broken"),  # knows more than nothing
+        ({"broken": between(0.4, 0.95)}, "broken"),  # not to be told from the simulator
+        ({"copy_last": between(0.7, 0.8)}, "copy_last"),
+        ({"simulator": between(0.5, 0.58)}, "simulator"),  # the world does better
+    ],
+)
 def test_what_lies_elsewhere_is_named(rows, wrong):
     found = verdict(measure(**rows))
     assert not found.holds and getattr(found, wrong) is False
 
 
-@pytest.mark.parametrize("place,low,high,holds", [
-    ("above", 0.6, 0.7, True), ("above", 0.45, 0.6, False), ("below", 0.7, 0.8, True), ("below", 0.7, 0.95, False),
-    ("top", 0.85, 0.95, True), ("top", 0.6, 0.7, False), ("guess", 0.45, 0.6, True), ("guess", 0.55, 0.6, False),
-])
+@pytest.mark.parametrize(
+    "place,low,high,holds",
+    [
+        ("above", 0.6, 0.7, True),
+        ("above", 0.45, 0.6, False),
+        ("below", 0.7, 0.8, True),
+        ("below", 0.7, 0.95, False),
+        ("top", 0.85, 0.95, True),
+        ("top", 0.6, 0.7, False),
+        ("guess", 0.45, 0.6, True),
+        ("guess", 0.55, 0.6, False),
+    ],
+)
 def test_the_last_frame_held_still_lies_where_each_measure_says(place, low, high, holds):
     assert verdict(measure(place, copy_last=between(low, high))).copy_last is holds
 

@@ -43,7 +43,9 @@ def few(monkeypatch):
 
 
 def found(gain, out=None):
-    return judge(Watcher(gain), suites=("surprise",), trials=2, scenes=("dominoes", "support"), quiet=True, out=out)["suites"]["surprise"]
+    return judge(Watcher(gain), suites=("surprise",), trials=2, scenes=("dominoes", "support"), quiet=True, out=out)[
+        "suites"
+    ]["surprise"]
 
 
 def test_a_world_that_sees_what_jumps_is_told_from_one_that_does_not(few, tmp_path):
@@ -89,7 +91,9 @@ def test_a_broken_copy_has_the_same_networks_and_knows_nothing(tiny_world, tiny_
     assert torch.equal(torch.get_rng_state(), drawn), "nothing else is drawn otherwise for it"
     shapes = [{k: v.shape for k, v in w.dynamics.state_dict().items()} for w in (tiny_world, broken)]
     assert shapes[0] == shapes[1] and broken.config == tiny_world.config
-    assert not np.allclose(broken.surprise(frames, actions), before) and np.array_equal(tiny_world.surprise(frames, actions), before)
+    assert not np.allclose(broken.surprise(frames, actions), before) and np.array_equal(
+        tiny_world.surprise(frames, actions), before
+    )
     assert broken_copy(Watcher(1.0)) is None
 
 

@@ -35,12 +35,16 @@ def test_it_samples_and_teaches_as_torch_does_on_a_grid(picture):
     theirs = F.grid_sample(picture, there, padding_mode="border", align_corners=False)
     ours = fetch(picture, offset)
     assert torch.allclose(ours, theirs, atol=1e-5)
-    inside = ((there[..., 0].abs() < 0.9) & (there[..., 1].abs() < 0.85))[:, None]  # beyond the edge theirs stops teaching
+    inside = ((there[..., 0].abs() < 0.9) & (there[..., 1].abs() < 0.85))[
+        :, None
+    ]  # beyond the edge theirs stops teaching
     first, second = (torch.autograd.grad((made * picture.flip(0) * inside).sum(), offset)[0] for made in (ours, theirs))
     assert torch.allclose(first, second, atol=1e-4)
 
 
 def test_half_precision_knows_where_the_far_edge_is():
     row = torch.arange(64.0).expand(1, 1, 64, 64)
-    half = fetch(row.bfloat16(), torch.full((1, 2, 64, 64), 0.25).bfloat16())  # 63.25 is a number in bf16, 64.125 is not
+    half = fetch(
+        row.bfloat16(), torch.full((1, 2, 64, 64), 0.25).bfloat16()
+    )  # 63.25 is a number in bf16, 64.125 is not
     assert half.dtype == torch.bfloat16 and torch.equal(half[..., :-1].float(), row[..., :-1] + 0.25)

@@ -25,7 +25,9 @@ def dream(step, frames=5, rows=2):
 
 def lively(model):
     """Give an untrained model scores of its own, so that frames depend on everything."""
-    torch.nn.init.normal_(model.get_submodule("scores.scores" if isinstance(model, Whole) else "head.scores").weight, std=0.5)
+    torch.nn.init.normal_(
+        model.get_submodule("scores.scores" if isinstance(model, Whole) else "head.scores").weight, std=0.5
+    )
     return model.eval()
 
 

@@ -105,7 +105,9 @@ def test_lorenz_follows_its_equations():
     state, push = np.array([1.0, 3.0, 20.0]), np.array([0.5, -1.0])
     assert lorenz.flow(state, push) == pytest.approx([10 * 2 + 4, 1 * 8 - 3, 3 - 160 / 3 - 8])
     nudge = 1e-6
-    slope = [(lorenz.flow(state + nudge * e, push) - lorenz.flow(state - nudge * e, push)) / (2 * nudge) for e in np.eye(3)]
+    slope = [
+        (lorenz.flow(state + nudge * e, push) - lorenz.flow(state - nudge * e, push)) / (2 * nudge) for e in np.eye(3)
+    ]
     assert lorenz.tangent(state) == pytest.approx(np.stack(slope, -1), abs=1e-6)
     places = np.random.default_rng(0).normal(0, 10, (5, 3))
     assert lorenz.unproject(*lorenz.project(places)) == pytest.approx(places)

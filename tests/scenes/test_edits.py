@@ -144,4 +144,6 @@ def test_without_gravity_a_thing_falls_upward(pairs, scene, thing):
             trial.advance()
         heights[edited] = place(trial, thing)[2]
     rise = 9.81 * (4 / FPS) ** 2 / 2
-    assert 0.2 * rise < heights[True] - heights[False] < 2.15 * rise, "less if something lies on it, twice as much if it falls meanwhile"
+    assert 0.2 * rise < heights[True] - heights[False] < 2.15 * rise, (
+        "less if something lies on it, twice as much if it falls meanwhile"
+    )

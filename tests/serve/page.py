@@ -41,6 +41,7 @@ class Page:
 
     async def frame(self, index=None, flags=0):
         """The next frame, or frame `index`."""
+
         def wanted(got):
             return isinstance(got, tuple) and got[0].flags == flags and index in (None, got[0].index)
 

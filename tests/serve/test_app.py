@@ -77,10 +77,14 @@ def test_an_occupied_port_is_one_line_with_a_free_one():
         open_port("127.0.0.1", free).close()
 
 
-@pytest.mark.parametrize("options, says", [
-    ({"port": 70000}, "`port` must be in"), ({"port": 0, "fps": 0}, "`fps` must be"),
-    ({"port": 0, "host": "no.such.host.invalid"}, "`host` must be an address"),
-])
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        ({"port": 70000}, "`port` must be in"),
+        ({"port": 0, "fps": 0}, "`fps` must be"),
+        ({"port": 0, "host": "no.such.host.invalid"}, "`host` must be an address"),
+    ],
+)
 def test_bad_options_are_one_line(options, says):
     with pytest.raises(ServeError, match=re.escape(says)):
         serve(DotWorld(), open_browser=False, **options)
@@ -107,7 +111,9 @@ def test_ctrl_c_stops_cleanly():
     )
     paths = [str(Path(__file__).parent), str(Path(worldling.serve.__file__).parents[2])]
     process = subprocess.Popen(
-        [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-c", code],
+        stderr=subprocess.PIPE,
+        text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
     )
     assert "Play at http://127.0.0.1:" in process.stderr.readline()

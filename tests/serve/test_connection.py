@@ -130,11 +130,17 @@ def test_as_fast_as_possible_and_slowly():
     drive(work, fps=2.0)
 
 
-@pytest.mark.parametrize("text", [
-    "nonsense", '{"type": "fly"}',
-    '{"type": "input", "id": 1, "action": 77}', '{"type": "input", "id": 1, "action": []}',
-    '{"type": "branch", "index": 99999}', '{"type": "step", "extra": 1, "type": 4}',
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nonsense",
+        '{"type": "fly"}',
+        '{"type": "input", "id": 1, "action": 77}',
+        '{"type": "input", "id": 1, "action": []}',
+        '{"type": "branch", "index": 99999}',
+        '{"type": "step", "extra": 1, "type": 4}',
+    ],
+)
 def test_a_bad_message_is_answered_and_the_connection_lives(text):
     async def work(page):
         await page.ws.send_str(text)

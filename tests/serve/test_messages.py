@@ -37,8 +37,13 @@ def test_a_cut_or_foreign_frame_is_refused(data):
 
 def test_the_page_reads_the_same_header():
     page = (Path(worldling.serve.__file__).parent / "player" / "link.js").read_text()
-    for name, value in [("HEADER_BYTES", messages.HEADER.size), ("VERSION", messages.VERSION),
-                        ("PEEK", messages.PEEK), ("OPENING", messages.OPENING), ("DRIFT", messages.DRIFT)]:
+    for name, value in [
+        ("HEADER_BYTES", messages.HEADER.size),
+        ("VERSION", messages.VERSION),
+        ("PEEK", messages.PEEK),
+        ("OPENING", messages.OPENING),
+        ("DRIFT", messages.DRIFT),
+    ]:
         assert re.search(rf"\b{name} = {value}\b", page), name
 
 
@@ -47,14 +52,23 @@ def test_every_message_is_in_the_table():
     assert set(messages._FIELDS) <= set(rows)
 
 
-@pytest.mark.parametrize("text, says", [
-    ("{", "must be json"), ("[" * 30000, "must be json"), ("3", "known message"), ("{}", "known message"),
-    ('{"type": []}', "known message"), ('{"type": "rewindd"}', "Did you mean 'rewind'"),
-    ('{"type": "ack"}', "`ack.seq` must be int"), ('{"type": "ack", "seq": true}', "must be int"),
-    ('{"type": "pause", "on": 1}', "must be bool"), ('{"type": "branch", "index": -1}', "must be in 0"),
-    ('{"type": "input", "id": 4294967296, "action": 0}', "must be in 0"),
-    ('{"type": "input", "id": 1, "action": [[1], [1, 2]]}', "list of numbers"),
-])
+@pytest.mark.parametrize(
+    "text, says",
+    [
+        ("{", "must be json"),
+        ("[" * 30000, "must be json"),
+        ("3", "known message"),
+        ("{}", "known message"),
+        ('{"type": []}', "known message"),
+        ('{"type": "rewindd"}', "Did you mean 'rewind'"),
+        ('{"type": "ack"}', "`ack.seq` must be int"),
+        ('{"type": "ack", "seq": true}', "must be int"),
+        ('{"type": "pause", "on": 1}', "must be bool"),
+        ('{"type": "branch", "index": -1}', "must be in 0"),
+        ('{"type": "input", "id": 4294967296, "action": 0}', "must be in 0"),
+        ('{"type": "input", "id": 1, "action": [[1], [1, 2]]}', "list of numbers"),
+    ],
+)
 def test_bad_messages_are_one_clear_line(text, says):
     with pytest.raises(ServeError, match=re.escape(says)) as error:
         messages.parse(text)

@@ -21,10 +21,16 @@ def shots_of(num, size_px=64, real=False):
     return shots
 
 
-@pytest.mark.parametrize("size_px, real, shape", [
-    (64, False, (256, 256)), (64, True, (256, 512 + GAP_PX)), (256, False, (256, 256)),
-    (300, False, (300, 300)), (99, False, (298, 298)),
-])
+@pytest.mark.parametrize(
+    "size_px, real, shape",
+    [
+        (64, False, (256, 256)),
+        (64, True, (256, 512 + GAP_PX)),
+        (256, False, (256, 256)),
+        (300, False, (300, 300)),
+        (99, False, (298, 298)),
+    ],
+)
 def test_a_picture_is_large_enough_and_even(size_px, real, shape):
     assert compose(shots_of(1, size_px, real)[0]).shape == (*shape, 3)
 

@@ -24,25 +24,47 @@ PARTS = ActionSpace("multi_discrete", (3, 2))
 NONE = ActionSpace("none")
 
 CASES = [  # space, words held (the newest first), the action
-    (PONG, [], 0), (PONG, ["up"], 2), (PONG, ["down"], 3), (PONG, ["right"], 2), (PONG, ["fire", "up"], 4),
-    (PONG, ["down", "up"], 3), (PONG, ["#5"], 5),
-    (ATARI, ["right", "up"], 3), (ATARI, ["fire", "up", "right"], 4), (ATARI, ["down"], 0),
-    (ATARI, ["down", "up"], 1), (ATARI, ["fire", "right"], 5),
-    (GRID, ["up"], 2), (GRID, ["#3"], 3), (GRID, ["#-3"], 0), (GRID, ["#-3", "up"], 2), (PLAIN, ["#1"], 1), (PLAIN, [], 0),
-    (CAR, [], [0, 0, 0]), (CAR, ["left", "up"], [-1, 1, 0]), (CAR, ["down"], [0, 0, 1]),
-    (AXES, [], [0, 0, 0.5]), (AXES, ["right", "down", "#3"], [2, -1, 1]),
-    (KEYS, ["fire"], [0, 1, 0]), (KEYS, ["#3", "left"], [1, 0, 1]), (NONE, ["up"], []),
+    (PONG, [], 0),
+    (PONG, ["up"], 2),
+    (PONG, ["down"], 3),
+    (PONG, ["right"], 2),
+    (PONG, ["fire", "up"], 4),
+    (PONG, ["down", "up"], 3),
+    (PONG, ["#5"], 5),
+    (ATARI, ["right", "up"], 3),
+    (ATARI, ["fire", "up", "right"], 4),
+    (ATARI, ["down"], 0),
+    (ATARI, ["down", "up"], 1),
+    (ATARI, ["fire", "right"], 5),
+    (GRID, ["up"], 2),
+    (GRID, ["#3"], 3),
+    (GRID, ["#-3"], 0),
+    (GRID, ["#-3", "up"], 2),
+    (PLAIN, ["#1"], 1),
+    (PLAIN, [], 0),
+    (CAR, [], [0, 0, 0]),
+    (CAR, ["left", "up"], [-1, 1, 0]),
+    (CAR, ["down"], [0, 0, 1]),
+    (AXES, [], [0, 0, 0.5]),
+    (AXES, ["right", "down", "#3"], [2, -1, 1]),
+    (KEYS, ["fire"], [0, 1, 0]),
+    (KEYS, ["#3", "left"], [1, 0, 1]),
+    (NONE, ["up"], []),
 ]
 OTHERS = [  # the same, with a target in the picture, sliders or pickers
-    (PUSH, {"target": [0.25, 1]}, [128, 512]), (PUSH, {"target": None}, None),
-    (AXES, {"sliders": {"1": 0.5}}, [0, 0.5, 0.5]), (PARTS, {"picked": [2, 1]}, [2, 1]),
+    (PUSH, {"target": [0.25, 1]}, [128, 512]),
+    (PUSH, {"target": None}, None),
+    (AXES, {"sliders": {"1": 0.5}}, [0, 0.5, 0.5]),
+    (PARTS, {"picked": [2, 1]}, [2, 1]),
 ]
 
 
 HAND = ActionSpace("box", low=(-1, -1), high=(1, 1), names=("right", "away"))
 LABELS = [  # space, what its buttons say
-    (CAR, ["steer left", "steer right", "gas", "brake"]), (HAND, ["left", "right", "away −", "away +"]),
-    (AXES, ["axis 1 −", "axis 1 +", "axis 2 −", "axis 2 +", "axis 3 +"]), (PONG, ["right", "left", "fire"]),
+    (CAR, ["steer left", "steer right", "gas", "brake"]),
+    (HAND, ["left", "right", "away −", "away +"]),
+    (AXES, ["axis 1 −", "axis 1 +", "axis 2 −", "axis 2 +", "axis 3 +"]),
+    (PONG, ["right", "left", "fire"]),
 ]
 
 
@@ -58,12 +80,15 @@ def answers(space_and_more: list[Any], expression: str) -> list[Any]:
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
 def test_held_words_become_actions():
     cases = [(space, {"recent": held}, wanted) for space, held, wanted in CASES] + OTHERS
-    found = answers([[asdict(space), space is PUSH, given] for space, given, _ in cases], """{
+    found = answers(
+        [[asdict(space), space is PUSH, given] for space, given, _ in cases],
+        """{
         const [space, pointer, given] = one;
         const input = { recent: [], sliders: {}, picked: [], target: null, ...given };
         const strength = (word) => Number(input.recent.includes(word));
         return makeScheme(space, pointer).action({ ...input, strength });
-    }""")
+    }""",
+    )
     for (space, given, wanted), got in zip(cases, found, strict=True):
         assert got == wanted, f"{space} with {given}"
         if got is not None:
@@ -72,5 +97,7 @@ def test_held_words_become_actions():
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
 def test_buttons_say_what_they_do():
-    found = answers([[asdict(space)] for space, _ in LABELS], "makeScheme(one[0], false).pads.map(({ label }) => label)")
+    found = answers(
+        [[asdict(space)] for space, _ in LABELS], "makeScheme(one[0], false).pads.map(({ label }) => label)"
+    )
     assert found == [labels for _, labels in LABELS]

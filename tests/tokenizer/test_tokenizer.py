@@ -77,7 +77,9 @@ def test_it_learns_a_picture():
     optimizer = optimizer_for(model, 4e-3)
     errors = []
     for _ in range(60):
-        loss, error = tokenizer_loss(model, images.unflatten(0, (2, 2)), images.mean(0).expand(2, -1, -1, -1), 0.02, 0.0, 8)
+        loss, error = tokenizer_loss(
+            model, images.unflatten(0, (2, 2)), images.mean(0).expand(2, -1, -1, -1), 0.02, 0.0, 8
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -114,7 +116,9 @@ def test_a_calm_code_changes_less_at_the_same_picture():
         model = Tokenizer(TokenizerConfig())
         optimizer = optimizer_for(model, 4e-3)
         for _ in range(150):
-            loss, error = tokenizer_loss(model, pairs[torch.randperm(23)[:4]], dots.mean(0).expand(4, -1, -1, -1), 0.0, calm, 8)
+            loss, error = tokenizer_loss(
+                model, pairs[torch.randperm(23)[:4]], dots.mean(0).expand(4, -1, -1, -1), 0.0, calm, 8
+            )
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -21,5 +21,7 @@ def data(tmp_path_factory):
                 if t < 19:
                     x = int(np.clip(x + 4 * (actions[t] - 1), 0, 56))
             flags = np.zeros(19, bool)
-            writer.write(Episode(np.stack(frames), actions, np.zeros(19, np.float32), flags, flags, meta={"seed": number}))
+            writer.write(
+                Episode(np.stack(frames), actions, np.zeros(19, np.float32), flags, flags, meta={"seed": number})
+            )
     return folder

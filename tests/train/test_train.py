@@ -24,8 +24,9 @@ from worldling.types import ActionSpace
 from worldling.world_files import load_world
 
 SPACE = ActionSpace("discrete", (3,))
-QUICK = TrainConfig(size="tiny", steps=8, frames=2, clips=2, clip_frames=8, own_every=2, own_share=0.5, compile="off",
-                    mirror="x:0=2")
+QUICK = TrainConfig(
+    size="tiny", steps=8, frames=2, clips=2, clip_frames=8, own_every=2, own_share=0.5, compile="off", mirror="x:0=2"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -129,7 +130,9 @@ def test_validation_episodes_are_not_trained_on(data):
 
 def test_every_size_can_be_built():
     for size in SIZES:
-        config = world_config("w", TrainConfig(size=size), 256 if size == "g" else 64 * (1 + (size in "ml")), SPACE, 10.0)
+        config = world_config(
+            "w", TrainConfig(size=size), 256 if size == "g" else 64 * (1 + (size in "ml")), SPACE, 10.0
+        )
         assert config.dynamics.channels == config.tokenizer.channels
         assert config.dynamics.grid == config.tokenizer.grid
 
@@ -152,7 +155,9 @@ def test_clips_follow_the_episode_and_jump_only_from_their_sinks():
 def test_clips_where_more_happens_are_drawn_more_often():
     levels = torch.zeros(400, 4, 1, dtype=torch.uint8)
     levels[:200, :, 0] = torch.arange(200)[:, None] % 4  # all four cells change; afterwards none does
-    rows = Clips(levels, torch.zeros(400, 1), [0, 200, 400], 4).sample(500, 8, 2, torch.Generator().manual_seed(0))["row"]
+    rows = Clips(levels, torch.zeros(400, 1), [0, 200, 400], 4).sample(500, 8, 2, torch.Generator().manual_seed(0))[
+        "row"
+    ]
     still = (rows[:, -1] >= 200).float().mean()
     assert 0.05 < still < 0.25  # a quarter of the mean for every clip, and the rest by what happens
 
@@ -173,7 +178,9 @@ def test_the_busiest_cells_are_given_and_nothing_else():
         assert torch.equal(part.reshape(2, 3, 2, -1)[..., 0], cells[:, None].expand(-1, 3, -1).float())
 
 
-@pytest.mark.parametrize("changing, share, seen", [(10, 0.0, 20), (0, 0.0, 16), (20, 0.0, 64), (10, 0.4, 26), (0, 1.0, 64)])
+@pytest.mark.parametrize(
+    "changing, share, seen", [(10, 0.0, 20), (0, 0.0, 16), (20, 0.0, 64), (10, 0.4, 26), (0, 1.0, 64)]
+)
 def test_a_step_looks_at_twice_as_many_cells_as_change_or_at_all(changing, share, seen):
     levels = torch.zeros(101, 64, 3, dtype=torch.uint8)
     levels[:, :changing, 1] = (torch.arange(101) % 2)[:, None].to(torch.uint8)
@@ -185,7 +192,12 @@ def test_most_steps_look_at_few_cells_and_still_learn(data, tmp_path, monkeypatc
 
     looked = []
     monkeypatch.setattr(stages, "busiest", lambda weight, count: looked.append(count) or busiest(weight, count))
-    train(data, tmp_path / "few", dataclasses.replace(QUICK, steps=40, cells=0.25, dense_every=4, own_from=0.9), quiet=True)
+    train(
+        data,
+        tmp_path / "few",
+        dataclasses.replace(QUICK, steps=40, cells=0.25, dense_every=4, own_from=0.9),
+        quiet=True,
+    )
     by_step = losses(tmp_path / "few")
     assert looked == [16] * 27, "3 steps of 4, until the last tenth"
     assert by_step["dynamics", 40] < 0.85 * by_step["dynamics", 20]
@@ -207,12 +219,17 @@ def test_a_run_goes_on_with_what_it_was_begun_with_or_not_at_all(data, tmp_path)
     del older["made_of"]["dynamics"]["warp"]  # begun before there was such a thing
     (tmp_path / "world" / "train" / "train.json").write_text(json.dumps(older))
     train(data, tmp_path / "world", dataclasses.replace(QUICK, steps=2), quiet=True)
-    assert json.loads((tmp_path / "world" / "train" / "train.json").read_text())["made_of"] == json.loads(before)["made_of"]
+    assert (
+        json.loads((tmp_path / "world" / "train" / "train.json").read_text())["made_of"]
+        == json.loads(before)["made_of"]
+    )
 
 
 @pytest.mark.parametrize("passes", [1, 2])
 def test_a_world_that_warps_is_trained_and_its_tokenizer_left_alone(data, tmp_path, passes):
-    config = dataclasses.replace(QUICK, steps=6, merge=2, warp=True, passes=passes, cells=0.25, dense_every=2, own_from=0.3)
+    config = dataclasses.replace(
+        QUICK, steps=6, merge=2, warp=True, passes=passes, cells=0.25, dense_every=2, own_from=0.3
+    )
     world = train(data, tmp_path / "world", config, quiet=True)
     assert world.dynamics.head.warp.flow.weight.abs().max() > 0
     assert all(p.grad is None for p in world.tokenizer.parameters())
@@ -243,7 +260,10 @@ def test_own_history_replaces_what_follows_the_context_of_each_row(tiny_world, c
 
 def test_a_row_of_own_history_does_not_depend_on_the_others(tiny_world, counting):
     true = counting.at(torch.arange(3, 12).expand(2, -1))
-    alone, both = (roll_out(tiny_world.dynamics, tiny_world.tokenizer, true, torch.tensor(c), torch.Generator()) for c in ([4, 4], [4, 7]))
+    alone, both = (
+        roll_out(tiny_world.dynamics, tiny_world.tokenizer, true, torch.tensor(c), torch.Generator())
+        for c in ([4, 4], [4, 7])
+    )
     assert torch.allclose(alone["latent"][0], both["latent"][0])
 
 

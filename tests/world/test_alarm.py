@@ -50,12 +50,16 @@ def test_held_out_real_frames_rarely_ring(alarm):
     assert (alarm.scores(np.stack([clip(seed) for seed in range(100, 300)])) > 1).mean() <= 0.02
 
 
-@pytest.mark.parametrize("spoil", [
-    lambda film: clip(7, gone_at=4),
-    lambda film: clip(7, still=True),
-    lambda film: np.clip(film + np.random.default_rng(0).normal(0, 40, film.shape), 0, 255).astype(np.uint8),
-    lambda film: np.full_like(film, 128),
-], ids=["vanished", "frozen", "noise", "grey"])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda film: clip(7, gone_at=4),
+        lambda film: clip(7, still=True),
+        lambda film: np.clip(film + np.random.default_rng(0).normal(0, 40, film.shape), 0, 255).astype(np.uint8),
+        lambda film: np.full_like(film, 128),
+    ],
+    ids=["vanished", "frozen", "noise", "grey"],
+)
 def test_drift_rings(alarm, spoil):
     film = spoil(clip(7))
     film[0] = clip(7)[0]
@@ -115,7 +119,9 @@ def test_it_learns_from_a_data_set_what_a_world_draws(tiny_world, tmp_path):
         for seed in range(3):
             frames = np.repeat(np.repeat(clip(seed), 2, 1), 2, 2)
             none = np.zeros(LENGTH - 1)
-            writer.write(Episode(frames, none.astype(int), none.astype(np.float32), none.astype(bool), none.astype(bool)))
+            writer.write(
+                Episode(frames, none.astype(int), none.astype(np.float32), none.astype(bool), none.astype(bool))
+            )
     dataset = open_dataset(tmp_path)
     alarm, frames = DriftAlarm.fit_on(tiny_world, tmp_path), dataset.frames(0)
     watch = alarm.watch(tiny_world, frames[:4])

@@ -54,9 +54,14 @@ def test_foreign_weights_are_told(folder):
         load_world(folder)
 
 
-@pytest.mark.parametrize("change,message", [
-    ({"format": "other"}, "format"), ({"size": None, "extra": 1}, "extra"), ({"name": 1, "tokenizer": {"grid": 9}}, "size_px"),
-])
+@pytest.mark.parametrize(
+    "change,message",
+    [
+        ({"format": "other"}, "format"),
+        ({"size": None, "extra": 1}, "extra"),
+        ({"name": 1, "tokenizer": {"grid": 9}}, "size_px"),
+    ],
+)
 def test_foreign_settings_are_told(folder, change, message):
     file = folder / "config.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), **change}))

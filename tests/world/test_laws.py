@@ -161,14 +161,17 @@ def test_frames_have_a_batch_axis_only_if_asked_for(tiny_world, tiny_clip):
     assert tiny_world.step(tiny_world.start(frames[0, :1], []), 1).frame.dtype == np.uint8
 
 
-@pytest.mark.parametrize("frames,actions,error", [
-    (np.zeros((5, 32, 32, 3), np.uint8), [0] * 4, ShapeError),
-    (np.zeros((5, 64, 64, 3), np.float32), [0] * 4, ShapeError),
-    (np.zeros((64, 64, 3), np.uint8), [], ShapeError),
-    (np.zeros((5, 64, 64, 3), np.uint8), [0] * 5, ActionError),
-    (np.zeros((5, 64, 64, 3), np.uint8), [0, 1, 2, 3], ActionError),
-    (np.zeros((5, 64, 64, 3), np.uint8), [[0.5, 0.5]] * 4, ActionError),
-])
+@pytest.mark.parametrize(
+    "frames,actions,error",
+    [
+        (np.zeros((5, 32, 32, 3), np.uint8), [0] * 4, ShapeError),
+        (np.zeros((5, 64, 64, 3), np.float32), [0] * 4, ShapeError),
+        (np.zeros((64, 64, 3), np.uint8), [], ShapeError),
+        (np.zeros((5, 64, 64, 3), np.uint8), [0] * 5, ActionError),
+        (np.zeros((5, 64, 64, 3), np.uint8), [0, 1, 2, 3], ActionError),
+        (np.zeros((5, 64, 64, 3), np.uint8), [[0.5, 0.5]] * 4, ActionError),
+    ],
+)
 def test_bad_starts_are_told(tiny_world, frames, actions, error):
     with pytest.raises(error, match="must"):
         tiny_world.start(frames, actions)

@@ -48,7 +48,9 @@ def main(argv: list[str] | None = None) -> int:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             error = DiskFullError(f"the disk must have room, got: {error}. Free some and run the command again.")
         else:
-            error = WorldlingError(f"the disk must let us read and write, got: {error}. Choose another place, or its rights.")
+            error = WorldlingError(
+                f"the disk must let us read and write, got: {error}. Choose another place, or its rights."
+            )
         return _fail(error, arguments)
     if result is not None:
         print(json.dumps(result) if arguments.json else _plain(result))
@@ -58,7 +60,9 @@ def main(argv: list[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of every command."""
     parser = argparse.ArgumentParser(
-        prog="worldling", description="Small world models: record, train, judge, play.", epilog=EPILOG,
+        prog="worldling",
+        description="Small world models: record, train, judge, play.",
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -67,8 +71,9 @@ def build_parser() -> argparse.ArgumentParser:
         name: str, run: Callable[[argparse.Namespace], Any], help: str, stopped: str = "nothing was changed."
     ) -> argparse.ArgumentParser:
         """Add a command; stopped: what Ctrl-C leaves, for people."""
-        sub = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".",
-                                  formatter_class=HelpWithDefaults)
+        sub = commands.add_parser(
+            name, help=help, description=help[0].upper() + help[1:] + ".", formatter_class=HelpWithDefaults
+        )
         sub.add_argument("--json", action="store_true", help="print one json object on stdout, and no progress")
         sub.set_defaults(run=run, stopped=stopped)
         return sub
@@ -80,50 +85,89 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--host", default="127.0.0.1", help="address to listen on; the default is this machine only")
     p.add_argument("--fps", type=float, help="frames per second at speed 1 (default: those of the data)")
     p.add_argument("--backend", default="auto", help=BACKENDS)
-    p.add_argument("--alarm", nargs="?", const="", metavar="DATA", help="say so when the dream no longer looks like what was shown; DATA: "
-                   "a data set to learn from what real frames do (default: the alarm that judge --suite horizon kept)")
+    p.add_argument(
+        "--alarm",
+        nargs="?",
+        const="",
+        metavar="DATA",
+        help="say so when the dream no longer looks like what was shown; DATA: "
+        "a data set to learn from what real frames do (default: the alarm that judge --suite horizon kept)",
+    )
     p.add_argument("--no-browser", action="store_true", help="do not open a browser")
 
-    p = command("record", _record, "record any Gymnasium environment with pixels into a data set",
-                "what was recorded is kept. Add --resume to go on.")
+    p = command(
+        "record",
+        _record,
+        "record any Gymnasium environment with pixels into a data set",
+        "what was recorded is kept. Add --resume to go on.",
+    )
     p.add_argument("env", help="its id, such as ALE/Pong-v5 or gym_pusht/PushT-v0")
     p.add_argument("--out", required=True, help="folder of the data set")
     p.add_argument("--frames", type=int, default=20000)
-    p.add_argument("--policy", default="sticky", help="random, sticky, a mixture such as sticky:0.7,random:0.3, or module:callable")
+    p.add_argument(
+        "--policy", default="sticky", help="random, sticky, a mixture such as sticky:0.7,random:0.3, or module:callable"
+    )
     p.add_argument("--size-px", type=int, default=64, help="side of the pictures kept")
     p.add_argument("--frame-skip", type=int, help="steps an action is held (default: the simulator's habit, 4 for ALE)")
     p.add_argument("--workers", type=int, default=1, help="processes")
     p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--env-arg", action="append", default=[], metavar="NAME=VALUE", help="passed to the environment; repeatable")
+    p.add_argument(
+        "--env-arg", action="append", default=[], metavar="NAME=VALUE", help="passed to the environment; repeatable"
+    )
     p.add_argument("--resume", action="store_true", help="go on with a recording that was stopped")
 
-    p = command("scenes", _scenes, "list the physics scenes, with a contact sheet; make their exam",
-                "finished parts of the exam are kept. Run the same command again to go on.")
+    p = command(
+        "scenes",
+        _scenes,
+        "list the physics scenes, with a contact sheet; make their exam",
+        "finished parts of the exam are kept. Run the same command again to go on.",
+    )
     p.add_argument("--sheet", default="scenes.png", help="where the contact sheet goes")
     p.add_argument("--exam", metavar="FOLDER", help="also make the labelled exam that `judge --suite ocp` uses, here")
     p.add_argument("--trials", type=int, default=400, help="of the exam, of each scene that are judged on")
     p.add_argument("--workers", type=int, default=2, help="processes")
 
     p = command("import", _import, "make a data set from a folder of videos and their actions, or of Physion's stimuli")
-    p.add_argument("folder", help="NAME.mp4, and NAME.csv, .npy or .json with one action per frame if known; or Physion's .hdf5")
+    p.add_argument(
+        "folder", help="NAME.mp4, and NAME.csv, .npy or .json with one action per frame if known; or Physion's .hdf5"
+    )
     p.add_argument("--out", required=True)
     p.add_argument("--size-px", type=int, default=64)
     p.add_argument("--format", default="video", help="video, or physion for the HDF5 files of that benchmark")
-    p.add_argument("--frame-skip", type=int, help="keep every n-th frame, of videos only without actions (default: 1; physion 8)")
+    p.add_argument(
+        "--frame-skip", type=int, help="keep every n-th frame, of videos only without actions (default: 1; physion 8)"
+    )
 
-    p = command("train", _train, "train a world on a data set; run again to resume",
-                "what was trained is kept. Run the same command again to go on.")
+    p = command(
+        "train",
+        _train,
+        "train a world on a data set; run again to resume",
+        "what was trained is kept. Run the same command again to go on.",
+    )
     p.add_argument("data", help="folder of a data set")
-    p.add_argument("--out", required=True, help="folder of the world; `train/` in it holds curves, strips and checkpoints")
-    p.add_argument("--minutes", type=float, default=30.0, help="for both stages; more than last time trains a finished world further")
+    p.add_argument(
+        "--out", required=True, help="folder of the world; `train/` in it holds curves, strips and checkpoints"
+    )
+    p.add_argument(
+        "--minutes",
+        type=float,
+        default=30.0,
+        help="for both stages; more than last time trains a finished world further",
+    )
     p.add_argument("--steps", type=int, default=0, help="of each stage, instead of minutes")
     p.add_argument("--size", default="s", help="xs, s, s+, m, l or g")
-    p.add_argument("--passes", type=int, default=1, help="head passes per frame: 1 for deterministic worlds, 2 or 4 for chance")
+    p.add_argument(
+        "--passes", type=int, default=1, help="head passes per frame: 1 for deterministic worlds, 2 or 4 for chance"
+    )
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--device", default="auto", help="cpu or cuda")
-    p.add_argument("--mirror", default="", help="reflections the world obeys, for up to eight times the data: x:0,y:1 where number 0 "
-                   "of the action changes its sign left to right and 1 top to bottom; y:2=3 where choices 2 and 3 trade places; "
-                   "d:0=1 along the diagonal")
+    p.add_argument(
+        "--mirror",
+        default="",
+        help="reflections the world obeys, for up to eight times the data: x:0,y:1 where number 0 "
+        "of the action changes its sign left to right and 1 top to bottom; y:2=3 where choices 2 and 3 trade places; "
+        "d:0=1 along the diagonal",
+    )
     p.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any other setting of TrainConfig")
 
     add_judge(command)
@@ -134,7 +178,9 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--batches", default="1,8", help="rows per step")
     p.add_argument("--seconds", type=float, default=6.0, help="per backend and batch")
     p.add_argument("--steps", type=int, default=256, help="length of the roll-outs that measure the error")
-    p.add_argument("--latents", action="store_true", help="also the largest batch without pixels, as planners and agents run")
+    p.add_argument(
+        "--latents", action="store_true", help="also the largest batch without pixels, as planners and agents run"
+    )
 
     add_cost(command)
 
@@ -162,8 +208,19 @@ def _record(a: argparse.Namespace) -> dict[str, Any]:
     from worldling.data.record import record
 
     sys.path.insert(0, "")  # so that --policy finds a module of the folder one is in
-    return record(a.env, a.out, a.frames, a.policy, a.size_px, a.frame_skip, a.workers, a.seed,
-                  pairs(a.env_arg, "env-arg"), a.resume, a.json)
+    return record(
+        a.env,
+        a.out,
+        a.frames,
+        a.policy,
+        a.size_px,
+        a.frame_skip,
+        a.workers,
+        a.seed,
+        pairs(a.env_arg, "env-arg"),
+        a.resume,
+        a.json,
+    )
 
 
 def _scenes(a: argparse.Namespace) -> dict[str, Any]:
@@ -208,9 +265,7 @@ def _bench(a: argparse.Namespace) -> dict[str, Any] | None:
     from worldling.engine.library import load
 
     world = load(a.world, backend="reference", quiet=True)
-    report = bench(
-        world, a.backend, whole(a.batches, "batches"), a.seconds, a.latents, steps=a.steps, quiet=a.json
-    )
+    report = bench(world, a.backend, whole(a.batches, "batches"), a.seconds, a.latents, steps=a.steps, quiet=a.json)
     if a.json:
         return report
     print(table(report))
@@ -244,10 +299,15 @@ def _list(a: argparse.Namespace) -> dict[str, Any]:
     worlds = []
     for name in bundled_worlds():
         config, card = (read_json(BUNDLED / name / file, "a bundled world") for file in ("config.json", "card.json"))
-        worlds.append({
-            "name": name, "env_id": card["source"]["env_id"], "size": config["size"],
-            "size_px": config["tokenizer"]["size_px"], "parameters": sum(card["parameters"].values()),
-        })
+        worlds.append(
+            {
+                "name": name,
+                "env_id": card["source"]["env_id"],
+                "size": config["size"],
+                "size_px": config["tokenizer"]["size_px"],
+                "parameters": sum(card["parameters"].values()),
+            }
+        )
     return {"worlds": worlds}
 
 

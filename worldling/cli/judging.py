@@ -22,20 +22,32 @@ Command = Callable[..., argparse.ArgumentParser]
 def add_judge(command: Command) -> None:
     """Add `worldling judge`."""
     p = command("judge", _judge, "measure a world, or several side by side: report.html and report.json")
-    p.add_argument("world", nargs="+", help="a world's folder, the name of a bundled one, or file.py:callable that makes yours")
+    p.add_argument(
+        "world", nargs="+", help="a world's folder, the name of a bundled one, or file.py:callable that makes yours"
+    )
     p.add_argument("--data", help="a data set the world has not seen; fidelity and stability need one")
-    p.add_argument("--world-arg", action="append", default=[], metavar="NAME=VALUE", help="passed to the callable; repeatable")
-    p.add_argument("--out", help="folder of the report (default: judge/ in the world's folder; of several worlds judge/ here)")
-    p.add_argument("--suite", action="append", help=f"{SUITES}, or all that can be run on this world; repeatable (default: all)")
+    p.add_argument(
+        "--world-arg", action="append", default=[], metavar="NAME=VALUE", help="passed to the callable; repeatable"
+    )
+    p.add_argument(
+        "--out", help="folder of the report (default: judge/ in the world's folder; of several worlds judge/ here)"
+    )
+    p.add_argument(
+        "--suite", action="append", help=f"{SUITES}, or all that can be run on this world; repeatable (default: all)"
+    )
     p.add_argument("--starts", type=int, default=500)
-    p.add_argument("--horizons", help="frames ahead that are tabled (default: 1,5,10,25,50, as far as half the episodes go)")
+    p.add_argument(
+        "--horizons", help="frames ahead that are tabled (default: 1,5,10,25,50, as far as half the episodes go)"
+    )
     p.add_argument("--rollouts", type=int, default=16)
     p.add_argument("--lengths", default="1000,10000", help="frames of the long roll-outs")
     p.add_argument("--exam", default="data/physics-exam", help="folder of the physics exam, made where it is missing")
     p.add_argument("--trials", type=int, default=400, help="of each physics scene that are judged on")
     p.add_argument("--scene", action="append", default=[], help="only this physics scene; repeatable")
     p.add_argument("--physion", help="a data set imported with --format physion; the suite physion needs one")
-    p.add_argument("--chaos", default="data/chaos", help="folder of the clips of chaotic environments, made where they are missing")
+    p.add_argument(
+        "--chaos", default="data/chaos", help="folder of the clips of chaotic environments, made where they are missing"
+    )
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--backend", default="auto", help=BACKENDS)
 
@@ -46,15 +58,22 @@ def add_cost(command: Command) -> None:
     p.add_argument("world", nargs="?", help="a world's folder, or the name of a bundled one; none with --plan")
     p.add_argument("--prices", help="price file (default: the bundled one, made to be copied)")
     p.add_argument("--users", type=int, help="for whom machines are kept ready, all at once (default: 1)")
-    p.add_argument("--fps", type=float, help="frames per second of a session (default: the world's; needed with --plan)")
-    p.add_argument("--occupancy", type=float, help="share of the month in which each user plays (default: 0.1, assumed)")
+    p.add_argument(
+        "--fps", type=float, help="frames per second of a session (default: the world's; needed with --plan)"
+    )
+    p.add_argument(
+        "--occupancy", type=float, help="share of the month in which each user plays (default: 0.1, assumed)"
+    )
     p.add_argument("--device-class", help="of the price file (default: by the name of the chip)")
     p.add_argument("--report", help="a report.json of `judge --suite speed`, instead of timing the world here")
     p.add_argument("--batch", type=int, help="sessions at once when timing (default: 16)")
     p.add_argument("--seconds", type=float, help="of timing, alone and in a batch (default: 2)")
     p.add_argument("--backend", help=BACKENDS + " (default: auto)")
-    p.add_argument("--plan", action="store_true",
-                   help="which device class carries --users at --fps, for how much, and what may be spread")
+    p.add_argument(
+        "--plan",
+        action="store_true",
+        help="which device class carries --users at --fps, for how much, and what may be spread",
+    )
     p.add_argument("--size-px", type=int, help="with --plan: side of the frames (default: 64)")
     p.add_argument("--size", help="with --plan: xs, s, s+, m, l or g (default: one measured at that resolution)")
     p.add_argument("--train-frames", type=int, help="with --plan: frames to train on")
@@ -69,7 +88,9 @@ def _judge(a: argparse.Namespace) -> dict[str, Any]:
     if a.world_arg and not foreign:
         raise ConfigError(f"`--world-arg` must go with file.py:callable, got {', '.join(a.world)}. Leave it out.")
     if a.backend != "auto" and len(foreign) == len(a.world):
-        raise ConfigError(f"`--backend` must be left out for {', '.join(foreign)}, got {a.backend}. A world not ours runs its own code.")
+        raise ConfigError(
+            f"`--backend` must be left out for {', '.join(foreign)}, got {a.backend}. A world not ours runs its own code."
+        )
     worlds = [_judged_world(a, name) for name in a.world]
     single = len(worlds) == 1
     out = Path(a.out) if a.out else (worlds[0].path if single and worlds[0].path else Path(".")) / "judge"
@@ -89,7 +110,11 @@ def _judged_world(a: argparse.Namespace, name: str) -> JudgedWorld:
     from worldling.engine.library import load
     from worldling.judge.adapter import foreign_world
 
-    return foreign_world(name, pairs(a.world_arg, "world-arg")) if names_code(name) else load(name, a.backend, quiet=a.json)
+    return (
+        foreign_world(name, pairs(a.world_arg, "world-arg"))
+        if names_code(name)
+        else load(name, a.backend, quiet=a.json)
+    )
 
 
 def _cost(a: argparse.Namespace) -> dict[str, Any] | None:
@@ -119,7 +144,9 @@ def _cost(a: argparse.Namespace) -> dict[str, Any] | None:
 
         world = load(a.world, backend="reference" if a.report else a.backend or "auto", quiet=a.json or bool(a.report))
         batch = BATCHES[-1] if a.batch is None else a.batch
-        found = world_cost(world, prices, a.device_class, a.report, a.users, a.occupancy, a.fps, batch, a.seconds, a.json)
+        found = world_cost(
+            world, prices, a.device_class, a.report, a.users, a.occupancy, a.fps, batch, a.seconds, a.json
+        )
     if a.json:
         return found
     print(plan_text(found) if a.plan else ledger_text(found))

@@ -38,4 +38,6 @@ def whole(text: str, option: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
-        raise ConfigError(f"`--{option}` must be whole numbers with commas, got {text!r}. Write for example 1,8.") from None
+        raise ConfigError(
+            f"`--{option}` must be whole numbers with commas, got {text!r}. Write for example 1,8."
+        ) from None

@@ -68,9 +68,7 @@ def dataset_info(path: str | Path) -> dict[str, Any]:
     return info
 
 
-def write_contact_sheet(
-    path: str | Path, out: str | Path | None = None, rows: int = 8, columns: int = 12
-) -> Path:
+def write_contact_sheet(path: str | Path, out: str | Path | None = None, rows: int = 8, columns: int = 12) -> Path:
     """Draw a PNG of the data set folder `path` and return where it lies (default: contact_sheet.png in it).
 
     The upper rows show episodes spread over the data, each from its first to its last frame; the last
@@ -117,9 +115,7 @@ def contact_sheet(dataset: Dataset, rows: int = 8, columns: int = 12) -> Image.I
     return sheet
 
 
-def _strip(
-    sheet: Image.Image, top: int, side: int, label: str, frames: list[np.ndarray], captions: list[str]
-) -> None:
+def _strip(sheet: Image.Image, top: int, side: int, label: str, frames: list[np.ndarray], captions: list[str]) -> None:
     draw = ImageDraw.Draw(sheet)
     draw.multiline_text((6, top + 4), label, _INK)
     for column, frame in enumerate(frames):

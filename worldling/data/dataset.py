@@ -125,8 +125,13 @@ class Dataset:
         worker = path.stem.split("-")[1]
         for i in range(count):
             meta = {
-                "seed": seeds[i], "number": numbers[i], "cut": bool(cuts[i] > 0), "worker": int(worker),
-                "shard": path.name, "env_id": self.meta.env_id, "policy": self.meta.policy,
+                "seed": seeds[i],
+                "number": numbers[i],
+                "cut": bool(cuts[i] > 0),
+                "worker": int(worker),
+                "shard": path.name,
+                "env_id": self.meta.env_id,
+                "policy": self.meta.policy,
             }
             self._where.append((shard, int(offsets[i]), int(offsets[i + 1]), meta))
 

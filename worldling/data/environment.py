@@ -184,8 +184,7 @@ def _find(env_id: str) -> Any:
             importlib.import_module(module)
         except ImportError as error:
             raise EnvError(
-                f"`env_id` must name an importable module before the colon, got {env_id!r} ({error}). "
-                "Install it."
+                f"`env_id` must name an importable module before the colon, got {env_id!r} ({error}). Install it."
             ) from None
     simulators.register(name)
     try:

@@ -129,5 +129,5 @@ class _BlankWatch:
         if not self.seen and self.flat >= _FLAT_FRAMES:
             raise EnvError(
                 f"`env_id` must draw something, got {self.flat} one-coloured frames from {self.env_id!r}. "
-                "Unset SDL_VIDEODRIVER (with \"dummy\" some environments draw nothing) or set MUJOCO_GL=egl."
+                'Unset SDL_VIDEODRIVER (with "dummy" some environments draw nothing) or set MUJOCO_GL=egl.'
             )

@@ -81,9 +81,16 @@ def record(
     dataset = open_dataset(path)
     dataset.close()
     return {
-        "path": str(path), "env_id": env_id, "frames": dataset.num_frames, "episodes": len(dataset),
-        "size_px": size_px, "frame_skip": meta.frame_skip, "fps": meta.fps, "policy": meta.policy,
-        "seed": seed, "workers": workers,
+        "path": str(path),
+        "env_id": env_id,
+        "frames": dataset.num_frames,
+        "episodes": len(dataset),
+        "size_px": size_px,
+        "frame_skip": meta.frame_skip,
+        "fps": meta.fps,
+        "policy": meta.policy,
+        "seed": seed,
+        "workers": workers,
     }
 
 
@@ -95,8 +102,15 @@ def _describe(env: Environment, policy: str, seed: int) -> DatasetMeta:
     if "version" in env.raw.metadata:
         versions[env.env_id] = env.raw.metadata["version"]
     return DatasetMeta(
-        env_id=env.env_id, env_kwargs=env.env_kwargs, size_px=env.size_px, frame_skip=env.frame_skip,
-        fps=env.fps, action_space=env.action_space, policy=policy, seed=seed, license=env.license,
+        env_id=env.env_id,
+        env_kwargs=env.env_kwargs,
+        size_px=env.size_px,
+        frame_skip=env.frame_skip,
+        fps=env.fps,
+        action_space=env.action_space,
+        policy=policy,
+        seed=seed,
+        license=env.license,
         versions=versions,
     )
 

@@ -77,9 +77,7 @@ class DatasetWriter:
         text = json.dumps({"format": FORMAT, **to_dict(meta)}, indent=2) + "\n"
         if not (self.path / "dataset.json").exists():
             write_atomic(self.path / "dataset.json", text)
-        self._number = 1 + max(
-            (int(p.stem.split("-")[2]) for p in self.path.glob(f"shard-{worker}-*.h5")), default=-1
-        )
+        self._number = 1 + max((int(p.stem.split("-")[2]) for p in self.path.glob(f"shard-{worker}-*.h5")), default=-1)
         self._episodes: list[Episode] = []  # no longer than one shard; pixels are kept compressed below
         self._buffer: io.BytesIO | None = None
         self._file: h5py.File | None = None
@@ -156,8 +154,10 @@ class DatasetWriter:
         rows, last = slice(start, stop), slice(start, stop - 1)
         _grow(self._file, "pixels", episode.frames[rows])
         for name, values in (
-            ("action", episode.actions), ("reward", episode.reward),
-            ("terminated", episode.terminated), ("truncated", episode.truncated),
+            ("action", episode.actions),
+            ("reward", episode.reward),
+            ("terminated", episode.terminated),
+            ("truncated", episode.truncated),
         ):
             values = np.asarray(values)[last]
             _grow(self._file, name, np.concatenate([values, np.zeros_like(values[:1])]))
@@ -184,7 +184,7 @@ def _grow(file: h5py.File, name: str, values: np.ndarray) -> None:
         )
     column = file[name]
     column.resize(len(column) + len(values), axis=0)
-    column[len(column) - len(values):] = values
+    column[len(column) - len(values) :] = values
 
 
 def check_new(path: str | Path) -> None:
@@ -235,6 +235,5 @@ def read_meta(path: str | Path) -> DatasetMeta:
         return from_dict(DatasetMeta, values, "dataset")
     except (ValueError, ConfigError) as error:
         raise DatasetError(
-            f"`{file}` must describe a worldling data set, got a damaged or foreign file ({error}). "
-            "Record it again."
+            f"`{file}` must describe a worldling data set, got a damaged or foreign file ({error}). Record it again."
         ) from None

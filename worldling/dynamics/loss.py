@@ -29,8 +29,18 @@ def changing_weight(target: Tensor, latent: Tensor, values: Tensor) -> Tensor:
 
 
 def dynamics_loss(
-    model: Dynamics, latent: Tensor, previous: Tensor, action: Tensor, age: Tensor, target: Tensor, weight: Tensor,
-    noise: Tensor, signal: Tensor, bootstrap_rows: int = 0, bootstrap_steps: int = 1, cells: Tensor | None = None,
+    model: Dynamics,
+    latent: Tensor,
+    previous: Tensor,
+    action: Tensor,
+    age: Tensor,
+    target: Tensor,
+    weight: Tensor,
+    noise: Tensor,
+    signal: Tensor,
+    bootstrap_rows: int = 0,
+    bootstrap_steps: int = 1,
+    cells: Tensor | None = None,
     eye: Eye | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return (loss, cross-entropy in nats of each frame `[B, T]`) of predicting `target` levels `[B, T, N, C]`.
@@ -60,13 +70,21 @@ def dynamics_loss(
     by_cell = flat(weight) * ramp[:, None]
     price = entropy
     if fetched is not None:
-        apart = flow_error(fetched, head.look(head.values[comes], eye).picture, model.config.grid).unflatten(0, weight.shape[:2])
+        apart = flow_error(fetched, head.look(head.values[comes], eye).picture, model.config.grid).unflatten(
+            0, weight.shape[:2]
+        )
         price = entropy + FLOW * flat(apart if cells is None else only(cells, apart)[0])
     loss = (price * by_cell).sum() / by_cell.sum()
     if model.config.passes > 1 and bootstrap_rows:
         some = slice(None, None, len(h) // bootstrap_rows)
         loss = loss + bootstrap_loss(
-            head, h[some], now[some], head.values[goal[some]], flat(noise)[some], flat(signal)[some], bootstrap_steps,
+            head,
+            h[some],
+            now[some],
+            head.values[goal[some]],
+            flat(noise)[some],
+            flat(signal)[some],
+            bootstrap_steps,
             seen and View(seen.picture[some], seen.eye),
         )
     return loss, entropy.detach().sum(-1).unflatten(0, latent.shape[:2])
@@ -93,7 +111,14 @@ def mix(noise: Tensor, clean: Tensor, tau: Tensor) -> Tensor:
 
 
 def bootstrap_loss(
-    head: Head, h: Tensor, latent: Tensor, clean: Tensor, noise: Tensor, draw: Tensor, steps: int, seen: View | None = None,
+    head: Head,
+    h: Tensor,
+    latent: Tensor,
+    clean: Tensor,
+    noise: Tensor,
+    draw: Tensor,
+    steps: int,
+    seen: View | None = None,
 ) -> Tensor:
     """Return the squared error, in x-space, of one step of size 1 / steps against two half steps.
 

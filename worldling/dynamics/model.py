@@ -52,7 +52,9 @@ class DynamicsConfig:
 
     def __post_init__(self) -> None:
         if not self.backbone or set(self.backbone) - {"S", "T"} or "T" not in self.backbone:
-            raise ConfigError(f"`backbone` must be letters S and T with at least one T, got {self.backbone!r}. Use \"SSTSST\".")
+            raise ConfigError(
+                f'`backbone` must be letters S and T with at least one T, got {self.backbone!r}. Use "SSTSST".'
+            )
         if self.passes not in (1, 2, 4):
             raise ConfigError(f"`passes` must be 1, 2 or 4, got {self.passes}. Use 1 for a deterministic world.")
         if self.warp < 0 or self.warp and self.channels % self.warp**2:
@@ -170,7 +172,13 @@ class Head(nn.Module):
         self.register_buffer("values", level_values(c.levels), persistent=False)
 
     def forward(
-        self, h: Tensor, latent: Tensor, noisy: Tensor, tau: Tensor, step: Tensor, cells: Tensor | None = None,
+        self,
+        h: Tensor,
+        latent: Tensor,
+        noisy: Tensor,
+        tau: Tensor,
+        step: Tensor,
+        cells: Tensor | None = None,
         seen: View | None = None,
     ) -> Tensor:
         """Return scores `[B, N, C, L]` of the next latent.
@@ -183,7 +191,13 @@ class Head(nn.Module):
         return self.scores_and_picture(h, latent, noisy, tau, step, cells, seen)[0]
 
     def scores_and_picture(
-        self, h: Tensor, latent: Tensor, noisy: Tensor, tau: Tensor, step: Tensor, cells: Tensor | None = None,
+        self,
+        h: Tensor,
+        latent: Tensor,
+        noisy: Tensor,
+        tau: Tensor,
+        step: Tensor,
+        cells: Tensor | None = None,
         seen: View | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Return the scores of `forward`, and the picture it fetched (`Warp.forward`), if it warps."""
@@ -209,7 +223,9 @@ class Head(nn.Module):
         if self.warp is None:
             return None
         if eye is None:
-            raise ConfigError("`eye` must be the world's tokenizer for a head that warps, got none. Pass world.tokenizer.")
+            raise ConfigError(
+                "`eye` must be the world's tokenizer for a head that warps, got none. Pass world.tokenizer."
+            )
         return view(eye, latent)
 
     def expected(self, scores: Tensor) -> Tensor:

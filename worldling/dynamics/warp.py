@@ -71,7 +71,9 @@ class Warp(nn.Module):
         field = REACH * F.pixel_shuffle(offset.transpose(1, 2).unflatten(2, (self.grid, self.grid)), self.side)
         size = seen.picture.shape[-1] // field.shape[-1]
         picture = fetch(seen.picture, F.interpolate(field, scale_factor=float(size), mode="nearest"))
-        with torch.no_grad():  # where to fetch from is learnt by looking at pictures (`flow_error`): cheaper than through the eye
+        with (
+            torch.no_grad()
+        ):  # where to fetch from is learnt by looking at pictures (`flow_error`): cheaper than through the eye
             fetched = seen.eye.bounded(picture)
         if cells is not None:
             fetched = fetched.gather(1, cells[..., None].expand_as(latent))

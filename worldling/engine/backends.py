@@ -1,11 +1,11 @@
 """Backends by name: what runs a world's frames, and which one suits this machine.
 
-    reference        eager fp32 torch; the truth the others are measured against
-    torch            compiled torch: on a CPU bf16 where it has bf16, else fp32; on a GPU bf16 with CUDA graphs
-    openvino-f32     OpenVINO on the CPU, fp32
-    openvino-bf16    the same in bf16
-    openvino-int8    the same in int8, calibrated on the world's own roll-outs
-    auto             the fastest of these that can start at once
+reference        eager fp32 torch; the truth the others are measured against
+torch            compiled torch: on a CPU bf16 where it has bf16, else fp32; on a GPU bf16 with CUDA graphs
+openvino-f32     OpenVINO on the CPU, fp32
+openvino-bf16    the same in bf16
+openvino-int8    the same in int8, calibrated on the world's own roll-outs
+auto             the fastest of these that can start at once
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def use_backend(world: World, name: str = "auto", quiet: bool = False) -> World:
     not installed or cannot be built.
     """
     if name != "auto" and name not in BACKENDS:
-        raise BackendError(f"`backend` must be auto or one of {', '.join(BACKENDS)}, got {name!r}. {nearest(name, BACKENDS)}")
+        raise BackendError(
+            f"`backend` must be auto or one of {', '.join(BACKENDS)}, got {name!r}. {nearest(name, BACKENDS)}"
+        )
     chosen, why = choose(world) if name == "auto" else (name, "as asked")
     plain = copy.copy(world)  # building reads a world that runs the reference, whatever `world` ran before
     plain.runner, plain.memory_dtype = plain.reference, torch.float32

@@ -69,8 +69,14 @@ class Arm:
 
 
 def bench(
-    world: World, backends: Sequence[str] | None = None, batches: Sequence[int] = (1, 8, 64), seconds: float = 3.0,
-    latents: bool = True, steps: int = 256, starts: int = 4, quiet: bool = True,
+    world: World,
+    backends: Sequence[str] | None = None,
+    batches: Sequence[int] = (1, 8, 64),
+    seconds: float = 3.0,
+    latents: bool = True,
+    steps: int = 256,
+    starts: int = 4,
+    quiet: bool = True,
 ) -> dict[str, Any]:
     """Measure `world`; returns `{machine, versions, commit, world, rows}`, ready for json.
 
@@ -100,7 +106,9 @@ def bench(
             for kind, batch in kinds:
                 arms[name, kind, batch] = _arm(worlds[name], batch, kind == "frames", base)
                 progress.update(len(arms), name)
-    strayed = deviation(world, {name: w.runner for name, w in worlds.items() if name != "reference"}, steps, starts, quiet)
+    strayed = deviation(
+        world, {name: w.runner for name, w in worlds.items() if name != "reference"}, steps, starts, quiet
+    )
     strayed["reference"] = {"err": 0.0, "err_free": SAME}
     with Progress("measuring", seconds * len(arms), "s", quiet) as progress:
         for turn in range(max(1, round(seconds / TURN_S))):
@@ -111,11 +119,23 @@ def bench(
     for (name, kind, batch), arm in arms.items():
         p50, p99 = (float(np.percentile(arm.times, q)) for q in (50, 99))
         against = float(np.percentile(arms["reference", kind, batch].times, 50))
-        rows.append({
-            "backend": name, "kind": kind, "size_px": world.size_px, "batch": batch, "fps_p50": batch / p50,
-            "p50_ms": p50 * 1e3, "p99_ms": p99 * 1e3, "num_steps": len(arm.times), "memory_mb": arm.memory_mb,
-            "start_s": start_s[name], **strayed[name], "bound": BOUND[name], "ratio_to_reference": against / p50,
-        })
+        rows.append(
+            {
+                "backend": name,
+                "kind": kind,
+                "size_px": world.size_px,
+                "batch": batch,
+                "fps_p50": batch / p50,
+                "p50_ms": p50 * 1e3,
+                "p99_ms": p99 * 1e3,
+                "num_steps": len(arm.times),
+                "memory_mb": arm.memory_mb,
+                "start_s": start_s[name],
+                **strayed[name],
+                "bound": BOUND[name],
+                "ratio_to_reference": against / p50,
+            }
+        )
     about = {"name": world.config.name, "size": world.config.size, "parameters": _parameters(world)}
     return {"machine": machine(world, load), "versions": versions(), "commit": commit(), "world": about, "rows": rows}
 
@@ -132,8 +152,10 @@ def available(world: World) -> list[str]:
 
 def table(result: dict[str, Any]) -> str:
     """Write the rows of a result for people."""
-    lines = [f"{'backend':14} {'kind':8} {'batch':>5} {'frames/s':>9} {'p50 ms':>8} {'p99 ms':>8} {'x ref':>6} "
-             f"{'MB':>6} {'err':>8} {'free dB':>7}"]
+    lines = [
+        f"{'backend':14} {'kind':8} {'batch':>5} {'frames/s':>9} {'p50 ms':>8} {'p99 ms':>8} {'x ref':>6} "
+        f"{'MB':>6} {'err':>8} {'free dB':>7}"
+    ]
     for r in result["rows"]:
         memory = f"{r['memory_mb']:6.0f}" if r["memory_mb"] is not None else "     -"
         lines.append(
@@ -146,8 +168,14 @@ def table(result: dict[str, Any]) -> str:
 def machine(world: World, load: float | None = None) -> dict[str, Any]:
     """Describe the machine; load: processes running just before, for the reader to judge the figures by."""
     gpu = torch.cuda.get_device_name(world.device) if world.device.type == "cuda" else None
-    return {"cpu": cpu_name(), "cores": os.cpu_count(), "threads": torch.get_num_threads(), "gpu": gpu, "os": platform.system(),
-            "load": load}
+    return {
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": gpu,
+        "os": platform.system(),
+        "load": load,
+    }
 
 
 def versions() -> dict[str, str]:

@@ -14,8 +14,17 @@ from worldling.world import World
 PACKAGE = Path(__file__).parent.parent
 # The code that decides what a graph computes: a change in it makes every graph built before stale.
 SOURCES = (
-    "types.py", "world.py", "nn/*.py", "dynamics/model.py", "dynamics/sampler.py", "dynamics/warp.py", "tokenizer/model.py",
-    "engine/openvino.py", "engine/eye.py", "engine/calibrate.py", "engine/compiled.py",
+    "types.py",
+    "world.py",
+    "nn/*.py",
+    "dynamics/model.py",
+    "dynamics/sampler.py",
+    "dynamics/warp.py",
+    "tokenizer/model.py",
+    "engine/openvino.py",
+    "engine/eye.py",
+    "engine/calibrate.py",
+    "engine/compiled.py",
 )
 
 

@@ -28,7 +28,13 @@ SAMPLES = 128  # of their frames, drawn evenly; with 4 samples the error triples
 
 # Left in bf16: scores feed an argmax, latents must come out exactly on the lattice, the rest costs next to nothing.
 KEEP = (
-    r".*head\.scores.*", r".*head\.warp.*", r".*latent_in.*", r".*action_in.*", r".*time_in.*", r".*noisy_in.*", r".*decoder\.0/.*",
+    r".*head\.scores.*",
+    r".*head\.warp.*",
+    r".*latent_in.*",
+    r".*action_in.*",
+    r".*time_in.*",
+    r".*noisy_in.*",
+    r".*decoder\.0/.*",
 )
 
 
@@ -40,16 +46,17 @@ def quantize(world: World, model: "ov.Model", quiet: bool = True) -> "ov.Model":
     try:
         import nncf
     except ImportError as error:
-        raise BackendError(
-            f"`backend` must be installed, got {error}. Run: pip install \"worldling[fast]\"."
-        ) from None
+        raise BackendError(f'`backend` must be installed, got {error}. Run: pip install "worldling[fast]".') from None
     samples = rollout_samples(world, quiet)
     names = [op.get_friendly_name() for op in model.get_ops()]
     patterns = [p for p in KEEP if any(re.fullmatch(p, name) for name in names)]
     logging.getLogger("nncf").setLevel(logging.ERROR)
     with contextlib.redirect_stdout(io.StringIO()):  # its progress bars; stdout belongs to our caller
         return nncf.quantize(
-            model, nncf.Dataset(samples), model_type=nncf.ModelType.TRANSFORMER, subset_size=len(samples),
+            model,
+            nncf.Dataset(samples),
+            model_type=nncf.ModelType.TRANSFORMER,
+            subset_size=len(samples),
             ignored_scope=nncf.IgnoredScope(patterns=patterns),
         )
 

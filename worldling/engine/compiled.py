@@ -68,7 +68,9 @@ class PackageRunner:
 
     def __call__(self, inputs: Sequence[Tensor], watch: bool) -> Sequence[Tensor]:
         small = self.world.small_inputs
-        memory = [t.to(self.memory_dtype).contiguous() for t in inputs[small:]]  # no copy for states made for this runner
+        memory = [
+            t.to(self.memory_dtype).contiguous() for t in inputs[small:]
+        ]  # no copy for states made for this runner
         return self.prepare(len(inputs[0]), watch)(*(t.contiguous() for t in inputs[:small]), *memory)
 
     def prepare(self, batch: int, watch: bool) -> Callable[..., Sequence[Tensor]]:

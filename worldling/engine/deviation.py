@@ -1,8 +1,8 @@
 """How far a backend strays from the fp32 reference over roll-outs of the same actions.
 
-    err        relative L2 error of its frames when every step starts from the reference's state (teacher-forced)
-    err_free   PSNR in dB of the last frame when it runs free, median over starts; a world that is chaotic, or a
-               dream that stands at a fork, drifts apart from any difference, so this has no bound
+err        relative L2 error of its frames when every step starts from the reference's state (teacher-forced)
+err_free   PSNR in dB of the last frame when it runs free, median over starts; a world that is chaotic, or a
+           dream that stands at a fork, drifts apart from any difference, so this has no bound
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def deviation(
                 last[name].append(_psnr(_last_frame(free, i, actions[i]), truth))
         progress.update(progress.total)
     return {
-        name: {"err": (wrong[name] / max(right, 1e-9)) ** 0.5, "err_free": float(np.median(last[name]))} for name in runners
+        name: {"err": (wrong[name] / max(right, 1e-9)) ** 0.5, "err_free": float(np.median(last[name]))}
+        for name in runners
     }
 
 

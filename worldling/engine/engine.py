@@ -49,7 +49,9 @@ class Engine:
         Raises `ServeError` if the engine is full, `ShapeError` or `ActionError` as `World.start`.
         """
         if not self._free:
-            raise ServeError(f"`capacity` must exceed the sessions open, got {self.capacity} of {self.capacity}. Close one.")
+            raise ServeError(
+                f"`capacity` must exceed the sessions open, got {self.capacity} of {self.capacity}. Close one."
+            )
         alone = self.world.start(np.asarray(frames)[None], np.asarray(actions)[None], seed)
         place = self._free.pop()
         while len(self._lanes) <= place // self.lane:

@@ -47,9 +47,15 @@ class Graph:
         else:
             model = openvino.convert(module, (example,))
             openvino.save(world, model, file, compress=False)
-        self.graph = openvino.core().compile_model(model, "CPU", {
-            "INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads(), "PERFORMANCE_HINT": "LATENCY",
-        })
+        self.graph = openvino.core().compile_model(
+            model,
+            "CPU",
+            {
+                "INFERENCE_PRECISION_HINT": "f32",
+                "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+                "PERFORMANCE_HINT": "LATENCY",
+            },
+        )
 
     def __call__(self, rows: Tensor) -> Tensor:
         return torch.from_numpy(self.graph([rows.contiguous().numpy()])[0])

@@ -40,9 +40,7 @@ def import_openvino() -> Any:
     try:
         import openvino
     except ImportError as error:
-        raise BackendError(
-            f"`backend` must be installed, got {error}. Run: pip install \"worldling[fast]\"."
-        ) from None
+        raise BackendError(f'`backend` must be installed, got {error}. Run: pip install "worldling[fast]".') from None
     return openvino
 
 
@@ -113,7 +111,9 @@ def convert(module: torch.nn.Module, example: tuple[Tensor, ...]) -> "ov.Model":
     ov = import_openvino()
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer warns of every shape it fixes: all are constants of the world
-        return ov.convert_model(module, example_input=example, input=[ov.PartialShape([-1, *t.shape[1:]]) for t in example])
+        return ov.convert_model(
+            module, example_input=example, input=[ov.PartialShape([-1, *t.shape[1:]]) for t in example]
+        )
 
 
 def _compare_instead(top: "ov.Node") -> None:
@@ -146,7 +146,11 @@ def save(world: World, model: "ov.Model", file: str, compress: bool) -> str:
     """Keep a graph for the next start; returns a phrase that says where."""
     folder = cache.place(world)
     if folder is None:
-        return "built now, not kept since the world is not saved" if world.path is None else "built now, nowhere to keep it"
+        return (
+            "built now, not kept since the world is not saved"
+            if world.path is None
+            else "built now, nowhere to keep it"
+        )
     name = Path(file).stem
     cache.forget_older(folder, file)
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
@@ -212,8 +216,10 @@ class OpenVinoRunner:
                 edges.output(i).tensor().set_element_type(ov.Type.bf16)
             model = edges.build()
         settings = {
-            "INFERENCE_PRECISION_HINT": self.precision, "INFERENCE_NUM_THREADS": self.threads,
-            "PERFORMANCE_HINT": "LATENCY" if streams == 1 else "THROUGHPUT", "NUM_STREAMS": str(streams),
+            "INFERENCE_PRECISION_HINT": self.precision,
+            "INFERENCE_NUM_THREADS": self.threads,
+            "PERFORMANCE_HINT": "LATENCY" if streams == 1 else "THROUGHPUT",
+            "NUM_STREAMS": str(streams),
         }
         return core().compile_model(model, "CPU", settings)
 

@@ -62,7 +62,11 @@ class ForeignWorld(ABC):
     mean_frame: np.ndarray | None = None
 
     def __init__(
-        self, size_px: int, action_space: ActionSpace, context: int = 4, name: str = "",
+        self,
+        size_px: int,
+        action_space: ActionSpace,
+        context: int = 4,
+        name: str = "",
         source: Mapping[str, Any] | None = None,
     ) -> None:
         if context < 1:

@@ -19,7 +19,12 @@ class CopyLast:
     backend_name, path = "stand-in", None
 
     def __init__(self, world: Any) -> None:
-        self.size_px, self.action_space, self.config, self.card = world.size_px, world.action_space, world.config, world.card
+        self.size_px, self.action_space, self.config, self.card = (
+            world.size_px,
+            world.action_space,
+            world.config,
+            world.card,
+        )
 
     def start(self, frames: np.ndarray, actions: np.ndarray, seed: Any = 0) -> np.ndarray:
         """Return the last frames `[B, H, W, 3]`: all the state there is."""
@@ -42,5 +47,7 @@ def broken_copy(world: Any) -> World | None:
         torch.manual_seed(0)
         tokenizer, dynamics = Tokenizer(world.config.tokenizer), Dynamics(world.config.dynamics)
         nn.init.normal_(dynamics.head.scores.weight, std=0.5)
-    copy = World(world.config, tokenizer.to(world.device), dynamics.to(world.device), world.card, mean_frame=world.mean_frame)
+    copy = World(
+        world.config, tokenizer.to(world.device), dynamics.to(world.device), world.card, mean_frame=world.mean_frame
+    )
     return world.equip(copy)

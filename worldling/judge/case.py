@@ -48,9 +48,7 @@ class Settings:
         for name in ("horizons", "lengths"):
             values = tuple(sorted({int(v) for v in getattr(self, name)}))
             if not values or values[0] < 1:
-                raise JudgeError(
-                    f"`{name}` must be whole numbers of at least 1, got {values}. Give frames ahead."
-                )
+                raise JudgeError(f"`{name}` must be whole numbers of at least 1, got {values}. Give frames ahead.")
             object.__setattr__(self, name, values)
         object.__setattr__(self, "scenes", tuple(self.scenes))
         for name in ("exam", "physion", "chaos"):
@@ -59,9 +57,7 @@ class Settings:
             raise JudgeError(f"`seed` must be at least 0, got {self.seed}. Use 0.")
         for name in ("starts", "rollouts", "resamples", "trials"):
             if getattr(self, name) < 2:
-                raise JudgeError(
-                    f"`{name}` must be at least 2, got {getattr(self, name)}. Intervals need several."
-                )
+                raise JudgeError(f"`{name}` must be at least 2, got {getattr(self, name)}. Intervals need several.")
 
     def within(self, frames: int) -> "Settings":
         """Return these with only the horizons of up to so many frames; as they are, if none is."""
@@ -186,11 +182,7 @@ def check_fits(world: JudgedWorld, meta: DatasetMeta, path: object) -> None:
             "Choose data recorded from the same environment."
         )
     source = world.card.get("source", {})
-    for key, flag in (
-        ("env_id", "from"),
-        ("frame_skip", "with --frame-skip"),
-        ("env_kwargs", "with env_kwargs"),
-    ):
+    for key, flag in (("env_id", "from"), ("frame_skip", "with --frame-skip"), ("env_kwargs", "with env_kwargs")):
         if key in source and source[key] != getattr(meta, key):
             raise JudgeError(
                 f"`data` must be recorded {flag} {source[key]} like the world's training data, got "

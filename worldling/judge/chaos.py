@@ -19,7 +19,18 @@ from worldling.judge.anchors import CopyLast
 from worldling.judge.case import Case
 from worldling.judge.chaos_clips import SHARES, SHOWN, Clips, make_clips
 from worldling.judge.chaos_error import (
-    BLUR, LOST, blurred, grey, growth, share_for, spectrum_error, squared, valid_at, valid_frames, variance, vrmse,
+    BLUR,
+    LOST,
+    blurred,
+    grey,
+    growth,
+    share_for,
+    spectrum_error,
+    squared,
+    valid_at,
+    valid_frames,
+    variance,
+    vrmse,
 )
 from worldling.judge.chaos_page import page
 from worldling.judge.intervals import Bootstrap
@@ -76,7 +87,9 @@ class Seen:
 def run(case: Case) -> Section:
     """Judge valid-prediction time. Cost: a dream of 80 to 220 frames from each of 12 to 64 starts, and five simulations of it, made once."""
     settings = case.settings
-    clips = make_clips(settings.chaos, case.env_id, settings.starts, case.world.size_px, settings.seed, quiet=case.quiet)
+    clips = make_clips(
+        settings.chaos, case.env_id, settings.starts, case.world.size_px, settings.seed, quiet=case.quiet
+    )
     begun = time.monotonic()
     try:
         boot = Bootstrap(np.arange(clips.count), np.zeros(clips.count), settings.seed, settings.resamples)
@@ -134,13 +147,20 @@ def _measure(case: Case, clips: Clips, rows: range, films: dict[str, np.ndarray]
         seen.note("vrmse", name, rows, vrmse(grey_truth[:, 1:], grey_frames[:, 1:]))
         seen.note("spectrum", name, rows, spectrum_error(grey_truth[:, late], grey_frames[:, late]))
         if lorenz:
-            seen.note("state", name, rows, squared(real / LorenzEnv.spread, read_lorenz(frames) / LorenzEnv.spread)[:, 1:])
+            seen.note(
+                "state", name, rows, squared(real / LorenzEnv.spread, read_lorenz(frames) / LorenzEnv.spread)[:, 1:]
+            )
         if cloth:
             seen.note("overlap", name, rows, overlap(mask, outline(frames))[:, 1:])
     for kind in (CEILING, "other"):
         seen.note("parted", kind, rows, squared(real, np.stack([clips.state(row, kind) for row in rows])))
     some = truth[:, ::_EYE_EVERY]
-    seen.note("eye", "world", rows, squared(soft[:, ::_EYE_EVERY], blurred(case.world.decode(case.world.encode(some)))).mean(1))
+    seen.note(
+        "eye",
+        "world",
+        rows,
+        squared(soft[:, ::_EYE_EVERY], blurred(case.world.decode(case.world.encode(some)))).mean(1),
+    )
     if rows.start == 0:
         seen.films = {name: frames[0, 1:] for name, frames in films.items()}
 
@@ -160,10 +180,15 @@ def _lyapunov(clips: Clips, seen: Seen, boot: Bootstrap) -> dict[str, Any]:
     free = lorenz.exponents(starts, np.zeros((clips.count, _FREE_FRAMES, 2)))
     steered = lorenz.exponents(starts, actions)
     return {
-        "frames": 1.0 / (lorenz.EXPONENT * lorenz.FRAME_TIME), "source": "literature: 0.9056 per unit of time",
-        "literature": lorenz.EXPONENT, "free": boot.mean(free[:, 0]), "steered": boot.mean(steered[:, 0]),
-        "sum_of_exponents": float(free.sum(1).mean()), "sum_known": -(lorenz.SIGMA + 1.0 + lorenz.BETA),
-        "frame_time": lorenz.FRAME_TIME, **found,
+        "frames": 1.0 / (lorenz.EXPONENT * lorenz.FRAME_TIME),
+        "source": "literature: 0.9056 per unit of time",
+        "literature": lorenz.EXPONENT,
+        "free": boot.mean(free[:, 0]),
+        "steered": boot.mean(steered[:, 0]),
+        "sum_of_exponents": float(free.sum(1).mean()),
+        "sum_known": -(lorenz.SIGMA + 1.0 + lorenz.BETA),
+        "frame_time": lorenz.FRAME_TIME,
+        **found,
     }
 
 
@@ -180,16 +205,35 @@ def _values(case: Case, clips: Clips, seen: Seen, lyapunov: dict[str, Any], boot
     eye_valid = valid_at(eye_share, shares, ladder)
     mean_valid = float(valid["world"].mean())
     values: dict[str, Any] = {
-        "n": clips.count, "env_id": clips.env_id, "frames_ahead": clips.system.ahead, "fps": fps, "limit": LOST, "blur": BLUR,
-        "seed": case.settings.seed, "context": min(case.context, SHOWN), "intervals": boot.about("starts"), "lyapunov": lyapunov,
+        "n": clips.count,
+        "env_id": clips.env_id,
+        "frames_ahead": clips.system.ahead,
+        "fps": fps,
+        "limit": LOST,
+        "blur": BLUR,
+        "seed": case.settings.seed,
+        "context": min(case.context, SHOWN),
+        "intervals": boot.about("starts"),
+        "lyapunov": lyapunov,
         "open_variance": open_variance,
         "valid_frames": {name: boot.mean(valid[name]) for name in names},
-        "never_lost": {name: boot.share(np.where(np.isnan(valid[name]), np.nan, valid[name] >= clips.system.ahead)) for name in names},
+        "never_lost": {
+            name: boot.share(np.where(np.isnan(valid[name]), np.nan, valid[name] >= clips.system.ahead))
+            for name in names
+        },
         "of_ceiling": boot.ratio(valid["world"], valid[CEILING]),
-        "eye": {"error": eye, "share": eye_share, "valid_frames": eye_valid, "reached": mean_valid / eye_valid if eye_valid else None},
+        "eye": {
+            "error": eye,
+            "share": eye_share,
+            "valid_frames": eye_valid,
+            "reached": mean_valid / eye_valid if eye_valid else None,
+        },
         "jolt_errors": dict(zip(map(str, SHARES), jolts)),
         "as_good_as_off_by": share_for(mean_valid, shares, ladder),
-        "curve": {"frame": list(range(1, clips.system.ahead + 1)), **{name: _curve(seen.apart[name] / open_variance, boot) for name in names}},
+        "curve": {
+            "frame": list(range(1, clips.system.ahead + 1)),
+            **{name: _curve(seen.apart[name] / open_variance, boot) for name in names},
+        },
         "vrmse": _at(seen.vrmse, boot, clips.system.ahead),
         "spectrum": {name: boot.mean(seen.spectrum[name]) for name in names},
     }
@@ -197,7 +241,8 @@ def _values(case: Case, clips: Clips, seen: Seen, lyapunov: dict[str, Any], boot
         open_state = variance(seen.state["other"])
         known = {name: _valid(np.sqrt(s / open_state), seen.apart[name]) for name, s in seen.state.items()}
         values["state"] = {
-            "valid_frames": {name: boot.mean(known[name]) for name in names}, "of_ceiling": boot.ratio(known["world"], known[CEILING]),
+            "valid_frames": {name: boot.mean(known[name]) for name in names},
+            "of_ceiling": boot.ratio(known["world"], known[CEILING]),
         }
     if seen.overlap:
         values["overlap"] = _at(seen.overlap, boot, clips.system.ahead)
@@ -212,7 +257,9 @@ def _valid(error: np.ndarray, ran: np.ndarray | None = None) -> np.ndarray:
 def _curve(squares: np.ndarray, boot: Bootstrap) -> dict[str, list[float | None]]:
     """Root of the mean square over the starts, with its interval, at every frame."""
     points = [boot.mean(column) for column in squares.T]
-    return {key: [None if p[key] is None else float(np.sqrt(p[key])) for p in points] for key in ("value", "low", "high")}
+    return {
+        key: [None if p[key] is None else float(np.sqrt(p[key])) for p in points] for key in ("value", "low", "high")
+    }
 
 
 def _at(table: dict[str, np.ndarray], boot: Bootstrap, ahead: int) -> dict[str, dict[int, Any]]:

@@ -44,7 +44,9 @@ class System:
 SYSTEMS = {
     "worldling/Cloth-v0": System(125, 64, "points"),
     "worldling/Lorenz-v0": System(220, 64, "point"),
-    "worldling/Smoke-v0": System(80, 12, "field"),  # PhiFlow makes three frames a second on a core: twenty minutes on two
+    "worldling/Smoke-v0": System(
+        80, 12, "field"
+    ),  # PhiFlow makes three frames a second on a core: twenty minutes on two
 }
 
 
@@ -77,7 +79,13 @@ class Clips:
 
 
 def make_clips(
-    path: str | Path, env_id: str, count: int = 64, size_px: int = 64, seed: int = 0, workers: int = 2, quiet: bool = False
+    path: str | Path,
+    env_id: str,
+    count: int = 64,
+    size_px: int = 64,
+    seed: int = 0,
+    workers: int = 2,
+    quiet: bool = False,
 ) -> Clips:
     """Make what is missing of the clips of `env_id` in a folder of its own below `path`, and open them.
 
@@ -88,7 +96,12 @@ def make_clips(
     path = Path(path) / f"{name}-{size_px}-{seed}"
     env = open_environment(env_id, size_px)
     meta = DatasetMeta(
-        env_id=env_id, size_px=size_px, action_space=env.action_space, fps=env.fps, policy="steering", seed=_BLOCK + seed,
+        env_id=env_id,
+        size_px=size_px,
+        action_space=env.action_space,
+        fps=env.fps,
+        policy="steering",
+        seed=_BLOCK + seed,
         license=env.license,
     )
     env.close()
@@ -165,6 +178,11 @@ class _Film:
         none = np.zeros(len(self.actions))
         states = {name: np.stack([s[name] for s in self.states]) for name in self.states[0]}
         return Episode(
-            np.stack(self.frames), np.stack(self.actions), none.astype(np.float32), none.astype(bool), none.astype(bool),
-            states, {"seed": seed, "number": number, "cut": True},
+            np.stack(self.frames),
+            np.stack(self.actions),
+            none.astype(np.float32),
+            none.astype(bool),
+            none.astype(bool),
+            states,
+            {"seed": seed, "number": number, "cut": True},
         )

@@ -107,5 +107,7 @@ def _power(frames: np.ndarray) -> np.ndarray:
     size = frames.shape[-1]
     at = np.fft.fftfreq(size) * size
     ring = np.minimum(np.hypot(at[:, None], at[None]) / (size / 2) * _RINGS, _RINGS).astype(int)
-    sums = [np.bincount(ring.ravel(), np.square(np.abs(np.fft.fft2(film))).mean(0).ravel(), _RINGS + 1) for film in frames]
+    sums = [
+        np.bincount(ring.ravel(), np.square(np.abs(np.fft.fft2(film))).mean(0).ravel(), _RINGS + 1) for film in frames
+    ]
     return np.maximum(np.stack(sums)[:, :_RINGS], _QUIET * size**2)

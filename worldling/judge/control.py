@@ -68,16 +68,29 @@ def run(case: Case, forks: int = FORKS) -> Section:
                 measured[name] = reference.measure(frames)
                 if name == "world":
                     films[scenario] = _film(ours[0], frames[0])
-            by_scene[scenario], checksums[scenario], tried[scenario] = measured, checksum(ours), sum(fork.tried for fork in ours)
+            by_scene[scenario], checksums[scenario], tried[scenario] = (
+                measured,
+                checksum(ours),
+                sum(fork.tried for fork in ours),
+            )
             progress.update(len(by_scene) * forks)
     names = [name for name in DREAMERS if name in by_scene[scenarios[0]]]
     measured = {name: {scenario: by_scene[scenario][name] for scenario in scenarios} for name in names}
     told = inverse_dynamics(measured)
     boot = Redraws(case.settings.seed, case.settings.resamples)
     values = {
-        "forks": forks * len(scenarios), "forks_per_scene": forks, "anchor_forks_per_scene": anchored,
-        "frames": HORIZON, "judged_frames": JUDGED, "latest_push": LATEST, "shown_frames": OBSERVED, "fps": FPS,
-        "apart": APART, "answered": ANSWERED, "chance": 1 / (len(ANSWERS) - 1), "majority": 1 / len(ANSWERS),
+        "forks": forks * len(scenarios),
+        "forks_per_scene": forks,
+        "anchor_forks_per_scene": anchored,
+        "frames": HORIZON,
+        "judged_frames": JUDGED,
+        "latest_push": LATEST,
+        "shown_frames": OBSERVED,
+        "fps": FPS,
+        "apart": APART,
+        "answered": ANSWERED,
+        "chance": 1 / (len(ANSWERS) - 1),
+        "majority": 1 / len(ANSWERS),
         "anchors_missing": [name for name in DREAMERS if name not in measured],
         "intervals": boot.over(np.zeros((forks, 1))).about("forks"),
         "counterfactuals": {name: _counterfactuals(boot, by) for name, by in measured.items() if name != "truth"},
@@ -87,7 +100,12 @@ def run(case: Case, forks: int = FORKS) -> Section:
     }
     section = page(values, _in_order(films, scenarios), DREAMERS, {"seconds": time.monotonic() - begun})
     section.anchors = [
-        Anchored("dreams nearest to their own future", _means(values["counterfactuals"], "pictures"), "guess", values["chance"]),
+        Anchored(
+            "dreams nearest to their own future",
+            _means(values["counterfactuals"], "pictures"),
+            "guess",
+            values["chance"],
+        ),
         Anchored("pushes told from the dream", _means(values["inverse_dynamics"]), "guess", values["majority"]),
     ]
     return section
@@ -100,6 +118,7 @@ def _means(table: dict[str, Any], measure: str = "") -> dict[str, Any]:
 
 def _dreamers(case: Case) -> dict[str, Dreamer]:
     """Say how each dreamer makes futures uint8 `[n, 5, HORIZON, H, W, 3]` of n forks."""
+
     def dreaming(world: Any) -> Dreamer:
         return lambda forks: dream_forks(world, forks, case.settings.seed)
 
@@ -107,7 +126,9 @@ def _dreamers(case: Case) -> dict[str, Dreamer]:
         return case.world.decode(case.world.encode(np.stack([fork.truth for fork in forks])))
 
     return {
-        "world": dreaming(case.world), "reencoded": reencoding, "copy_last": dreaming(CopyLast(case.world)),
+        "world": dreaming(case.world),
+        "reencoded": reencoding,
+        "copy_last": dreaming(CopyLast(case.world)),
         **({} if case.broken is None else {"broken": dreaming(case.broken)}),
     }
 
@@ -144,8 +165,11 @@ class Redraws:
         forks = np.repeat(np.arange(len(items)), items.shape[1])
         return Bootstrap(forks, np.zeros(len(forks)), self.seed, self.resamples)
 
-    def table(self, parts: dict[str, np.ndarray], statistic: Callable[[Bootstrap, np.ndarray], dict[str, Any]]) -> dict[str, Any]:
+    def table(
+        self, parts: dict[str, np.ndarray], statistic: Callable[[Bootstrap, np.ndarray], dict[str, Any]]
+    ) -> dict[str, Any]:
         """Sum up parts `{scene: [n, k]}`: `{"mean": over all forks, "scenes": {scene: ...}}`."""
+
         def summed(items: np.ndarray) -> dict[str, Any]:
             return statistic(self.over(items), items.ravel())
 
@@ -182,13 +206,16 @@ def _latency(redraws: Redraws, by: dict[str, Measured], truth: dict[str, Measure
     by_then = joined[..., None] <= np.arange(1, NEVER)
 
     def share(parts: dict[str, np.ndarray]) -> dict[str, Any]:
-        return redraws.table({s: np.where(np.isnan(answer[s]), np.nan, part) for s, part in parts.items()}, Bootstrap.share)
+        return redraws.table(
+            {s: np.where(np.isnan(answer[s]), np.nan, part) for s, part in parts.items()}, Bootstrap.share
+        )
 
     def median(boot: Bootstrap, items: np.ndarray) -> dict[str, Any]:
         return boot.quantile(items, 0.5)
 
     return {
-        "frames": redraws.table(answer, median), "behind": redraws.table(behind, median),
+        "frames": redraws.table(answer, median),
+        "behind": redraws.table(behind, median),
         "within_1": share({s: (np.abs(late) <= 1) & (answer[s] < NEVER) for s, late in behind.items()}),
         "never": share({s: found == NEVER for s, found in answer.items()}),
         "curve": redraws.curve(np.where(np.isnan(joined)[..., None], np.nan, by_then)),
@@ -201,7 +228,10 @@ def inverse_dynamics(measured: dict[str, dict[str, Measured]]) -> dict[str, dict
     The readout is fitted on the true futures of other forks than those it is asked about, real or dreamed.
     """
     truth = measured["truth"].values()
-    features, fork = np.concatenate([m.motion for m in truth]), np.concatenate([np.arange(len(m.motion)) for m in truth])
+    features, fork = (
+        np.concatenate([m.motion for m in truth]),
+        np.concatenate([np.arange(len(m.motion)) for m in truth]),
+    )
     answers, groups = np.broadcast_arrays(np.arange(len(ANSWERS)), np.arange(len(features))[:, None])
     right = {name: {s: np.full(m.motion.shape[:2], np.nan) for s, m in by.items()} for name, by in measured.items()}
     folds = min(FOLDS, int(fork.max()) + 1)
@@ -229,4 +259,7 @@ def _told(redraws: Redraws, by: dict[str, np.ndarray]) -> dict[str, Any]:
 def _film(fork: Fork, dream: np.ndarray) -> dict[str, np.ndarray]:
     """The last frame shown, and the last frame judged of every pushed future: uint8 `[5, H, W, 3]` each."""
     last = fork.onset + JUDGED - 1
-    return {name: np.concatenate([fork.shown[-1:], frames[1:, last]]) for name, frames in (("truth", fork.truth), ("dream", dream))}
+    return {
+        name: np.concatenate([fork.shown[-1:], frames[1:, last]])
+        for name, frames in (("truth", fork.truth), ("dream", dream))
+    }

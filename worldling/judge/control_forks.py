@@ -56,7 +56,9 @@ def fork_scene(scenario: str, count: int, anchored: int, size_px: int, seed: int
     try:
         scene = env.raw.unwrapped
         forks = make_forks(scene, scenario, range(count), size_px, seed)
-        return forks, np.stack([_jolted(scene, fork, size_px, [seed, row]) for row, fork in enumerate(forks[:anchored])])
+        return forks, np.stack(
+            [_jolted(scene, fork, size_px, [seed, row]) for row, fork in enumerate(forks[:anchored])]
+        )
     finally:
         env.close()
 
@@ -69,7 +71,9 @@ def make_forks(env: Any, scenario: str, numbers: Iterable[int], size_px: int, se
     return [_make_fork(env, scenario, number, size_px, seed) for number in numbers]
 
 
-def play(env: Any, state: dict[str, Any], actions: np.ndarray, size_px: int, jolt: np.random.Generator | None = None) -> np.ndarray:
+def play(
+    env: Any, state: dict[str, Any], actions: np.ndarray, size_px: int, jolt: np.random.Generator | None = None
+) -> np.ndarray:
     """Go on from `state` under actions `[T, 2]` and return frames uint8 `[T, size_px, size_px, 3]`.
 
     jolt: first change every velocity by the share `NOISE` of the scenes' labels.
@@ -112,9 +116,12 @@ def checksum(forks: Iterable[Fork]) -> str:
 
 def _jolted(env: Any, fork: Fork, size_px: int, seed: Sequence[int]) -> np.ndarray:
     """Play the five futures of a fork from all but the same state: uint8 `[5, HORIZON, H, W, 3]`."""
-    return np.stack([
-        play(env, fork.state, actions, size_px, np.random.default_rng([*seed, answer])) for answer, actions in enumerate(fork.actions)
-    ])
+    return np.stack(
+        [
+            play(env, fork.state, actions, size_px, np.random.default_rng([*seed, answer]))
+            for answer, actions in enumerate(fork.actions)
+        ]
+    )
 
 
 def _make_fork(env: Any, scenario: str, number: int, size_px: int, seed: int) -> Fork:

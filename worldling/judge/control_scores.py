@@ -60,8 +60,11 @@ class Reference:
         ours, theirs = paths[:, 1:, before:], self.paths[:count, 1:, before:]
         away = since(np.linalg.norm(ours[:, :, None] - theirs[:, None], axis=-1), onset)
         return Measured(
-            nearest_is_own(apart), nearest_is_own(away), _lead_db(apart[..., -1] / frames[0, 0, 0].size / JUDGED),
-            frames_to_answer(paths[:, :, before:], onset), motion(paths, before - 1 + onset),
+            nearest_is_own(apart),
+            nearest_is_own(away),
+            _lead_db(apart[..., -1] / frames[0, 0, 0].size / JUDGED),
+            frames_to_answer(paths[:, :, before:], onset),
+            motion(paths, before - 1 + onset),
         )
 
     def _follow(self, frames: np.ndarray) -> np.ndarray:

@@ -91,9 +91,16 @@ def sessions_at_once(fps_all: float, fps: float, prices: Prices) -> int:
 
 
 def world_cost(
-    world: Any, prices: Prices, device_class: str | None = None, report: str | Path | None = None,
-    users: int | None = None, occupancy: float | None = None, fps: float | None = None, batch: int = BATCHES[-1],
-    seconds: float | None = None, quiet: bool = True,
+    world: Any,
+    prices: Prices,
+    device_class: str | None = None,
+    report: str | Path | None = None,
+    users: int | None = None,
+    occupancy: float | None = None,
+    fps: float | None = None,
+    batch: int = BATCHES[-1],
+    seconds: float | None = None,
+    quiet: bool = True,
 ) -> dict[str, Any]:
     """Return the ledger of `world`, as json values; see `ledger`.
 
@@ -103,7 +110,8 @@ def world_cost(
     (None: the world's own). Raises `ConfigError` or `CheckpointError`. Cost: a few seconds, none with a report.
     """
     usage = Usage(
-        asked(fps, "frames/s", world.config.fps, "world"), asked(users, "users", USERS),
+        asked(fps, "frames/s", world.config.fps, "world"),
+        asked(users, "users", USERS),
         asked(occupancy, "share", OCCUPANCY),
     )
     if batch < 1 or (seconds is not None and seconds <= 0):
@@ -128,8 +136,14 @@ def world_cost(
 
 
 def ledger(
-    name: str, card: dict[str, Any], timing: dict[str, Any], origin: str, prices: Prices, training_on: DeviceClass | None,
-    serving_on: DeviceClass | None, usage: Usage,
+    name: str,
+    card: dict[str, Any],
+    timing: dict[str, Any],
+    origin: str,
+    prices: Prices,
+    training_on: DeviceClass | None,
+    serving_on: DeviceClass | None,
+    usage: Usage,
 ) -> dict[str, Any]:
     """Write the ledger of a world: `{world, currency, prices, training, serving, month, sensitivity}`, as json values.
 
@@ -189,10 +203,7 @@ def _price(prices: Prices, device_class: DeviceClass | None, device: str) -> Amo
 def _about(prices: Prices, *used: DeviceClass | None) -> dict[str, Any]:
     """Say where the prices of the classes that are used come from."""
     classes = {c.short: c for c in used if c is not None}
-    return {
-        "file": str(prices.path),
-        "device_classes": {name: c.told() for name, c in classes.items()},
-    }
+    return {"file": str(prices.path), "device_classes": {name: c.told() for name, c in classes.items()}}
 
 
 def _training(card: dict[str, Any], prices: Prices, device_class: DeviceClass | None) -> dict[str, Any]:
@@ -248,7 +259,9 @@ def _month(
             "occupancy": occupancy.plain(),
             "user_hours": hours.plain(),
             "cost_per_user_hour": compute(prices.currency, lambda c, h: c / h, cost, hours).plain(),
-            "cost_per_1000_frames": compute(prices.currency, lambda c, h, f: c / (h * f * 3.6), cost, hours, fps).plain(),
+            "cost_per_1000_frames": compute(
+                prices.currency, lambda c, h, f: c / (h * f * 3.6), cost, hours, fps
+            ).plain(),
             "energy": compute("J", lambda j, h, f: j / 1000 * h * f * 3600, joules, hours, fps).plain(),
         }
 
@@ -265,7 +278,9 @@ def _month(
             "cost": cost.plain(),
             **at(usage.occupancy),
         },
-        "sensitivity": [at(Amount(o, "share", usage.occupancy.origins if o == share else ("assumed",))) for o in others],
+        "sensitivity": [
+            at(Amount(o, "share", usage.occupancy.origins if o == share else ("assumed",))) for o in others
+        ],
     }
 
 

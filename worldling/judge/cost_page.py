@@ -18,8 +18,10 @@ def ledger_tables(ledger: dict[str, Any]) -> list[Table]:
     rows = serving["rows"]
     names = ["one session" if row["batch"] == 1 else f"{row['batch']} sessions in a batch" for row in rows]
     served = (
-        ("frames_per_second", "frames a second"), ("p99", "99th percentile of a step"),
-        ("cost_per_1000_frames", "1,000 frames"), ("energy_per_1000_frames", "energy of 1,000 frames"),
+        ("frames_per_second", "frames a second"),
+        ("p99", "99th percentile of a step"),
+        ("cost_per_1000_frames", "1,000 frames"),
+        ("energy_per_1000_frames", "energy of 1,000 frames"),
         ("cost_per_user_hour", f"a user-hour at {month['fps']['value']:g} frames a second"),
         ("energy_per_user_hour", "energy of a user-hour"),
     )
@@ -60,8 +62,10 @@ def ledger_tables(ledger: dict[str, Any]) -> list[Table]:
         Table(
             "The same, were they to play more or less",
             ["each plays", "user-hours a month", "a user-hour", "1,000 frames"],
-            [[amount(row[key]) for key in ("occupancy", "user_hours", "cost_per_user_hour", "cost_per_1000_frames")]
-             for row in ledger["sensitivity"]],
+            [
+                [amount(row[key]) for key in ("occupancy", "user_hours", "cost_per_user_hour", "cost_per_1000_frames")]
+                for row in ledger["sensitivity"]
+            ],
         ),
     ]
 
@@ -101,7 +105,9 @@ def plan_text(plan: dict[str, Any]) -> str:
     lines += [_wrapped(line) for line in plan["assumptions"]]
     lines.append(f"Prices: {plan['prices']}, which says whose they are and when they were read.")
     if unchecked:
-        lines.append(_wrapped(f"Not checked on the sellers' pages, replace before you rely on them: {', '.join(unchecked)}."))
+        lines.append(
+            _wrapped(f"Not checked on the sellers' pages, replace before you rely on them: {', '.join(unchecked)}.")
+        )
     return "\n".join(lines)
 
 

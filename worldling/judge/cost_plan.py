@@ -41,8 +41,11 @@ def plan(
     asked = {"fps": fps, "users": users, "size": size, "size_px": size_px, "train_frames": train_frames}
     classes = [
         {
-            "device_class": c.short, "per_hour": prices.per_hour(c), "price": c.told(),
-            "serving": _serving(prices, c, asked), "training": _training(prices, c, asked),
+            "device_class": c.short,
+            "per_hour": prices.per_hour(c),
+            "price": c.told(),
+            "serving": _serving(prices, c, asked),
+            "training": _training(prices, c, asked),
         }
         for c in prices.device_classes.values()
     ]
@@ -68,40 +71,64 @@ def spread(world: str | None, size_px: int) -> list[dict[str, Any]]:
     size = _sizes(world)
     frame, exchange, state, latent = size_px**2 * 3, size["parameters"], size["state"], size["latent"]
     step = None if exchange is None else 2 * exchange
-    link = "" if not size["steps_a_second"] or step is None else (
-        f" At the {size['steps_a_second']:.2g} steps a second of {world}'s card that is "
-        f"{number(step * 8 * size['steps_a_second'] / 1e6)} Mbit/s, all the time, for each machine."
+    link = (
+        ""
+        if not size["steps_a_second"] or step is None
+        else (
+            f" At the {size['steps_a_second']:.2g} steps a second of {world}'s card that is "
+            f"{number(step * 8 * size['steps_a_second'] / 1e6)} Mbit/s, all the time, for each machine."
+        )
     )
     back = "" if latent is None else f", {number(latent)} bytes a frame"
     parts = [
         (
-            "training, gradients shared at every step", "no", step, "gradients there and back, every step",
+            "training, gradients shared at every step",
+            "no",
+            step,
+            "gradients there and back, every step",
             "every machine waits for the slowest link at every step." + link,
         ),
         (
-            f"training, weights exchanged every {ROUND_STEPS} steps", "not built", step,
+            f"training, weights exchanged every {ROUND_STEPS} steps",
+            "not built",
+            step,
             f"weights there and back, every {ROUND_STEPS} steps",
             "slow links would carry it (DiLoCo, arXiv 2311.08105, did it for language models). Not built here, so not measured.",
         ),
         (
-            "one fine-tuning", "no", step, "gradients there and back, every step",
+            "one fine-tuning",
+            "no",
+            step,
+            "gradients there and back, every step",
             "it is training. Several, each whole on a machine of its own, need nothing from each other.",
         ),
         (
-            "roll-outs (dreams for agents and planners)", "yes", state, "a state, once a start; back come its latents" + back,
+            "roll-outs (dreams for agents and planners)",
+            "yes",
+            state,
+            "a state, once a start; back come its latents" + back,
             "no dream needs another.",
         ),
         (
-            "single scenes (recording)", "yes", frame, "a frame, before compression",
+            "single scenes (recording)",
+            "yes",
+            frame,
+            "a frame, before compression",
             "a scene needs only its seed; its frames come back.",
         ),
         (
-            "judging", "yes", state, "a state, once a start",
+            "judging",
+            "yes",
+            state,
+            "a state, once a start",
             "starts are judged one by one and only then averaged. `worldling judge` runs on one machine: several would be "
             "several runs with other seeds.",
         ),
         (
-            "one live session", "no", state, "its state, were it to move",
+            "one live session",
+            "no",
+            state,
+            "its state, were it to move",
             "each frame needs the memory of the last ones; a slow link would be crossed every frame. Different sessions may "
             "lie on different machines.",
         ),
@@ -121,7 +148,10 @@ def _serving(prices: Prices, device_class: DeviceClass, asked: dict[str, Any]) -
     carries = sessions_at_once(alone, asked["fps"], prices) > 0
     machines = math.ceil(asked["users"] / sessions) if carries else None
     return {
-        "carries": carries, "frames_per_second": fps, "sessions_per_machine": sessions if carries else 0, "machines": machines,
+        "carries": carries,
+        "frames_per_second": fps,
+        "sessions_per_machine": sessions if carries else 0,
+        "machines": machines,
         "cost_per_month": machines * HOURS_A_MONTH * prices.per_hour(device_class) if carries else None,
         "from": origin if carries else f"{origin}: too slow for one session",
     }
@@ -129,7 +159,9 @@ def _serving(prices: Prices, device_class: DeviceClass, asked: dict[str, Any]) -
 
 def _training(prices: Prices, device_class: DeviceClass, asked: dict[str, Any]) -> dict[str, Any]:
     frames = asked["train_frames"]
-    row, factor, origin = _measured(prices.training, prices, device_class, asked) if frames else (None, 1.0, "not asked")
+    row, factor, origin = (
+        _measured(prices.training, prices, device_class, asked) if frames else (None, 1.0, "not asked")
+    )
     if row is None:
         return {"hours": None, "cost": None, "from": origin}
     hours = row.minutes / 60 * frames / row.frames / min(1.0, factor)
@@ -158,7 +190,9 @@ def _measured(
 
 def _best(rows: list[Row], asked: dict[str, Any]) -> Row:
     """Return the fastest backend's row, or the training on about as many frames."""
-    return min(rows, key=lambda row: -row.fps if isinstance(row, Throughput) else abs(row.frames - asked["train_frames"]))
+    return min(
+        rows, key=lambda row: -row.fps if isinstance(row, Throughput) else abs(row.frames - asked["train_frames"])
+    )
 
 
 def _of_size(rows: tuple[Row, ...], asked: dict[str, Any]) -> list[Row]:

@@ -70,7 +70,9 @@ class Exam:
         try:
             self.about = json.loads((self.path / "exam.json").read_text())
             if chunks is not None:
-                self.about["chunks"] = {number: chunk for number, chunk in self.about["chunks"].items() if number in chunks}
+                self.about["chunks"] = {
+                    number: chunk for number, chunk in self.about["chunks"].items() if number in chunks
+                }
             self._trials = self._read(self.about["chunks"], chunks)
         except (OSError, ValueError, KeyError, IndexError) as error:
             raise DatasetError(
@@ -120,8 +122,13 @@ class Exam:
 
 
 def make_exam(
-    path: str | Path, pairs: dict[str, int] | None = None, size_px: int = 64, seed: int = 0,
-    scenarios: Sequence[str] | None = None, workers: int = 2, quiet: bool = False,
+    path: str | Path,
+    pairs: dict[str, int] | None = None,
+    size_px: int = 64,
+    seed: int = 0,
+    scenarios: Sequence[str] | None = None,
+    workers: int = 2,
+    quiet: bool = False,
 ) -> Exam:
     """Make what is missing of an exam in the folder `path`, and open it.
 
@@ -140,10 +147,13 @@ def make_exam(
     about = _begun(path, meta)
     DatasetWriter(path, meta).close()  # dataset.json
     if read_meta(path) != meta:
-        raise DatasetError(f"`{path}` must hold the exam of these scenes, got one made when they were others. Choose another folder.")
+        raise DatasetError(
+            f"`{path}` must hold the exam of these scenes, got one made when they were others. Choose another folder."
+        )
     jobs = [
         (split, scenario, chunk)
-        for split in SPLITS for scenario in scenarios or SCENARIOS
+        for split in SPLITS
+        for scenario in scenarios or SCENARIOS
         for chunk in range(-(-wanted[split] // PAIRS_PER_CHUNK))
     ]
     number_of = {job: str(_worker(*job, SCENARIOS)) for job in jobs}
@@ -176,8 +186,13 @@ def _meta(env: Environment, seed: int) -> DatasetMeta:
     from worldling.scenes import VERSION
 
     return DatasetMeta(
-        env_id=env.env_id, size_px=env.size_px, action_space=env.action_space, fps=env.fps,
-        policy="none: things happen by themselves", seed=_BLOCK + seed, license=env.license,
+        env_id=env.env_id,
+        size_px=env.size_px,
+        action_space=env.action_space,
+        fps=env.fps,
+        policy="none: things happen by themselves",
+        seed=_BLOCK + seed,
+        license=env.license,
         versions={"scenes": VERSION},
     )
 
@@ -187,7 +202,9 @@ def _begun(path: Path, meta: DatasetMeta) -> dict[str, Any]:
     file = path / "exam.json"
     if not file.exists():
         if path.exists() and any(p.suffix == ".h5" for p in path.iterdir()) and not (path / "exam.begun").exists():
-            raise DatasetError(f"`{path}` must be a physics exam or a new folder, got another data set. Choose another folder.")
+            raise DatasetError(
+                f"`{path}` must be a physics exam or a new folder, got another data set. Choose another folder."
+            )
         path.mkdir(parents=True, exist_ok=True)
         (path / "exam.begun").touch()
         about: dict[str, Any] = {"size_px": meta.size_px, "seed": meta.seed, "chunks": {}}
@@ -196,7 +213,9 @@ def _begun(path: Path, meta: DatasetMeta) -> dict[str, Any]:
             about = json.loads(file.read_text())
             ours = about["size_px"], about["seed"]
         except (ValueError, KeyError, TypeError) as error:
-            raise DatasetError(f"`{file}` must describe an exam, got a damaged file ({error}). Delete the folder.") from None
+            raise DatasetError(
+                f"`{file}` must describe an exam, got a damaged file ({error}). Delete the folder."
+            ) from None
         if ours != (meta.size_px, meta.seed):
             raise DatasetError(
                 f"`{path}` must hold an exam of {meta.size_px} px and seed {meta.seed}, got {ours[0]} px and {ours[1]}. "
@@ -230,9 +249,15 @@ def _make_chunk(path: str, meta: DatasetMeta, job: tuple[str, str, int], seed: i
                     episode = play_trial(env, trial.scenario, trial.geometry, trial.motion, FRAMES)
                     writer.write(episode)
                     pixels.update(episode.frames.tobytes())
-                    trials.append({
-                        "scenario": scenario, "split": split, "geometry": trial.geometry, "motion": trial.motion, "first": label.first,
-                    })
+                    trials.append(
+                        {
+                            "scenario": scenario,
+                            "split": split,
+                            "geometry": trial.geometry,
+                            "motion": trial.motion,
+                            "first": label.first,
+                        }
+                    )
     finally:
         env.close()
     return worker, {"trials": trials, "tally": asdict(tally), "pixels": pixels.hexdigest()}
@@ -250,6 +275,11 @@ def play_trial(env: Environment, scenario: str, geometry: int, motion: int, fram
         states.append(raw.record())
     none = np.zeros(frames - 1)
     return Episode(
-        np.stack(pictures), np.tile(rest, (frames - 1, 1)), none.astype(np.float32), none.astype(bool), none.astype(bool),
-        {name: np.stack([s[name] for s in states]) for name in states[0]}, {"seed": motion, "number": -1, "cut": True},
+        np.stack(pictures),
+        np.tile(rest, (frames - 1, 1)),
+        none.astype(np.float32),
+        none.astype(bool),
+        none.astype(bool),
+        {name: np.stack([s[name] for s in states]) for name in states[0]},
+        {"seed": motion, "number": -1, "cut": True},
     )

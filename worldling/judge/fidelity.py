@@ -82,15 +82,11 @@ def _roll_out(case: Case, starts: Starts, reader: Reader, mean_frame: np.ndarray
     acting = case.world.action_space.kind != "none"
     names = [name for name in CONDITIONS if acting or name != "shuffled_actions"]
     clips_at_once = max(1, min(64, _BATCH_BYTES // (size * size * 3 * (case.context + 3 * steps))))
-    picked = np.sort(
-        np.random.default_rng([case.settings.seed, 2]).choice(n, min(_EXAMPLES, n), replace=False)
-    )
+    picked = np.sort(np.random.default_rng([case.settings.seed, 2]).choice(n, min(_EXAMPLES, n), replace=False))
     actions = [case.data.actions(e, t, t + steps) for e, t in zip(starts.episode, starts.last)]
     others = _other_starts(n, case.settings.seed)
     seen: dict[str, Any] = {
-        "psnr": {
-            name: np.full((n, steps if name != "reencoded" else len(horizons)), np.nan) for name in names
-        },
+        "psnr": {name: np.full((n, steps if name != "reencoded" else len(horizons)), np.nan) for name in names},
         "ssim": {name: np.full((n, len(horizons)), np.nan) for name in names},
         "readings": {name: {h: [] for h in horizons} for name in ("truth", *names) if name != "mean_frame"},
         "examples": {},
@@ -190,8 +186,7 @@ def _scores(
 ) -> dict[str, dict[str, Any]]:
     """Sum up what the reader saw: `{score: {label, unit, statistic, condition: {horizon: interval}}}`."""
     joined = {
-        name: {h: _join(parts) for h, parts in by_horizon.items()}
-        for name, by_horizon in seen["readings"].items()
+        name: {h: _join(parts) for h, parts in by_horizon.items()} for name, by_horizon in seen["readings"].items()
     }
     truth, scores = joined.pop("truth"), {}
     for horizon in case.settings.horizons:

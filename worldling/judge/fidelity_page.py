@@ -24,16 +24,12 @@ def page(
     horizons = case.settings.horizons
     blocks: list[Any] = [Text(_intro(case, values))]
     if values["n"] < values["asked"]:
-        blocks.append(
-            Text(f"{values['asked']} starts were asked for; the data hold only {values['n']}.", warning=True)
-        )
+        blocks.append(Text(f"{values['asked']} starts were asked for; the data hold only {values['n']}.", warning=True))
     blocks.append(_films(case, examples, horizons))
     blocks += _state_tables(values["state"], words, horizons)
     blocks.append(_curve(values, words))
     blocks += _picture_tables(values, words, horizons)
-    return Section(
-        "Fidelity: does the dream follow reality?", values, timing, _headlines(values, horizons), blocks
-    )
+    return Section("Fidelity: does the dream follow reality?", values, timing, _headlines(values, horizons), blocks)
 
 
 def _intro(case: Case, values: dict[str, Any]) -> str:
@@ -62,14 +58,7 @@ def _films(case: Case, examples: dict[int, dict[str, np.ndarray]], horizons: tup
 def _curve(values: dict[str, Any], words: dict[str, str]) -> Figure:
     curve = values["psnr_curve_db"]
     lines = [
-        Line(
-            words[name],
-            curve["step"],
-            points["value"],
-            points["low"],
-            points["high"],
-            dashed=name not in _SOLID,
-        )
+        Line(words[name], curve["step"], points["value"], points["low"], points["high"], dashed=name not in _SOLID)
         for name, points in curve.items()
         if name != "step"
     ]
@@ -126,18 +115,13 @@ def _state_tables(state: dict[str, Any], words: dict[str, str], horizons: tuple[
     columns, scores = [f"{h} ahead" for h in horizons], state["scores"].values()
     blocks: list[Any] = [_share_chart(state, horizons)]
     for name in ("world", "shuffled_actions", "copy_last", "reencoded"):
-        rows = [
-            [s["label"], *({**s[name][h], "unit": s["unit"]} for h in horizons)] for s in scores if name in s
-        ]
+        rows = [[s["label"], *({**s[name][h], "unit": s["unit"]} for h in horizons)] for s in scores if name in s]
         if name == "world":
             note = f"{state['about']} The truth is the same reader on the true frame."
             blocks.append(Table("What is in the picture", [words[name], *columns], rows, note))
         elif rows:
             blocks.append(Table(f"The same for: {words[name]}", [words[name], *columns], rows, folded=True))
-    counts = [
-        [s["label"], *(f"{s['world'][h]['n']} of {s['world'][h]['eligible']}" for h in horizons)]
-        for s in scores
-    ]
+    counts = [[s["label"], *(f"{s['world'][h]['n']} of {s['world'][h]['eligible']}" for h in horizons)] for s in scores]
     blocks.append(
         Table(
             "How many starts were counted",
@@ -172,13 +156,7 @@ def _share_chart(state: dict[str, Any], horizons: tuple[int, ...]) -> Figure:
 
 def _own_error_table(errors: list[dict[str, Any]]) -> Table:
     rows = [
-        [
-            e["quantity"],
-            show(e["median"], e["unit"]),
-            show(e["p90"], e["unit"]),
-            show(e["missed"], "share"),
-            e["n"],
-        ]
+        [e["quantity"], show(e["median"], e["unit"]), show(e["p90"], e["unit"]), show(e["missed"], "share"), e["n"]]
         for e in errors
     ]
     return Table(
@@ -203,11 +181,7 @@ def _headlines(values: dict[str, Any], horizons: tuple[int, ...]) -> list[tuple[
     if "shuffled_actions" in values["lead_db"]:
         loss = values["lead_db"]["shuffled_actions"][middle]["value"]
         tiles.append(
-            (
-                f"Wrong actions cost, {middle} ahead",
-                f"{show(loss, 'dB')} dB",
-                "0 means it ignores its actions",
-            )
+            (f"Wrong actions cost, {middle} ahead", f"{show(loss, 'dB')} dB", "0 means it ignores its actions")
         )
     for score in [values["state"]["scores"][key] for key in values["state"]["headlines"]]:
         held = score["copy_last"][middle]["value"]

@@ -30,9 +30,7 @@ class Line:
     dots: bool = False
 
 
-def line_chart(
-    lines: Sequence[Line], x_label: str, y_label: str, band: tuple[float, float] | None = None
-) -> str:
+def line_chart(lines: Sequence[Line], x_label: str, y_label: str, band: tuple[float, float] | None = None) -> str:
     """Draw curves with their intervals as SVG with a legend; band: a shaded range of y.
 
     Labels are plain text and are escaped here.
@@ -64,24 +62,14 @@ def line_chart(
             f'height="{py(band[0]) - py(band[1]):.1f}" class="band"/>'
         )
     for tick in y_ticks:
-        parts.append(
-            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{py(tick):.1f}" y2="{py(tick):.1f}" class="grid"/>'
-        )
+        parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{py(tick):.1f}" y2="{py(tick):.1f}" class="grid"/>')
         parts.append(f'<text x="{LEFT - 8}" y="{py(tick) + 4:.1f}" text-anchor="end">{_number(tick)}</text>')
     for tick in x_ticks:
-        parts.append(
-            f'<text x="{px(tick):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{_number(tick)}</text>'
-        )
-    parts.append(
-        f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM}" class="axis"/>'
-    )
-    parts.append(
-        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{x_label}</text>'
-    )
+        parts.append(f'<text x="{px(tick):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{_number(tick)}</text>')
+    parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM}" class="axis"/>')
+    parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{x_label}</text>')
     middle = (TOP + HEIGHT - BOTTOM) / 2
-    parts.append(
-        f'<text transform="translate(14 {middle}) rotate(-90)" text-anchor="middle">{y_label}</text>'
-    )
+    parts.append(f'<text transform="translate(14 {middle}) rotate(-90)" text-anchor="middle">{y_label}</text>')
     for line, colour in zip(lines, cycle(PALETTE)):
         if line.low is not None and line.high is not None:
             outline = path(line.x, line.low) + " " + path(list(line.x)[::-1], list(line.high)[::-1])
@@ -129,10 +117,13 @@ def interval_chart(rows: Sequence[tuple[str, Sequence[tuple[str, dict[str, Any]]
                 continue
             y = middle + step * (place - (len(names) - 1) / 2)
             low, high = (px(row[key]) for key in ("low", "high"))
-            parts.append(f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{y:.1f}" y2="{y:.1f}" stroke="{colour}" stroke-width="3" opacity="0.45"/>')
+            parts.append(
+                f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{y:.1f}" y2="{y:.1f}" stroke="{colour}" stroke-width="3" opacity="0.45"/>'
+            )
             parts.append(f'<circle cx="{px(row["value"]):.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>')
     legend = "".join(
-        f'<span><i style="border-top:3px solid {colour}"></i>{html.escape(name)}</span>' for name, colour in zip(names, cycle(PALETTE))
+        f'<span><i style="border-top:3px solid {colour}"></i>{html.escape(name)}</span>'
+        for name, colour in zip(names, cycle(PALETTE))
     )
     return "".join(parts) + f'</svg><div class="legend">{legend}</div>'
 
@@ -143,9 +134,7 @@ def film(rows: Sequence[tuple[str, np.ndarray]], columns: Sequence[str]) -> str:
     heads = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
     body = "".join(
         f"<tr><th>{html.escape(label)}</th>"
-        + "".join(
-            f'<td><img width="{side}" height="{side}" alt="" src="{png_url(frame)}"></td>' for frame in frames
-        )
+        + "".join(f'<td><img width="{side}" height="{side}" alt="" src="{png_url(frame)}"></td>' for frame in frames)
         + "</tr>"
         for label, frames in rows
     )
@@ -169,9 +158,7 @@ def _ticks(low: float, high: float, about: int) -> list[float]:
     raw = (high - low) / max(1, about - 1)
     power = 10.0 ** np.floor(np.log10(raw))
     step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw - 1e-12)
-    return [
-        float(k * step) for k in range(int(np.floor(low / step + 1e-9)), int(np.ceil(high / step - 1e-9)) + 1)
-    ]
+    return [float(k * step) for k in range(int(np.floor(low / step + 1e-9)), int(np.ceil(high / step - 1e-9)) + 1)]
 
 
 def _number(value: float) -> str:

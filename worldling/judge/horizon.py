@@ -61,7 +61,11 @@ def run(case: Case) -> Section:
     others = [play.under_other_pushes(last, len(again.actions)) for play, again in zip(plays, jolted)]
     films = film_all([*plays, *jolted, *others, *spare], case.world.size_px, WORKERS, case.quiet)
     truth = films[:n]
-    made = {"truth": _pictures(truth, last), "simulator": _pictures(films[n : 2 * n], last), "others": _pictures(films[2 * n : 3 * n], last)}
+    made = {
+        "truth": _pictures(truth, last),
+        "simulator": _pictures(films[n : 2 * n], last),
+        "others": _pictures(films[2 * n : 3 * n], last),
+    }
     made["reencoded"] = through(case.world, made["truth"])
     made["world"] = dream(case, case.world, plays, truth, ahead)
     made["copy_last"] = np.broadcast_to(made["truth"][:, :1], made["truth"].shape)
@@ -74,18 +78,35 @@ def run(case: Case) -> Section:
     both = Bootstrap(np.repeat(np.arange(n), 2), np.zeros(2 * n), case.settings.seed, case.settings.resamples)
     kept, read = permanence(found, seen, ahead)
     values = {
-        "n": n, "episodes_per_scene": EPISODES, "scenes": scenes, "horizons": list(HORIZONS), "fps": FPS,
-        "jolt": JOLT, "window": WINDOW, "intervals": boot.about(),
+        "n": n,
+        "episodes_per_scene": EPISODES,
+        "scenes": scenes,
+        "horizons": list(HORIZONS),
+        "fps": FPS,
+        "jolt": JOLT,
+        "window": WINDOW,
+        "intervals": boot.about(),
         "permanence": {"definition": _definition(), "read_in_truth": _row(read, both.share), "kept": _kept(kept, both)},
-        "place_error": _place_errors(found, seen, ahead, both), "motion": _motion(looked, boot),
-        "kinetic": _kinetic(found, ahead, both), "energy_joules": _row(np.stack([f.energy for f in truth]), boot.mean),
+        "place_error": _place_errors(found, seen, ahead, both),
+        "motion": _motion(looked, boot),
+        "kinetic": _kinetic(found, ahead, both),
+        "energy_joules": _row(np.stack([f.energy for f in truth]), boot.mean),
     }
     values["alarm"], alarm_timing = judge_alarm(case, films[3 * n :], made, kept, ahead, HORIZONS)
     section = page(values, {"seconds": time.monotonic() - begun, **alarm_timing}, _strips(plays, made, ahead))
     there, moved = values["permanence"]["kept"], values["motion"]["spatiotemporal_iou"]
     section.anchors = [
-        Anchored(f"things still there after {BROKEN_TO} frames", {name: there[name]["both"][BROKEN_TO] for name in ANCHORS if name in there}, "top"),
-        Anchored(f"where things move up to frame {_SOON}", {name: moved[name][_SOON] for name in ANCHORS if name in moved}, "below", unit=""),
+        Anchored(
+            f"things still there after {BROKEN_TO} frames",
+            {name: there[name]["both"][BROKEN_TO] for name in ANCHORS if name in there},
+            "top",
+        ),
+        Anchored(
+            f"where things move up to frame {_SOON}",
+            {name: moved[name][_SOON] for name in ANCHORS if name in moved},
+            "below",
+            unit="",
+        ),
     ]
     return section
 
@@ -105,7 +126,9 @@ def _plays(case: Case, scenarios: Sequence[str], ahead: Sequence[int]) -> list[P
     last = case.context - 1
     looked, marked = [*range(last), *(last + t for t in ahead)], [last + h for h in HORIZONS]
     return [
-        draw_play(scenario, [case.settings.seed, 10, k], looked, marked) for scenario in scenarios for k in range(EPISODES)
+        draw_play(scenario, [case.settings.seed, 10, k], looked, marked)
+        for scenario in scenarios
+        for k in range(EPISODES)
     ]
 
 
@@ -113,7 +136,9 @@ def _pictures(films: Sequence[Film], first: int) -> np.ndarray:
     return np.stack([film.frames[first:] for film in films])
 
 
-def dream(case: Case, world: JudgedWorld, plays: Sequence[Play], truth: Sequence[Film], ahead: Sequence[int]) -> np.ndarray:
+def dream(
+    case: Case, world: JudgedWorld, plays: Sequence[Play], truth: Sequence[Film], ahead: Sequence[int]
+) -> np.ndarray:
     """Dream on from the frames shown, under each play's actions; returns uint8 `[n, L, H, W, 3]` at the frames `ahead`.
 
     Frame 0, the last one shown, is given as the world itself draws it, so that nothing seems to move only because
@@ -165,7 +190,9 @@ def permanence(
     there = {name: at_horizons(is_there(item, sensible), ahead) for name, item in found.items()}
     visible = seen[..., 2] >= VISIBLE
     should = visible & (there["truth"] == 1)
-    return {name: np.where(should, is_, np.nan) for name, is_ in there.items()}, np.where(visible, there["truth"], np.nan)
+    return {name: np.where(should, is_, np.nan) for name, is_ in there.items()}, np.where(
+        visible, there["truth"], np.nan
+    )
 
 
 def place_errors(found: dict[str, Found], seen: np.ndarray, ahead: Sequence[int]) -> dict[str, np.ndarray]:
@@ -200,7 +227,11 @@ def _kept(kept: dict[str, np.ndarray], both: Bootstrap) -> dict[str, Any]:
     table = {}
     for name, values in kept.items():
         only = [np.where(np.arange(2) == k, values, np.nan) for k in range(2)]
-        table[name] = {"both": _row(values, both.share), "red": _row(only[0], both.share), "yellow": _row(only[1], both.share)}
+        table[name] = {
+            "both": _row(values, both.share),
+            "red": _row(only[0], both.share),
+            "yellow": _row(only[1], both.share),
+        }
     return table
 
 
@@ -217,13 +248,21 @@ def _motion(looked: dict[str, Looked], boot: Bootstrap) -> dict[str, Any]:
     table: dict[str, Any] = {}
     for key, measure in (("spatial_iou", spatial_iou), ("spatiotemporal_iou", spatiotemporal_iou)):
         agree = {
-            name: np.stack([measure(item.masks[h], truth[h]) if h in item.masks else np.full(len(truth[h]), np.nan) for h in HORIZONS], 1)
-            for name, item in looked.items() if name != "truth"
+            name: np.stack(
+                [
+                    measure(item.masks[h], truth[h]) if h in item.masks else np.full(len(truth[h]), np.nan)
+                    for h in HORIZONS
+                ],
+                1,
+            )
+            for name, item in looked.items()
+            if name != "truth"
         }
         table[key] = {name: _row(values, boot.mean) for name, values in agree.items()}
         table[f"{key}_of_simulator"] = {
             name: {h: boot.ratio(values[:, j], agree["simulator"][:, j]) for j, h in enumerate(HORIZONS)}
-            for name, values in agree.items() if name != "simulator"
+            for name, values in agree.items()
+            if name != "simulator"
         }
     return table
 
@@ -232,7 +271,8 @@ def _kinetic(found: dict[str, Found], ahead: Sequence[int], both: Bootstrap) -> 
     speeds = {name: kinetic(item, ahead) for name, item in found.items()}
     return {
         name: {h: both.ratio(values[:, j].ravel(), speeds["truth"][:, j].ravel()) for j, h in enumerate(HORIZONS)}
-        for name, values in speeds.items() if name != "truth"
+        for name, values in speeds.items()
+        if name != "truth"
     }
 
 
@@ -245,9 +285,12 @@ def _definition() -> str:
     )
 
 
-def _strips(plays: Sequence[Play], made: dict[str, np.ndarray], ahead: Sequence[int]) -> dict[str, dict[str, np.ndarray]]:
+def _strips(
+    plays: Sequence[Play], made: dict[str, np.ndarray], ahead: Sequence[int]
+) -> dict[str, dict[str, np.ndarray]]:
     """Pick the first episode of every scene: films `[horizons + 1, H, W, 3]` of truth and dream, the last frame shown first."""
     columns = [list(ahead).index(t) for t in (0, *HORIZONS)]
     return {
-        plays[i].scenario: {name: made[name][i, columns] for name in ("truth", "world")} for i in range(0, len(plays), EPISODES)
+        plays[i].scenario: {name: made[name][i, columns] for name in ("truth", "world")}
+        for i in range(0, len(plays), EPISODES)
     }

@@ -28,13 +28,15 @@ _TIMED = 200  # looks, and frames made, that are timed
 def alarm_plays(seed: int, scenarios: Sequence[str], last: int) -> list[Play]:
     """Draw the real episodes for the alarm, `FIT` and then `HELD_OUT` of each scene; last: the last frame shown."""
     looked = [last + t for t in STEPS]
-    return [
-        draw_play(scenario, [seed, 11, k], looked, looked) for scenario in scenarios for k in range(FIT + HELD_OUT)
-    ]
+    return [draw_play(scenario, [seed, 11, k], looked, looked) for scenario in scenarios for k in range(FIT + HELD_OUT)]
 
 
 def judge_alarm(
-    case: Case, films: Sequence[Film], made: dict[str, np.ndarray], kept: dict[str, np.ndarray], ahead: Sequence[int],
+    case: Case,
+    films: Sequence[Film],
+    made: dict[str, np.ndarray],
+    kept: dict[str, np.ndarray],
+    ahead: Sequence[int],
     horizons: Sequence[int],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Fit the alarm, keep it beside the world, and test it; returns values and timing for the report.
@@ -53,9 +55,13 @@ def judge_alarm(
         watched["broken"] = np.concatenate([made["world"][:, :1], made["broken"][:, 1:]], 1)
     dreams = {name: _picked(_rings(alarm, films, ahead), ahead, horizons) for name, films in watched.items()}
     values = {
-        "rate": alarm.rate, "promised": (int(fitting.sum()) + 1) * alarm.rate >= 1, "fitted_on": int(fitting.sum()) * (len(STEPS) - 1),
+        "rate": alarm.rate,
+        "promised": (int(fitting.sum()) + 1) * alarm.rate >= 1,
+        "fitted_on": int(fitting.sum()) * (len(STEPS) - 1),
         "false_alarms": {
-            "all": _rate(case, short, long), "held_out": _rate(case, short), "long": _rate(case, long),
+            "all": _rate(case, short, long),
+            "held_out": _rate(case, short),
+            "long": _rate(case, long),
             "as_they_are": _rate(case, _rings(alarm, held_out, STEPS)),
         },
         "spans": {"held_out": STEPS[-1], "long": ahead[-1]},
@@ -116,18 +122,24 @@ def _rate(case: Case, *rings: np.ndarray) -> dict[str, Any]:
     return Bootstrap(rows, np.zeros(len(rows)), case.settings.seed, case.settings.resamples).share(flat)
 
 
-def _on_dreams(case: Case, dreams: dict[str, np.ndarray], kept: dict[str, np.ndarray], horizons: Sequence[int]) -> dict[str, Any]:
+def _on_dreams(
+    case: Case, dreams: dict[str, np.ndarray], kept: dict[str, np.ndarray], horizons: Sequence[int]
+) -> dict[str, Any]:
     """Lay where the alarm rings on the world's dreams beside where a thing is lost, at each horizon and over all."""
     rings, things = dreams["world"], kept["world"]
     counted = np.isfinite(things).any(axis=2)
     lost = counted & (things == 0).any(axis=2)
     whole = counted & ~lost
     rows = {
-        "rings_where_lost": np.where(lost, rings, np.nan), "rings_where_whole": np.where(whole, rings, np.nan),
-        "lost": np.where(counted, lost, np.nan), **{f"rings_{name}": values for name, values in dreams.items()},
+        "rings_where_lost": np.where(lost, rings, np.nan),
+        "rings_where_whole": np.where(whole, rings, np.nan),
+        "lost": np.where(counted, lost, np.nan),
+        **{f"rings_{name}": values for name, values in dreams.items()},
     }
     return {
-        "dreams": {key: {h: _rate(case, values[:, [j]]) for j, h in enumerate(horizons)} for key, values in rows.items()},
+        "dreams": {
+            key: {h: _rate(case, values[:, [j]]) for j, h in enumerate(horizons)} for key, values in rows.items()
+        },
         "recall": _rate(case, rows["rings_where_lost"]),
         "precision": _rate(case, np.where(counted & (rings == 1), lost, np.nan)),
     }

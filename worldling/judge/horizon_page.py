@@ -11,9 +11,13 @@ from worldling.judge.figures import Line, film, line_chart
 from worldling.judge.report import Figure, Section, Table, Text, show
 
 WORDS = {
-    "world": "the world", "simulator": "the simulator again, jolted", "others": "the simulator under other pushes",
-    "reencoded": "true frames, encoded and decoded by the world", "copy_last": "the last frame shown, held still",
-    "broken": "broken world (random weights)", "truth": "the truth, read the same way",
+    "world": "the world",
+    "simulator": "the simulator again, jolted",
+    "others": "the simulator under other pushes",
+    "reencoded": "true frames, encoded and decoded by the world",
+    "copy_last": "the last frame shown, held still",
+    "broken": "broken world (random weights)",
+    "truth": "the truth, read the same way",
 }
 _HEADLINE_AT = 200
 
@@ -32,8 +36,14 @@ def page(values: dict[str, Any], timing: dict[str, Any], strips: dict[str, dict[
         "counts for something only together with motion."
     )
     blocks: list[Any] = [
-        Text(intro), _curve(values, names), _permanence(values, names, columns), _strips(strips, horizons),
-        _places(values, columns), *_motions(values, columns), _speeds(values, columns), *_alarm(values["alarm"], timing, columns),
+        Text(intro),
+        _curve(values, names),
+        _permanence(values, names, columns),
+        _strips(strips, horizons),
+        _places(values, columns),
+        *_motions(values, columns),
+        _speeds(values, columns),
+        *_alarm(values["alarm"], timing, columns),
     ]
     return Section("Horizon: what is left after a while?", values, timing, _headlines(values), blocks)
 
@@ -48,10 +58,13 @@ def _curve(values: dict[str, Any], names: Sequence[str]) -> Figure:
         if name == "truth":
             continue
         points = [values["permanence"]["kept"][name]["both"][h] for h in horizons]
-        y, low, high = ([np.nan if p[key] is None else 100.0 * p[key] for p in points] for key in ("value", "low", "high"))
+        y, low, high = (
+            [np.nan if p[key] is None else 100.0 * p[key] for p in points] for key in ("value", "low", "high")
+        )
         lines.append(Line(WORDS[name], np.log10(horizons), y, low, high, dashed=name != "world", dots=True))
     return Figure(
-        "Things that are still there", line_chart(lines, "frames ahead, as a power of ten (0: 1, 1: 10, 2: 100, 3: 1,000)", "share of things (%)"),
+        "Things that are still there",
+        line_chart(lines, "frames ahead, as a power of ten (0: 1, 1: 10, 2: 100, 3: 1,000)", "share of things (%)"),
         "Of the red and yellow things that should be in the picture, how many are there, in one piece and of sensible size.",
     )
 
@@ -63,16 +76,25 @@ def _permanence(values: dict[str, Any], names: Sequence[str], columns: Sequence[
     rows.append(["n", *(p["n"] for p in kept["world"]["both"].values())])
     rows.append(["the reader finds it in the true frame", *values["permanence"]["read_in_truth"].values()])
     return Table(
-        "Object permanence", ["frames ahead", *columns], rows,
+        "Object permanence",
+        ["frames ahead", *columns],
+        rows,
         f"A thing is {values['permanence']['definition']}. n: things that should be there. The last row: of the things the engine shows, how many "
-        "pass in the true frame; the others are not counted.", "share",
+        "pass in the true frame; the others are not counted.",
+        "share",
     )
 
 
 def _strips(strips: dict[str, dict[str, np.ndarray]], horizons: Sequence[int]) -> Figure:
     heads = ["shown", *(f"{h:,}" for h in horizons)]
-    drawing = "".join(film([(f"{scene}: truth", pair["truth"]), ("dream", pair["world"])], heads) for scene, pair in strips.items())
-    return Figure("Film strips: truth over dream", drawing, "The first episode of every scene, chosen by the seed, at the horizons.")
+    drawing = "".join(
+        film([(f"{scene}: truth", pair["truth"]), ("dream", pair["world"])], heads) for scene, pair in strips.items()
+    )
+    return Figure(
+        "Film strips: truth over dream",
+        drawing,
+        "The first episode of every scene, chosen by the seed, at the horizons.",
+    )
 
 
 def _places(values: dict[str, Any], columns: Sequence[str]) -> Table:
@@ -82,9 +104,12 @@ def _places(values: dict[str, Any], columns: Sequence[str]) -> Table:
             for key, words in (("median", "median"), ("p90", "9 in 10 below")):
                 rows.append([f"{WORDS[name]}, {words}", *values["place_error"][name][key].values()])
     return Table(
-        "How far things are from where they really are", ["frames ahead", *columns], rows,
+        "How far things are from where they really are",
+        ["frames ahead", *columns],
+        rows,
         "Distance of the centres of red and yellow from the engine's, in % of the picture's side, where they are seen in both. "
-        "The truth's row is the reader's own error: it goes by colour, the engine by shape.", "%",
+        "The truth's row is the reader's own error: it goes by colour, the engine by shape.",
+        "%",
     )
 
 
@@ -92,26 +117,36 @@ def _motions(values: dict[str, Any], columns: Sequence[str]) -> list[Table]:
     motion = values["motion"]
     tables = []
     for key, title, folded in (
-        ("spatial_iou", "Where motion happens", False), ("spatiotemporal_iou", "Where and when motion happens", True),
+        ("spatial_iou", "Where motion happens", False),
+        ("spatiotemporal_iou", "Where and when motion happens", True),
     ):
         of = motion[f"{key}_of_simulator"]
         rows = _rows(motion[key], ("world", "simulator", "others", "copy_last", "broken"))
         rows.append(["the world, as a share of the jolted simulator", *of["world"].values()])
         rows.append(["n", *(p["n"] for p in motion[key]["world"].values())])
-        tables.append(Table(
-            title, ["frames ahead", *columns], rows,
-            f"Overlap (intersection over union) of the pixels that move in the {values['window']} frames up to the horizon, dream against truth; 1 is "
-            "right, 0 is elsewhere or not at all. Masks and measure as in Physics-IQ, the scenes are ours: not its numbers. n: episodes in "
-            "which anything moves in either.", folded=folded,
-        ))
+        tables.append(
+            Table(
+                title,
+                ["frames ahead", *columns],
+                rows,
+                f"Overlap (intersection over union) of the pixels that move in the {values['window']} frames up to the horizon, dream against truth; 1 is "
+                "right, 0 is elsewhere or not at all. Masks and measure as in Physics-IQ, the scenes are ours: not its numbers. n: episodes in "
+                "which anything moves in either.",
+                folded=folded,
+            )
+        )
     return tables
 
 
 def _speeds(values: dict[str, Any], columns: Sequence[str]) -> Table:
     rows = _rows(values["kinetic"], ("world", "simulator", "others", "copy_last", "broken"))
-    rows.append(["the truth's energy by the engine, joules", *({**p, "unit": "J"} for p in values["energy_joules"].values())])
+    rows.append(
+        ["the truth's energy by the engine, joules", *({**p, "unit": "J"} for p in values["energy_joules"].values())]
+    )
     return Table(
-        "Energy, as far as pictures show it", ["frames ahead", *columns], rows,
+        "Energy, as far as pictures show it",
+        ["frames ahead", *columns],
+        rows,
         "A dream has no joules. What can be read of it is the mean squared speed of red and yellow across the picture in the "
         f"{values['window']} frames up to the horizon, here over the truth's: 1 is right, 0 has come to rest, more is too lively. Mass, "
         "height and depth are not in it.",
@@ -120,16 +155,34 @@ def _speeds(values: dict[str, Any], columns: Sequence[str]) -> Table:
 
 def _alarm(alarm: dict[str, Any], timing: dict[str, Any], columns: Sequence[str]) -> list[Any]:
     dreams = alarm["dreams"]
-    rows = [[words, *dreams[key].values()] for key, words in (
-        ("lost", "dreams that have lost a thing"), ("rings_where_lost", "of these: rings"), ("rings_where_whole", "of those that have not: rings"),
-        ("rings_world", "rings, all dreams"), ("rings_simulator", "rings on the jolted simulator"), ("rings_broken", "rings on the broken world"),
-    ) if key in dreams]
+    rows = [
+        [words, *dreams[key].values()]
+        for key, words in (
+            ("lost", "dreams that have lost a thing"),
+            ("rings_where_lost", "of these: rings"),
+            ("rings_where_whole", "of those that have not: rings"),
+            ("rings_world", "rings, all dreams"),
+            ("rings_simulator", "rings on the jolted simulator"),
+            ("rings_broken", "rings on the broken world"),
+        )
+        if key in dreams
+    ]
     false, spans = alarm["false_alarms"], alarm["spans"]
     cost = f"One look takes {timing['look_ms']:.2f} ms here, {timing['look_share'] * 100:.1f} % of a frame made alone. "
-    kept = "It is kept beside the world: worldling play WORLD --alarm." if timing["alarm_kept"] else (
-        "It was not kept: the world has no folder that can be written, or an alarm learnt from more scenes is there.")
-    promise = f"is set to ring on at most {show(alarm['rate'], 'share')} of them" if alarm["promised"] else (
-        f"rings where they never strayed (of so few nothing can be promised; with all scenes, on at most {show(alarm['rate'], 'share')})")
+    kept = (
+        "It is kept beside the world: worldling play WORLD --alarm."
+        if timing["alarm_kept"]
+        else (
+            "It was not kept: the world has no folder that can be written, or an alarm learnt from more scenes is there."
+        )
+    )
+    promise = (
+        f"is set to ring on at most {show(alarm['rate'], 'share')} of them"
+        if alarm["promised"]
+        else (
+            f"rings where they never strayed (of so few nothing can be promised; with all scenes, on at most {show(alarm['rate'], 'share')})"
+        )
+    )
     return [
         Text(
             f"The drift alarm looks at colours and edges of every frame and compares them with the start. It learnt from {alarm['fitted_on']:,} real frames "
@@ -137,17 +190,33 @@ def _alarm(alarm: dict[str, Any], timing: dict[str, Any], columns: Sequence[str]
             "a cloth that hides the yellow thing, cannot ring, nor can a dream that stands still where real scenes come to rest. "
             f"{cost}{kept}"
         ),
-        Table("False alarms", ["real frames that were not learnt from", "frames that ring"],
-              [["all", false["all"]], [f"up to {spans['held_out']:,} frames after the start", false["held_out"]],
-               [f"the long true episodes, up to {spans['long']:,} frames", false["long"]],
-               ["the first kind as the camera took them, not as the world draws them", false["as_they_are"]]],
-              "Real frames as the world draws them (encoded and decoded), except in the last row. Intervals over episodes.", "share"),
-        Table("Faults made on purpose in real frames", ["fault", "frames that ring"],
-              [[words, share] for words, share in alarm["faults"].items()],
-              "Things are painted over with the floor's colour where they are visible.", "share"),
-        Table("The alarm on dreams", ["frames ahead", *columns], rows,
-              f"Over all horizons: of the frames in which a thing is lost {show(alarm['recall']['value'], 'share')} ring (n {alarm['recall']['n']}), and of those "
-              f"that ring {show(alarm['precision']['value'], 'share')} have lost a thing (n {alarm['precision']['n']}).", "share"),
+        Table(
+            "False alarms",
+            ["real frames that were not learnt from", "frames that ring"],
+            [
+                ["all", false["all"]],
+                [f"up to {spans['held_out']:,} frames after the start", false["held_out"]],
+                [f"the long true episodes, up to {spans['long']:,} frames", false["long"]],
+                ["the first kind as the camera took them, not as the world draws them", false["as_they_are"]],
+            ],
+            "Real frames as the world draws them (encoded and decoded), except in the last row. Intervals over episodes.",
+            "share",
+        ),
+        Table(
+            "Faults made on purpose in real frames",
+            ["fault", "frames that ring"],
+            [[words, share] for words, share in alarm["faults"].items()],
+            "Things are painted over with the floor's colour where they are visible.",
+            "share",
+        ),
+        Table(
+            "The alarm on dreams",
+            ["frames ahead", *columns],
+            rows,
+            f"Over all horizons: of the frames in which a thing is lost {show(alarm['recall']['value'], 'share')} ring (n {alarm['recall']['n']}), and of those "
+            f"that ring {show(alarm['precision']['value'], 'share')} have lost a thing (n {alarm['precision']['n']}).",
+            "share",
+        ),
     ]
 
 
@@ -157,8 +226,14 @@ def _headlines(values: dict[str, Any]) -> list[tuple[str, str, str]]:
         at = values["horizons"][-1]
     false = values["alarm"]["false_alarms"]["all"]
     return [
-        (f"Things still there after {at} frames", show(kept["world"]["both"][at]["value"], "share"),
-         f"the simulator again: {show(kept['simulator']['both'][at]['value'], 'share')}"),
-        ("Drift alarm's false alarms", show(false["value"], "share"),
-         f"rings on {show(values['alarm']['recall']['value'], 'share')} of the frames that lost a thing"),
+        (
+            f"Things still there after {at} frames",
+            show(kept["world"]["both"][at]["value"], "share"),
+            f"the simulator again: {show(kept['simulator']['both'][at]['value'], 'share')}",
+        ),
+        (
+            "Drift alarm's false alarms",
+            show(false["value"], "share"),
+            f"rings on {show(values['alarm']['recall']['value'], 'share')} of the frames that lost a thing",
+        ),
     ]

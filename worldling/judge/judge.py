@@ -15,7 +15,17 @@ import numpy as np
 from worldling.data.store import open_dataset, read_meta
 from worldling.errors import JudgeError, nearest
 from worldling.judge.case import (
-    Case, Settings, check_chaos, check_clips, check_fits, check_physics, check_stimuli, has_clips, is_chaos, is_held_out, is_physics,
+    Case,
+    Settings,
+    check_chaos,
+    check_clips,
+    check_fits,
+    check_physics,
+    check_stimuli,
+    has_clips,
+    is_chaos,
+    is_held_out,
+    is_physics,
 )
 from worldling.judge.judged_world import JudgedWorld, check_judged, name_of
 from worldling.judge.report import Section, check_out, plain, write_report
@@ -46,16 +56,22 @@ ON_STIMULI = ("physion",)
 def suites_for(world: JudgedWorld, dataset_path: str | Path | None, physion: str | Path = "") -> list[str]:
     """Name every suite that can be run on this world with these data: what `--suite all` means."""
     unfit = (
-        *(ON_DATA if dataset_path is None else ()), *(ON_CLIPS if dataset_path is None and not has_clips(world) else ()),
+        *(ON_DATA if dataset_path is None else ()),
+        *(ON_CLIPS if dataset_path is None and not has_clips(world) else ()),
         *(() if is_physics(world) else ON_SCENES),
-        *(() if is_chaos(world) else ON_CHAOS), *(() if physion else ON_STIMULI),
+        *(() if is_chaos(world) else ON_CHAOS),
+        *(() if physion else ON_STIMULI),
     )
     return [name for name in SUITES if name not in unfit]
 
 
 def judge(
-    world: JudgedWorld, dataset_path: str | Path | None = None, out: str | Path | None = None,
-    suites: Sequence[str] = ON_DATA, quiet: bool = False, **dials: Any,
+    world: JudgedWorld,
+    dataset_path: str | Path | None = None,
+    out: str | Path | None = None,
+    suites: Sequence[str] = ON_DATA,
+    quiet: bool = False,
+    **dials: Any,
 ) -> dict[str, Any]:
     """Judge `world` (ours or anybody's), for some suites on the data set at `dataset_path`; returns the report.
 
@@ -74,7 +90,9 @@ def judge(
     data = None if dataset_path is None else open_dataset(dataset_path)
     try:
         if data is not None and "horizons" not in dials:
-            settings = settings.within(int(np.median(data.lengths)) - world.config.context - 1)  # half the episodes have two starts
+            settings = settings.within(
+                int(np.median(data.lengths)) - world.config.context - 1
+            )  # half the episodes have two starts
         case = Case(world, data, settings, quiet)
         sections = {name: suite(name)(case) for name in names}
         checked = self_check(sections)
@@ -118,7 +136,9 @@ def check_task(
     for name in names:
         suite(name)
         if name in ON_DATA and dataset_path is None:
-            raise JudgeError(f"`data` must be given for the suite {name}, got none. Record held-out frames and add --data FOLDER.")
+            raise JudgeError(
+                f"`data` must be given for the suite {name}, got none. Record held-out frames and add --data FOLDER."
+            )
         if name in ON_CLIPS and dataset_path is None:
             check_clips(world)
         if name in ON_SCENES:

@@ -35,7 +35,9 @@ class Play:
 
     def jolted(self, frame: int, last: int) -> "Play":
         """Return the same episode up to frame `last`, with its velocities changed by `JOLT` in `frame`, and the engine not asked."""
-        return replace(self, actions=self.actions[:last], looked=tuple(t for t in self.looked if t <= last), marked=(), jolt=frame)
+        return replace(
+            self, actions=self.actions[:last], looked=tuple(t for t in self.looked if t <= last), marked=(), jolt=frame
+        )
 
     def under_other_pushes(self, frame: int, last: int) -> "Play":
         """Return the same episode up to frame `last`, with other pushes from `frame` on, and the engine not asked."""

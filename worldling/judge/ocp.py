@@ -62,8 +62,10 @@ class Known:
     def __add__(self, other: "Known") -> "Known":
         """Return these trials and then the others; no group is in both."""
         return Known(
-            np.concatenate([self.answers, other.answers]), np.concatenate([self.groups, other.groups + self.groups.max() + 1]),
-            {name: np.concatenate([rows, other.features[name]]) for name, rows in self.features.items()}, self.films,
+            np.concatenate([self.answers, other.answers]),
+            np.concatenate([self.groups, other.groups + self.groups.max() + 1]),
+            {name: np.concatenate([rows, other.features[name]]) for name, rows in self.features.items()},
+            self.films,
         )
 
 
@@ -73,7 +75,9 @@ def run(case: Case) -> Section:
     from worldling.scenes.labels import COPIES, FRAMES, NOISE, OBSERVED
 
     half = -(-case.settings.trials // 2)
-    exam = make_exam(case.settings.exam, {**PAIRS, "test": half}, case.world.size_px, scenarios=scenes, quiet=case.quiet)
+    exam = make_exam(
+        case.settings.exam, {**PAIRS, "test": half}, case.world.size_px, scenarios=scenes, quiet=case.quiet
+    )
     begun = time.monotonic()
     counts = {"readout": 2 * PAIRS["readout"], "test": 2 * half, "outside": 2 * PAIRS["outside"]}
     right: dict[str, dict[str, dict[str, np.ndarray]]] = {"test": {}, "outside": {}}
@@ -93,12 +97,19 @@ def run(case: Case) -> Section:
     mean, table = _shares(case, right["test"], groups["test"])
     beyond, beyond_table = _shares(case, right["outside"], groups["outside"])
     values = {
-        "n": sum(map(len, groups["test"].values())), "trials_per_scene": counts["test"], "readout_trials_per_scene": counts["readout"],
-        "observed_frames": OBSERVED, "frames": FRAMES, "majority": 0.5,
+        "n": sum(map(len, groups["test"].values())),
+        "trials_per_scene": counts["test"],
+        "readout_trials_per_scene": counts["readout"],
+        "observed_frames": OBSERVED,
+        "frames": FRAMES,
+        "majority": 0.5,
         "intervals": Bootstrap(np.arange(2), np.zeros(2), case.settings.seed, case.settings.resamples).about("pairs"),
-        "mean": mean, "scenes": table, "outside": {"trials_per_scene": counts["outside"], "mean": beyond, "scenes": beyond_table},
+        "mean": mean,
+        "scenes": table,
+        "outside": {"trials_per_scene": counts["outside"], "mean": beyond, "scenes": beyond_table},
         "labels": _labels(exam, scenes, case.settings.seed),
-        "noise": {"copies": COPIES, "share": NOISE, "scenes": exam.tally()}, "checksums": exam.checksums(),
+        "noise": {"copies": COPIES, "share": NOISE, "scenes": exam.tally()},
+        "checksums": exam.checksums(),
     }
     values["anchors"] = _anchors(case, exam, scenes, OBSERVED)
     section = page(values, films, CONDITIONS, {"seconds": time.monotonic() - begun}, _FILM_AT)
@@ -112,6 +123,7 @@ def _shares(
     case: Case, right: dict[str, dict[str, np.ndarray]], groups: dict[str, np.ndarray]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Sum up where each readout is right, float `[n]` by scene and name: over all scenes, and by scene."""
+
     def summed(group: np.ndarray, rows: dict[str, np.ndarray]) -> dict[str, Any]:
         boot = Bootstrap(group, np.zeros(len(group)), case.settings.seed, case.settings.resamples)
         return {**{name: boot.share(r) for name, r in rows.items()}, "B_minus_C": boot.mean(rows["B"] - rows["C"])}
@@ -126,7 +138,11 @@ def _anchors(case: Case, exam: Exam, scenes: list[str], shown: int) -> dict[str,
 
     And with none ("shown_only", as C is), on the same trials: what guessing gives these.
     """
-    dreamers = {"shown_only": None, "copy_last": CopyLast(case.world), **({"broken": case.broken} if case.broken else {})}
+    dreamers = {
+        "shown_only": None,
+        "copy_last": CopyLast(case.world),
+        **({"broken": case.broken} if case.broken else {}),
+    }
     right: dict[str, list[np.ndarray]] = {name: [] for name in dreamers}
     groups = []
     with Progress("ocp, self-check", len(scenes), "scenes", case.quiet) as progress:
@@ -137,7 +153,9 @@ def _anchors(case: Case, exam: Exam, scenes: list[str], shown: int) -> dict[str,
                 if dreamers[name] is None:
                     ours, theirs = (observed_features(read(frames[:, :shown])) for frames in films)
                 else:
-                    ours, theirs = (dream_features(dreamers[name], frames, shown, case.settings.seed) for frames in films)
+                    ours, theirs = (
+                        dream_features(dreamers[name], frames, shown, case.settings.seed) for frames in films
+                    )
                 readout = Readout(ours, np.array([t.contact for t in fit]), _groups(fit))
                 found.append(readout(theirs) == np.array([t.contact for t in test]))
             groups.append(_groups(test) + 10_000 * number)
@@ -159,7 +177,12 @@ def _look(case: Case, exam: Exam, trials: list[ExamTrial], shown: int, progress:
 
 
 def look(
-    case: Case, trials: Sequence[T], frames: Callable[[T], np.ndarray], shown: int, progress: Progress, done: int,
+    case: Case,
+    trials: Sequence[T],
+    frames: Callable[[T], np.ndarray],
+    shown: int,
+    progress: Progress,
+    done: int,
     others: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Read true and dreamed frames of the trials and keep what the readouts need of them: features by name `[n, F]`.
@@ -176,13 +199,23 @@ def look(
         dream, imagined = dream_with_latents(case.world, truth[:, :shown], steps, case.settings.seed)
         things, dreamed = read(truth), read(dream)
         given = things[:, :shown]
-        seen, real, made = observed_features(given), future_features(given, things[:, shown:]), future_features(given, dreamed)
+        seen, real, made = (
+            observed_features(given),
+            future_features(given, things[:, shown:]),
+            future_features(given, dreamed),
+        )
         small = truth[:, :shown:2, ::4, ::4].reshape(len(some), -1) / 255.0
         columns = {
-            "A": np.concatenate([seen, real], 1), "B": np.concatenate([seen, made], 1), "C": seen,
-            "real_future": real, "dreamed_future": made, "frame_0": observed_features(things[:, :1]), "pixels": small,
+            "A": np.concatenate([seen, real], 1),
+            "B": np.concatenate([seen, made], 1),
+            "C": seen,
+            "real_future": real,
+            "dreamed_future": made,
+            "frame_0": observed_features(things[:, :1]),
+            "pixels": small,
             "shown_latents": latents_of(case.world, truth[:, :shown]),
-            "real_latents": latents_of(case.world, truth[:, shown:]), "dreamed_latents": imagined,
+            "real_latents": latents_of(case.world, truth[:, shown:]),
+            "dreamed_latents": imagined,
         }
         for name, other in (others or {}).items():
             columns[name] = dream_features(other, truth, shown, case.settings.seed)
@@ -210,7 +243,9 @@ def _state(exam: Exam, trial: ExamTrial, shown: int) -> np.ndarray:
     """True places and velocities of red and yellow when the last frame was shown, and their products: `[F]`."""
     agent, patient = exam.state(trial, "agent")[:shown], exam.state(trial, "patient")[:shown]
     apart, speed = patient[-1] - agent[-1], agent[-1] - agent[-2]
-    return np.concatenate([agent[-1], patient[-1], speed, patient[-1] - patient[-2], [speed @ apart, np.cross(speed, apart)[2]]])
+    return np.concatenate(
+        [agent[-1], patient[-1], speed, patient[-1] - patient[-2], [speed @ apart, np.cross(speed, apart)[2]]]
+    )
 
 
 def right_answers(fit: Known, test: Known, names: Collection[str]) -> dict[str, np.ndarray]:

@@ -12,9 +12,14 @@ EVERY = 2  # frames between the moments of the future that are given as they are
 def observed_features(things: Things) -> np.ndarray:
     """Describe the frames shown, `[n, T]` things: places, sizes, gap and touch in each; `[n, F]`."""
     columns = [
-        _flat(things.agent), _flat(things.patient), things.agent_area, things.patient_area,
-        np.nan_to_num(things.gap, nan=0.25), things.touch,
-        _flat(np.diff(last_seen(things.agent), axis=1)), _flat(np.diff(last_seen(things.patient), axis=1)),
+        _flat(things.agent),
+        _flat(things.patient),
+        things.agent_area,
+        things.patient_area,
+        np.nan_to_num(things.gap, nan=0.25),
+        things.touch,
+        _flat(np.diff(last_seen(things.agent), axis=1)),
+        _flat(np.diff(last_seen(things.patient), axis=1)),
     ]
     return np.concatenate(columns, axis=1).astype(np.float64)
 
@@ -39,15 +44,37 @@ def future_features(shown: Things, future: Things) -> np.ndarray:
     near = gap <= 1.0 / 64
     together = np.where(near, jerk, 0.0)
     whole = [
-        gap.min(axis=1), np.sqrt(gap.min(axis=1)), nearest / gap.shape[1], gap[:, -1], near.mean(axis=1), near.any(axis=1),
-        np.sqrt(near.mean(axis=1)), future.touch.max(axis=1), np.sqrt(future.touch.max(axis=1)), future.touch.mean(axis=1),
-        moved[:, -1], np.minimum(moved[:, -1], 0.02), np.minimum(moved[:, -1], 0.05), moved.max(axis=1), jerk.max(axis=1),
-        np.minimum(jerk.max(axis=1), 0.01), together.max(axis=1), np.minimum(together.max(axis=1), 0.01),
-        turn[rows, nearest], np.where(near, turn, 0.0).max(axis=1),
-        np.sqrt(np.maximum(together.max(axis=1), 0)), np.sqrt(np.maximum(jerk.max(axis=1), 0)),
+        gap.min(axis=1),
+        np.sqrt(gap.min(axis=1)),
+        nearest / gap.shape[1],
+        gap[:, -1],
+        near.mean(axis=1),
+        near.any(axis=1),
+        np.sqrt(near.mean(axis=1)),
+        future.touch.max(axis=1),
+        np.sqrt(future.touch.max(axis=1)),
+        future.touch.mean(axis=1),
+        moved[:, -1],
+        np.minimum(moved[:, -1], 0.02),
+        np.minimum(moved[:, -1], 0.05),
+        moved.max(axis=1),
+        jerk.max(axis=1),
+        np.minimum(jerk.max(axis=1), 0.01),
+        together.max(axis=1),
+        np.minimum(together.max(axis=1), 0.01),
+        turn[rows, nearest],
+        np.where(near, turn, 0.0).max(axis=1),
+        np.sqrt(np.maximum(together.max(axis=1), 0)),
+        np.sqrt(np.maximum(jerk.max(axis=1), 0)),
     ]
     some = slice(EVERY - 1, None, EVERY)
-    moments = [_flat(agent[:, some]), _flat(patient[:, some]), gap[:, some], future.touch[:, some], future.patient_area[:, some]]
+    moments = [
+        _flat(agent[:, some]),
+        _flat(patient[:, some]),
+        gap[:, some],
+        future.touch[:, some],
+        future.patient_area[:, some],
+    ]
     return np.concatenate([np.stack(whole, axis=1), *moments], axis=1).astype(np.float64)
 
 

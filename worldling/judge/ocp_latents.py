@@ -25,7 +25,9 @@ def rest(world: Any, batch: int, steps: int) -> np.ndarray:
 
 def begin(world: Any, shown: np.ndarray, seed: int) -> Any:
     """Show a world frames `[B, T, H, W, 3]` in which no hand moved; returns its state, each row with a seed of its own."""
-    return world.start(shown, rest(world, len(shown), shown.shape[1] - 1), seed=[seed + row for row in range(len(shown))])
+    return world.start(
+        shown, rest(world, len(shown), shown.shape[1] - 1), seed=[seed + row for row in range(len(shown))]
+    )
 
 
 def latents_of(world: Any, frames: np.ndarray) -> np.ndarray:
@@ -49,12 +51,16 @@ def dream_with_latents(world: Any, shown: np.ndarray, steps: int, seed: int) -> 
     return np.stack(frames, 1), np.concatenate(latents, 1)
 
 
-def latent_features(fit: Mapping[str, np.ndarray], test: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def latent_features(
+    fit: Mapping[str, np.ndarray], test: Mapping[str, np.ndarray]
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Reduce the latents of the trials fitted on and tested on, by components of the first: features of A, B and C of both.
 
     C is part of A and of B, so that B - C is what the dream adds.
     """
-    shown, real, dreamed = (reduce(fit[name], test[name]) for name in ("shown_latents", "real_latents", "dreamed_latents"))
+    shown, real, dreamed = (
+        reduce(fit[name], test[name]) for name in ("shown_latents", "real_latents", "dreamed_latents")
+    )
     return {
         "A_latent": (np.concatenate([shown[0], real[0]], 1), np.concatenate([shown[1], real[1]], 1)),
         "B_latent": (np.concatenate([shown[0], dreamed[0]], 1), np.concatenate([shown[1], dreamed[1]], 1)),

@@ -38,7 +38,8 @@ def find(frames: np.ndarray) -> Found:
     flat = torch.from_numpy(np.ascontiguousarray(frames.reshape(-1, *frames.shape[-3:])))
     piece = np.concatenate([largest_piece((cover(part) > 0.5).flatten(0, 1)) for part in flat.split(_CHUNK)])
     return Found(
-        np.stack([things.agent, things.patient], -2), np.stack([things.agent_area, things.patient_area], -1),
+        np.stack([things.agent, things.patient], -2),
+        np.stack([things.agent_area, things.patient_area], -1),
         piece.reshape(*frames.shape[:-3], 2),
     )
 

@@ -33,7 +33,10 @@ SHOWN, LOOKED_AT = 45, 150
 #: A scenario is judged if it has at least so many stimuli of either answer.
 ENOUGH = 10
 WORDS = {
-    **{name: CONDITIONS[name] for name in ("A", "B", "C", "direct", "direct_truth", "frame_0", "A_latent", "B_latent", "C_latent")},
+    **{
+        name: CONDITIONS[name]
+        for name in ("A", "B", "C", "direct", "direct_truth", "frame_0", "A_latent", "B_latent", "C_latent")
+    },
     "copy_last": "B of a world that holds the last frame (self-check)",
     "broken": "B of the same networks with random weights (self-check)",
 }
@@ -78,10 +81,16 @@ def run(case: Case) -> Section:
         dataset.close()
     judged = [s for mine in chosen.values() for s in mine]
     values = {
-        "n": len(judged), "shown_frames": clips.shown, "frames": clips.total, "frame_ms": 1000 * FRAME_SECONDS * skip,
-        "license": dataset.meta.license, "left_out": [name for name in stimuli if name not in chosen],
-        "trained_on": case.world.card.get("source", {}).get("env_id", "unknown"), "held_out": _held_out(case.world, dataset.meta),
-        "world_frame_ms": _frame_ms(case.world), "visible": visible,
+        "n": len(judged),
+        "shown_frames": clips.shown,
+        "frames": clips.total,
+        "frame_ms": 1000 * FRAME_SECONDS * skip,
+        "license": dataset.meta.license,
+        "left_out": [name for name in stimuli if name not in chosen],
+        "trained_on": case.world.card.get("source", {}).get("env_id", "unknown"),
+        "held_out": _held_out(case.world, dataset.meta),
+        "world_frame_ms": _frame_ms(case.world),
+        "visible": visible,
         **_shares(case, chosen, right),
     }
     words = {name: word for name, word in WORDS.items() if name in values["mean"]}
@@ -105,7 +114,8 @@ def _judge(
             right[scenario] = {name: np.full(len(mine), np.nan) for name in names}
             for fit, test in folds(answers, groups, case.settings.seed):
                 ours, theirs = (
-                    Known(answers[rows], groups[rows], {name: f[rows] for name, f in features.items()}, {}) for rows in (fit, test)
+                    Known(answers[rows], groups[rows], {name: f[rows] for name, f in features.items()}, {})
+                    for rows in (fit, test)
                 )
                 for name, found in right_answers(ours, theirs, names).items():
                     right[scenario][name][test] = found
@@ -124,7 +134,9 @@ def _shares(case: Case, chosen: dict[str, list[Stimulus]], right: dict[str, dict
     def like(stimuli: list[Stimulus]) -> dict[str, Any]:
         contact = sum(s.contact for s in stimuli) / len(stimuli)
         return {
-            "stimuli": len(stimuli), "contact": contact, "majority": max(contact, 1 - contact),
+            "stimuli": len(stimuli),
+            "contact": contact,
+            "majority": max(contact, 1 - contact),
             "contact_while_shown": sum(s.contact and s.first < SHOWN for s in stimuli),
             "contact_after_the_end": sum(s.contact and s.first >= LOOKED_AT for s in stimuli),
         }
@@ -134,7 +146,11 @@ def _shares(case: Case, chosen: dict[str, list[Stimulus]], right: dict[str, dict
     return {
         "mean": {**table(_groups(every), joined), **like(every)},
         "scenarios": {name: {**table(_groups(mine), right[name]), **like(mine)} for name, mine in chosen.items()},
-        "intervals": {"method": "bootstrap over stimuli", "resamples": case.settings.resamples, "seed": case.settings.seed},
+        "intervals": {
+            "method": "bootstrap over stimuli",
+            "resamples": case.settings.resamples,
+            "seed": case.settings.seed,
+        },
     }
 
 

@@ -30,27 +30,51 @@ def page(
         ["contact already while shown", *(column["contact_while_shown"] for column in columns)],
         ["contact only after the end of what is looked at", *(column["contact_after_the_end"] for column in columns)],
     ]
-    at = np.unique(np.concatenate([[0, values["shown_frames"] - 1], np.linspace(values["shown_frames"], values["frames"] - 1, 6).astype(int)]))
+    at = np.unique(
+        np.concatenate(
+            [[0, values["shown_frames"] - 1], np.linspace(values["shown_frames"], values["frames"] - 1, 6).astype(int)]
+        )
+    )
     strips = "".join(
-        film([(f"{name}: truth", films[name]["truth"][at]), ("dream", films[name]["dream"][at])], [f"frame {i}" for i in at])
+        film(
+            [(f"{name}: truth", films[name]["truth"][at]), ("dream", films[name]["dream"][at])],
+            [f"frame {i}" for i in at],
+        )
         for name in scenarios
     )
     heads = ["all stimuli", *scenarios]
     return Section(
-        "Physion-style: contact on Physion's own stimuli, judged by our readout", values, timing,
+        "Physion-style: contact on Physion's own stimuli, judged by our readout",
+        values,
+        timing,
         [
-            ("Physion-style, on Physion's stimuli: contact predicted with the dream (B)", show(mean["B"]["value"], "share"),
-             f"without it {show(mean['C']['value'], 'share')}, always the commoner answer {show(mean['majority'], 'share')}"),
-            ("Physion-style, from latents (B)", show(mean["B_latent"]["value"], "share"),
-             f"without the dream {show(mean['C_latent']['value'], 'share')}"),
+            (
+                "Physion-style, on Physion's stimuli: contact predicted with the dream (B)",
+                show(mean["B"]["value"], "share"),
+                f"without it {show(mean['C']['value'], 'share')}, always the commoner answer {show(mean['majority'], 'share')}",
+            ),
+            (
+                "Physion-style, from latents (B)",
+                show(mean["B_latent"]["value"], "share"),
+                f"without the dream {show(mean['C_latent']['value'], 'share')}",
+            ),
         ],
         [
             Text(_intro(values, len(scenarios))),
             *(Text(text, warning=True) for text in _warnings(values)),
-            Table("Share of stimuli answered rightly", ["readout fitted on", *heads], rows,
-                  "Each readout is fitted on four fifths of a scenario's stimuli and tested on the others, five times round. A is what the "
-                  "readout could know at best and stands for the true simulator, which is not at hand; C is what can be told without simulating.", "share"),
-            Figure("Film strips: truth over dream", strips, f"The first stimulus of each scenario; frame {values['shown_frames'] - 1} is the last one shown."),
+            Table(
+                "Share of stimuli answered rightly",
+                ["readout fitted on", *heads],
+                rows,
+                "Each readout is fitted on four fifths of a scenario's stimuli and tested on the others, five times round. A is what the "
+                "readout could know at best and stands for the true simulator, which is not at hand; C is what can be told without simulating.",
+                "share",
+            ),
+            Figure(
+                "Film strips: truth over dream",
+                strips,
+                f"The first stimulus of each scenario; frame {values['shown_frames'] - 1} is the last one shown.",
+            ),
             Table("What these stimuli are like", ["", *heads], counts, folded=True),
         ],
     )
@@ -80,7 +104,9 @@ def _warnings(values: dict[str, Any]) -> list[str]:
         warnings.append(f"The world was trained on {values['trained_on']} and has never seen such pictures.")
     ours, theirs = values["world_frame_ms"], values["frame_ms"]
     if ours is not None and abs(ours - theirs) > 0.05 * theirs:
-        warnings.append(f"A frame of the world is {ours:.3g} ms and one of these stimuli {theirs:.3g} ms: its dreams run at another speed.")
+        warnings.append(
+            f"A frame of the world is {ours:.3g} ms and one of these stimuli {theirs:.3g} ms: its dreams run at another speed."
+        )
     if values["left_out"]:
         warnings.append(f"Left out, because either answer must be there ten times: {', '.join(values['left_out'])}.")
     return warnings

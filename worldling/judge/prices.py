@@ -1,8 +1,8 @@
 """The price file: what an hour of each device class costs, who says so and when, and what was measured there.
 
-    prices = read_prices("prices.toml")                   # None reads the bundled prices.toml, made to be copied
-    device_class = prices.find("AMD EPYC", 2)             # by what the hardware calls itself
-    prices.per_hour(device_class)                         # in prices.currency
+prices = read_prices("prices.toml")                   # None reads the bundled prices.toml, made to be copied
+device_class = prices.find("AMD EPYC", 2)             # by what the hardware calls itself
+prices.per_hour(device_class)                         # in prices.currency
 """
 
 from __future__ import annotations
@@ -82,11 +82,13 @@ class DeviceClass(Sourced):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.kind not in ("cpu", "gpu"):
-            raise ConfigError(f"`{self.name}.kind` must be cpu or gpu, got {self.kind!r}. Write kind = \"cpu\".")
+            raise ConfigError(f'`{self.name}.kind` must be cpu or gpu, got {self.kind!r}. Write kind = "cpu".')
         if self.kind == "cpu":
             check_number(f"{self.name}.cores", self.cores)
         if not isinstance(self.matches, tuple) or not all(isinstance(m, str) for m in self.matches):
-            raise ConfigError(f"`{self.name}.matches` must be a list of names, got {self.matches!r}. Write matches = [\"EPYC\"].")
+            raise ConfigError(
+                f'`{self.name}.matches` must be a list of names, got {self.matches!r}. Write matches = ["EPYC"].'
+            )
         given = [key for key in ("per_hour", *OWNED) if getattr(self, key) is not None]
         if given != ["per_hour"] and given != list(OWNED):
             raise ConfigError(
@@ -175,7 +177,9 @@ class Assumptions:
     def __post_init__(self) -> None:
         for key in ("planned_share", "core_scaling"):
             if not is_number(getattr(self, key)) or not 0 < getattr(self, key) <= 1:
-                raise ConfigError(f"`assumptions.{key}` must be above 0 and at most 1, got {getattr(self, key)!r}. Use 0.7.")
+                raise ConfigError(
+                    f"`assumptions.{key}` must be above 0 and at most 1, got {getattr(self, key)!r}. Use 0.7."
+                )
 
 
 @dataclass(frozen=True)
@@ -194,7 +198,9 @@ class Prices:
         """Return what an hour costs: the rent, or power and a share of the purchase."""
         if device_class.per_hour is not None:
             return device_class.per_hour
-        return device_class.purchase / device_class.lifetime_hours + device_class.watts / 1000 * self.electricity.per_kwh
+        return (
+            device_class.purchase / device_class.lifetime_hours + device_class.watts / 1000 * self.electricity.per_kwh
+        )
 
     def basis(self, device_class: DeviceClass) -> str:
         """How far to trust what an hour costs, in words."""
@@ -241,7 +247,7 @@ def read_prices(path: str | Path | None = None) -> Prices:
     currency = values.get("currency")
     if not isinstance(currency, str) or not currency:
         raise ConfigError(
-            f"`currency` must name the currency of every price, got {currency!r} in {path}. Write currency = \"USD\"."
+            f'`currency` must name the currency of every price, got {currency!r} in {path}. Write currency = "USD".'
         )
     tables = _table(values, "device_classes", path)
     if not tables:

@@ -15,10 +15,7 @@ from worldling.judge.readers import OwnError, Reading, Score, State
 
 BACKGROUND = np.array([144.0, 72.0, 17.0])
 BALL = np.array([236.0, 236.0, 236.0]) - BACKGROUND
-PADDLES = {
-    "own": np.array([92.0, 186.0, 92.0]) - BACKGROUND,
-    "enemy": np.array([213.0, 130.0, 74.0]) - BACKGROUND,
-}
+PADDLES = {"own": np.array([92.0, 186.0, 92.0]) - BACKGROUND, "enemy": np.array([213.0, 130.0, 74.0]) - BACKGROUND}
 
 # The ALE screen: 210 rows of 160; the field is between the walls; the ball is 2 wide and 4 high.
 SCREEN_H, SCREEN_W = 210, 160
@@ -103,8 +100,7 @@ class PongReader:
         seen, ram = self.read(frames), np.asarray(state["ram"], np.float64)
         there = ram[:, RAM_BALL_Y] > 0
         expected = np.stack(
-            [_line(self.maps["ball_x"], ram[:, RAM_BALL_X]), _line(self.maps["ball_y"], ram[:, RAM_BALL_Y])],
-            axis=1,
+            [_line(self.maps["ball_x"], ram[:, RAM_BALL_X]), _line(self.maps["ball_y"], ram[:, RAM_BALL_Y])], axis=1
         )
         rows = [
             _own_error(f"ball ({kind})", np.hypot(*(seen[f"ball_{kind}"] - expected)[there].T))
@@ -137,9 +133,7 @@ class PongReader:
             ]
             if kind == "strict":
                 label = "ball within 3 px (strict), same rally"
-                scores.append(
-                    _share("ball_within_3px_rally", label, near, counted & unbroken, at_start & unbroken)
-                )
+                scores.append(_share("ball_within_3px_rally", label, near, counted & unbroken, at_start & unbroken))
         for side in ("own", "enemy"):
             there = np.isfinite(truth[side])
             miss = np.where(np.isnan(other[side]), 64.0, np.abs(other[side] - truth[side]))
@@ -158,9 +152,7 @@ class PongReader:
 
 
 def _share(key: str, label: str, hit: np.ndarray, counted: np.ndarray, eligible: np.ndarray) -> Score:
-    return Score(
-        key, label, "share", "share", np.where(counted, hit.astype(float), np.nan), int(eligible.sum())
-    )
+    return Score(key, label, "share", "share", np.where(counted, hit.astype(float), np.nan), int(eligible.sum()))
 
 
 def _cover(above: np.ndarray, colours: np.ndarray) -> np.ndarray:
@@ -226,6 +218,4 @@ def _line(fit: tuple[float, float], x: np.ndarray) -> np.ndarray:
 def _own_error(quantity: str, error: np.ndarray) -> OwnError:
     seen = error[np.isfinite(error)]
     median, p90 = np.quantile(seen, [0.5, 0.9]) if len(seen) else (np.nan, np.nan)
-    return OwnError(
-        quantity, "px", float(median), float(p90), len(error), float(1 - len(seen) / max(1, len(error)))
-    )
+    return OwnError(quantity, "px", float(median), float(p90), len(error), float(1 - len(seen) / max(1, len(error))))

@@ -87,39 +87,16 @@ class PushTReader:
         place = np.nan_to_num(_percent(other["block"], truth["block"]), nan=100.0)
         turn = np.nan_to_num(_degrees(other["angle"], truth["angle"]), nan=180.0)
 
-        def row(
-            key: str, label: str, unit: str, statistic: str, values: np.ndarray, there: np.ndarray
-        ) -> Score:
+        def row(key: str, label: str, unit: str, statistic: str, values: np.ndarray, there: np.ndarray) -> Score:
             return Score(key, label, unit, statistic, np.where(there, values, np.nan), int(there.sum()))
 
         both = (place <= 3.0) & (turn <= 10.0)
         return [
-            row(
-                "agent_within_2pct",
-                "agent within 2 % of the board",
-                "share",
-                "share",
-                agent <= 2.0,
-                agent_there,
-            ),
+            row("agent_within_2pct", "agent within 2 % of the board", "share", "share", agent <= 2.0, agent_there),
             row("agent_error_median", "agent, median error", "%", "median", agent, agent_there),
             row("agent_error_p90", "agent, 9 in 10 err less than", "%", "p90", agent, agent_there),
-            row(
-                "block_within_3pct_10deg",
-                "block within 3 % and 10 degrees",
-                "share",
-                "share",
-                both,
-                block_there,
-            ),
-            row(
-                "block_within_3pct",
-                "block within 3 % of the board",
-                "share",
-                "share",
-                place <= 3.0,
-                block_there,
-            ),
+            row("block_within_3pct_10deg", "block within 3 % and 10 degrees", "share", "share", both, block_there),
+            row("block_within_3pct", "block within 3 % of the board", "share", "share", place <= 3.0, block_there),
             row("block_within_10deg", "block within 10 degrees", "share", "share", turn <= 10.0, block_there),
             row("block_error_median", "block place, median error", "%", "median", place, block_there),
             row("block_error_p90", "block place, 9 in 10 err less than", "%", "p90", place, block_there),
@@ -156,17 +133,13 @@ def _gather(cover: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarray]:
     total = padded.cumsum(axis=1, dtype=np.float64).cumsum(axis=2)
     total = np.pad(total, ((0, 0), (1, 0), (1, 0)))
     side = 2 * reach + 1
-    sums = (
-        total[:, side:, side:] - total[:, :-side, side:] - total[:, side:, :-side] + total[:, :-side, :-side]
-    )
+    sums = total[:, side:, side:] - total[:, :-side, side:] - total[:, side:, :-side] + total[:, :-side, :-side]
     y, x = np.divmod(sums.reshape(len(cover), -1).argmax(axis=1), cover.shape[2])
     windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(1, 2))
     spot = windows[np.arange(len(cover)), y, x]
     mass, offset = spot.sum(axis=(1, 2)), np.arange(-reach, reach + 1)
     scale = np.maximum(mass, 1e-9)
-    return np.stack(
-        [x + (spot.sum(axis=1) @ offset) / scale, y + (spot.sum(axis=2) @ offset) / scale], axis=1
-    ), mass
+    return np.stack([x + (spot.sum(axis=1) @ offset) / scale, y + (spot.sum(axis=2) @ offset) / scale], axis=1), mass
 
 
 def _fit_tee(grey: np.ndarray, unit: float) -> tuple[np.ndarray, np.ndarray]:
@@ -212,8 +185,7 @@ def _slide(
     for _ in range(steps):
         now = _tee(pose, grid_x, grid_y, blur)
         slopes = np.stack(
-            [(_tee(pose + nudge * e, grid_x, grid_y, blur) - now) / n for e, n in zip(np.eye(3), nudge)],
-            axis=1,
+            [(_tee(pose + nudge * e, grid_x, grid_y, blur) - now) / n for e, n in zip(np.eye(3), nudge)], axis=1
         ).reshape(len(pose), 3, -1)
         rest = (patch - now).reshape(len(pose), -1, 1)
         curve = slopes @ slopes.transpose(0, 2, 1) + np.eye(3) * 1e-9
@@ -250,6 +222,4 @@ def _degrees(seen: np.ndarray, truth: np.ndarray) -> np.ndarray:
 def _own_error(quantity: str, unit: str, error: np.ndarray) -> OwnError:
     found = error[np.isfinite(error)]
     median, p90 = np.quantile(found, [0.5, 0.9]) if len(found) else (np.nan, np.nan)
-    return OwnError(
-        quantity, unit, float(median), float(p90), len(error), float(1 - len(found) / max(1, len(error)))
-    )
+    return OwnError(quantity, unit, float(median), float(p90), len(error), float(1 - len(found) / max(1, len(error))))

@@ -68,4 +68,6 @@ def folds(answers: np.ndarray, groups: np.ndarray, seed: int) -> list[tuple[np.n
 
 
 def _missing(error: ImportError) -> JudgeError:
-    return JudgeError(f"`scikit-learn` must be installed for readouts, got none ({error}). Run pip install \"worldling[physics]\".")
+    return JudgeError(
+        f'`scikit-learn` must be installed for readouts, got none ({error}). Run pip install "worldling[physics]".'
+    )

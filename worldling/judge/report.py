@@ -131,7 +131,9 @@ def render_html(report: dict[str, Any], sections: Sequence[Section]) -> str:
     return page_html(f"{about['world']}, judged", _intro(about), sections, _facts(report), warning)
 
 
-def page_html(title: str, intro: str, sections: Sequence[Section], facts: Sequence[tuple[str, Any]], warning: str = "") -> str:
+def page_html(
+    title: str, intro: str, sections: Sequence[Section], facts: Sequence[tuple[str, Any]], warning: str = ""
+) -> str:
     """Lay sections out as one HTML page without outside references; facts: (name, text) of how it was measured."""
     listed = "".join(f"<dt>{html.escape(k)}</dt><dd>{html.escape(str(v))}</dd>" for k, v in facts)
     tiles = "".join(
@@ -141,8 +143,7 @@ def page_html(title: str, intro: str, sections: Sequence[Section], facts: Sequen
         for words, figure, than in section.headlines
     )
     body = "".join(
-        f"<section><h2>{html.escape(s.title)}</h2>{''.join(_block(b) for b in s.blocks)}</section>"
-        for s in sections
+        f"<section><h2>{html.escape(s.title)}</h2>{''.join(_block(b) for b in s.blocks)}</section>" for s in sections
     )
     title, warned = html.escape(title), f'<p class="warning">{html.escape(warning)}</p>' if warning else ""
     return (
@@ -156,7 +157,9 @@ def page_html(title: str, intro: str, sections: Sequence[Section], facts: Sequen
 
 def _intro(about: dict[str, Any]) -> str:
     data = about["data"]
-    real = f"real recordings ({data['frames']:,} frames in {data['episodes']} episodes)" if data else "what really happens"
+    real = (
+        f"real recordings ({data['frames']:,} frames in {data['episodes']} episodes)" if data else "what really happens"
+    )
     return (
         f"A world model dreams {about['env_id']} at {about['size_px']} px. Here its dreams are laid beside "
         f"{real}. The small numbers under a figure give the range in which it would lie, 95 times in 100, had "
@@ -172,9 +175,14 @@ def _facts(report: dict[str, Any]) -> list[tuple[str, Any]]:
         False: "no: the same seed, and so the same scenes, as the training data",
         None: "not known: the world's card does not say",
     }
-    recorded = [
-        ("Data", f"{data['path']} (policy {data['policy']}, seed {data['seed']})"), ("Held out", held_out[data["held_out"]]),
-    ] if data else []
+    recorded = (
+        [
+            ("Data", f"{data['path']} (policy {data['policy']}, seed {data['seed']})"),
+            ("Held out", held_out[data["held_out"]]),
+        ]
+        if data
+        else []
+    )
     return [
         ("World", f"{about['world']}, run by {about['backend']}"),
         *recorded,

@@ -14,9 +14,19 @@ from typing import Any
 from worldling.judge.report import Anchored, Section, Table, Text, show
 
 #: The anchors, in the words of the report, from the bottom up.
-ANCHORS = {"broken": "random weights", "copy_last": "last frame held still", "world": "this world", "simulator": "the simulator"}
+ANCHORS = {
+    "broken": "random weights",
+    "copy_last": "last frame held still",
+    "world": "this world",
+    "simulator": "the simulator",
+}
 #: Where the last frame held still must lie, in the words of the report.
-PLACES = {"guess": "at guessing", "above": "above guessing", "below": "below the simulator", "top": "with the simulator"}
+PLACES = {
+    "guess": "at guessing",
+    "above": "above guessing",
+    "below": "below the simulator",
+    "top": "with the simulator",
+}
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,9 @@ def verdict(measure: Anchored) -> Verdict:
     top = None if best is None else all(row["low"] <= best["high"] for row in found.values())
     bottom = None
     if worst is not None:
-        bottom = (measure.guess is None or worst["low"] <= measure.guess) and (best is None or worst["high"] < best["low"])
+        bottom = (measure.guess is None or worst["low"] <= measure.guess) and (
+            best is None or worst["high"] < best["low"]
+        )
     place = None
     if held is not None:
         place = {
@@ -65,15 +77,31 @@ def self_check(sections: dict[str, Section]) -> Section | None:
     verdicts = [verdict(measure) for _, measure in measures]
     wrong = sum(not v.holds for v in verdicts)
     values = {
-        "measures": len(measures), "hold": len(measures) - wrong,
+        "measures": len(measures),
+        "hold": len(measures) - wrong,
         "rows": [
-            {"suite": suite, "measure": m.words, "unit": m.unit, "guess": m.guess, "copy_last_must_be": m.copy_last, **m.rows, "as_it_must": vars(v)}
+            {
+                "suite": suite,
+                "measure": m.words,
+                "unit": m.unit,
+                "guess": m.guess,
+                "copy_last_must_be": m.copy_last,
+                **m.rows,
+                "as_it_must": vars(v),
+            }
             for (suite, m), v in zip(measures, verdicts)
         ],
     }
     return Section(
-        "Self-check: does the judge tell good from bad?", values,
-        headlines=[("Measures that tell good from bad", f"{len(measures) - wrong} of {len(measures)}", "see the self-check at the end")],
+        "Self-check: does the judge tell good from bad?",
+        values,
+        headlines=[
+            (
+                "Measures that tell good from bad",
+                f"{len(measures) - wrong} of {len(measures)}",
+                "see the self-check at the end",
+            )
+        ],
         blocks=[_intro(len(measures), wrong), _table(measures, verdicts)],
     )
 
@@ -83,7 +111,8 @@ def _intro(count: int, wrong: int) -> Text:
     return Text(
         "Three worlds of which we know beforehand how they must do went through the same suites: this world's networks with random weights "
         "must land at the bottom, the last frame held still where each row says, and the simulator, jolted where its own truth would be no "
-        f"test, at the top. Of {count} measures {found}.", warning=bool(wrong),
+        f"test, at the top. Of {count} measures {found}.",
+        warning=bool(wrong),
     )
 
 
@@ -92,9 +121,13 @@ def _table(measures: Sequence[tuple[str, Anchored]], verdicts: Sequence[Verdict]
     for (suite, m), v in zip(measures, verdicts):
         cells = [{**row, "unit": m.unit} if (row := m.rows.get(name)) else "not run" for name in ANCHORS]
         guess = "-" if m.guess is None else show(m.guess, m.unit)
-        rows.append([f"{suite}: {m.words}", guess, *cells, PLACES[m.copy_last], "yes" if v.holds else f"NO: {_what(v)}"])
+        rows.append(
+            [f"{suite}: {m.words}", guess, *cells, PLACES[m.copy_last], "yes" if v.holds else f"NO: {_what(v)}"]
+        )
     return Table(
-        "Known worlds on every measure", ["measure", "guessing", *ANCHORS.values(), "the frame held still must lie", "as it must"], rows,
+        "Known worlds on every measure",
+        ["measure", "guessing", *ANCHORS.values(), "the frame held still must lie", "as it must"],
+        rows,
         "More is better in every row. What must be the same may not lie intervals apart; what must differ has to, so too few trials fail a measure.",
     )
 

@@ -15,8 +15,12 @@ from worldling.judge.report import Figure, Section, Table, Text, check_out, page
 
 
 def judge_side_by_side(
-    worlds: Sequence[JudgedWorld], dataset_path: str | Path | None = None, out: str | Path | None = None,
-    suites: Sequence[str] = ON_DATA, quiet: bool = False, **dials: Any,
+    worlds: Sequence[JudgedWorld],
+    dataset_path: str | Path | None = None,
+    out: str | Path | None = None,
+    suites: Sequence[str] = ON_DATA,
+    quiet: bool = False,
+    **dials: Any,
 ) -> dict[str, Any]:
     """Judge every world as `judge` does, with the same dials; returns `{"worlds": {name: its report}}`.
 
@@ -50,12 +54,27 @@ def render(reports: dict[str, Any]) -> str:
         "These worlds went through the same suites, with the same questions where both dream the same scenes. A difference counts "
         "where intervals are apart. Each world's own report, with its film strips, lies in the folder of its name."
     )
-    facts = [("Worlds", ", ".join(f"{name} ({report['about']['backend']})" for name, report in reports.items())), ("Seed", settings["seed"])]
+    facts = [
+        ("Worlds", ", ".join(f"{name} ({report['about']['backend']})" for name, report in reports.items())),
+        ("Seed", settings["seed"]),
+    ]
     blocks: list[Text | Table | Figure] = [_headlines(reports)]
     shares = _measures(reports)
     if shares:
-        blocks.insert(0, Figure("In shares", interval_chart(shares, "share"), "A dot is the figure, the bar its 95 % interval; more is better."))
-    return page_html(" and ".join(reports) + ", side by side", intro, [Section("What each report says first", {}, blocks=blocks)], facts)
+        blocks.insert(
+            0,
+            Figure(
+                "In shares",
+                interval_chart(shares, "share"),
+                "A dot is the figure, the bar its 95 % interval; more is better.",
+            ),
+        )
+    return page_html(
+        " and ".join(reports) + ", side by side",
+        intro,
+        [Section("What each report says first", {}, blocks=blocks)],
+        facts,
+    )
 
 
 def _measures(reports: dict[str, Any]) -> list[tuple[str, list[tuple[str, dict[str, Any]]]]]:

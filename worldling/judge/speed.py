@@ -34,7 +34,14 @@ def run(case: Case) -> Section:
     timing = time_world(case.world, *case.beginnings(max(BATCHES)), quiet=case.quiet)
     rows = timing["rows"]
     cells = [
-        [f"batch of {r['batch']}", show(r["fps_p50"]), show(r["p50_ms"]), show(r["p99_ms"]), str(r["num_steps"]), _joules(r)]
+        [
+            f"batch of {r['batch']}",
+            show(r["fps_p50"]),
+            show(r["p50_ms"]),
+            show(r["p99_ms"]),
+            str(r["num_steps"]),
+            _joules(r),
+        ]
         for r in rows
     ]
     blocks = [
@@ -42,14 +49,22 @@ def run(case: Case) -> Section:
             f"Action in, picture out, on {timing['device']}, {timing['cores']} cores, by the backend "
             f"{case.world.backend_name}. Other work on the machine shows here."
         ),
-        Table("Speed", ["", "frames/s, at the median step", "p50, ms", "p99, ms", "steps", "joules per 1,000 frames"], cells),
+        Table(
+            "Speed",
+            ["", "frames/s, at the median step", "p50, ms", "p99, ms", "steps", "joules per 1,000 frames"],
+            cells,
+        ),
     ]
     headlines = [("Frames a second, one session", show(rows[0]["fps_p50"]), f"{case.fps:g} are needed for real time")]
     return Section("Speed: how soon is the next frame there?", {"batches": BATCHES}, timing, headlines, blocks)
 
 
 def time_world(
-    world: JudgedWorld, frames: np.ndarray, actions: np.ndarray, batches: Sequence[int] = BATCHES, seconds: float | None = None,
+    world: JudgedWorld,
+    frames: np.ndarray,
+    actions: np.ndarray,
+    batches: Sequence[int] = BATCHES,
+    seconds: float | None = None,
     quiet: bool = True,
 ) -> dict[str, Any]:
     """Time `world.step` with pictures; returns `{device, cores, threads, energy, rows}`, ready for json.
@@ -70,10 +85,16 @@ def time_world(
             chosen = [np.stack([world.action_space.sample(rng) for _ in turn]) for _ in range(ACTIONS)]
             times, joules = _steps(world, state, chosen, seconds, meter)
             p50, p99 = (float(np.percentile(times, q)) for q in (50, 99))
-            rows.append({
-                "batch": batch, "fps_p50": batch / p50, "p50_ms": p50 * 1e3, "p99_ms": p99 * 1e3, "num_steps": len(times),
-                "joules_per_1000_frames": None if joules is None else joules / (len(times) * batch) * 1000,
-            })
+            rows.append(
+                {
+                    "batch": batch,
+                    "fps_p50": batch / p50,
+                    "p50_ms": p50 * 1e3,
+                    "p99_ms": p99 * 1e3,
+                    "num_steps": len(times),
+                    "joules_per_1000_frames": None if joules is None else joules / (len(times) * batch) * 1000,
+                }
+            )
             progress.update(done + 1)
     return {**hardware(device), "energy": meter.sources if meter else "not measured", "rows": rows}
 
@@ -87,7 +108,9 @@ def hardware(device: Any = None) -> dict[str, Any]:
     return {"device": name, "cores": os.cpu_count(), "threads": torch.get_num_threads()}
 
 
-def _steps(world: JudgedWorld, state: Any, actions: list[np.ndarray], seconds: float, meter: Any) -> tuple[list[float], float | None]:
+def _steps(
+    world: JudgedWorld, state: Any, actions: list[np.ndarray], seconds: float, meter: Any
+) -> tuple[list[float], float | None]:
     """Step until `seconds` are counted; returns the seconds of each counted step, and the joules of all of them."""
     index, times, began = 0, [], time.perf_counter()
     while index < WARM_STEPS or time.perf_counter() < began + WARM_SHARE * seconds:

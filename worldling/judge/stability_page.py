@@ -14,12 +14,7 @@ from worldling.judge.report import Figure, Section, Table, Text, show
 KEPT = (0.9, 1.1)
 
 _ROWS = (
-    (
-        "latent_std_ratio",
-        "spread of the latents, dream over data",
-        "",
-        "1 is right; less is washed out, more is noise",
-    ),
+    ("latent_std_ratio", "spread of the latents, dream over data", "", "1 is right; less is washed out, more is noise"),
     ("latent_mean_shift", "shift of the latents' mean, in spreads of the data", "", "0 is right"),
     ("motion_ratio", "motion from frame to frame, dream over data", "", "1 is right; 0 is frozen"),
     ("not_a_number", "dreams that broke (not a number)", "share", ""),
@@ -60,11 +55,7 @@ def page(case: Case, values: dict[str, Any], timing: dict[str, Any], films: dict
     ]
     ratio = last["latent_std_ratio"]["value"]
     headlines = [
-        (
-            f"Spread kept after {lengths[-1]:,} frames",
-            show(ratio, ""),
-            f"1 is right, {KEPT[0]} to {KEPT[1]} is kept",
-        ),
+        (f"Spread kept after {lengths[-1]:,} frames", show(ratio, ""), f"1 is right, {KEPT[0]} to {KEPT[1]} is kept"),
         (
             "Dreams broken, frozen or out of range at the end",
             show(last["bad_at_end"]["value"], "share"),
@@ -91,11 +82,7 @@ def _films(films: dict[int, np.ndarray]) -> Figure:
 def _curve(values: dict[str, Any]) -> Figure:
     curve = values["curve"]
     line = Line(
-        "median dream, with lowest and highest",
-        curve["frame"],
-        curve["median"],
-        curve["lowest"],
-        curve["highest"],
+        "median dream, with lowest and highest", curve["frame"], curve["median"], curve["lowest"], curve["highest"]
     )
     return Figure(
         "Spread of the latents over time, against the data's",

@@ -53,7 +53,9 @@ def run(case: Case) -> Section:
     held, broken = CopyLast(case.world), case.broken
     cells = [(scenario, kind) for kind in EDITS for scenario in chosen]
     shown_in = {kind: chosen[number % len(chosen)] for number, kind in enumerate(EDITS)}  # another scene for each edit
-    curves: dict[str, dict[int, np.ndarray]] = {name: {} for name in OBSERVERS if name != "broken" or broken is not None}
+    curves: dict[str, dict[int, np.ndarray]] = {
+        name: {} for name in OBSERVERS if name != "broken" or broken is not None
+    }
     sums: dict[int, tuple[bytes, bytes]] = {}
     films = {}
     with Progress("surprise", count * len(cells), "pairs", case.quiet) as progress:
@@ -72,12 +74,21 @@ def run(case: Case) -> Section:
             progress.update(count * len(sums))
     found = {name: np.concatenate([parts[cell] for cell in range(len(cells))]) for name, parts in curves.items()}
     scenes, edits = (np.repeat(names, count) for names in zip(*cells))
-    pairs_sum, pixels_sum = (hashlib.sha256(b"".join(sums[cell][i] for cell in range(len(cells)))).hexdigest() for i in range(2))
+    pairs_sum, pixels_sum = (
+        hashlib.sha256(b"".join(sums[cell][i] for cell in range(len(cells)))).hexdigest() for i in range(2)
+    )
     boot = Bootstrap(np.arange(len(edits)), np.zeros(len(edits)), case.settings.seed, case.settings.resamples)
     values = {
-        "n": len(edits), "pairs_per_edit_and_scene": count, "frames": FRAMES, "first_edited": BEFORE, "scored": AFTER,
-        "rule": RULE, "chance": 0.5, "measure": unit_of(case.world),
-        "intervals": boot.about("pairs"), **tables(found, edits, scenes, BEFORE, boot),
+        "n": len(edits),
+        "pairs_per_edit_and_scene": count,
+        "frames": FRAMES,
+        "first_edited": BEFORE,
+        "scored": AFTER,
+        "rule": RULE,
+        "chance": 0.5,
+        "measure": unit_of(case.world),
+        "intervals": boot.about("pairs"),
+        **tables(found, edits, scenes, BEFORE, boot),
         "checksums": {"pairs": pairs_sum, "pixels": pixels_sum},
     }
     section = page(values, films, OBSERVERS, {"seconds": time.monotonic() - begun}, BEFORE)
@@ -145,20 +156,28 @@ def tables(
     right = {name: {rule: more_surprised(found, first, rule) for rule in RULES} for name, found in curves.items()}
 
     def shares(mine: np.ndarray) -> dict[str, Any]:
-        return {name: {rule: boot.share(np.where(mine, r, np.nan)) for rule, r in rules.items()} for name, rules in right.items()}
+        return {
+            name: {rule: boot.share(np.where(mine, r, np.nan)) for rule, r in rules.items()}
+            for name, rules in right.items()
+        }
 
     kinds, places = list(dict.fromkeys(edits.tolist())), list(dict.fromkeys(scenes.tolist()))
     curve = {}
     for kind in kinds:
         for side, name in enumerate(("possible", "impossible")):
             points = [boot.mean(np.where(edits == kind, column, np.nan)) for column in curves["world"][:, side].T]
-            curve.setdefault(kind, {})[name] = {key: [point[key] for point in points] for key in ("value", "low", "high")}
+            curve.setdefault(kind, {})[name] = {
+                key: [point[key] for point in points] for key in ("value", "low", "high")
+            }
     return {
         "all": shares(np.ones(len(edits), bool)),
         "edits": {kind: shares(edits == kind) for kind in kinds},
         "scenes": {scene: shares(scenes == scene) for scene in places},
         "cells": {
-            kind: {s: boot.share(np.where((edits == kind) & (scenes == s), right["world"][RULE], np.nan)) for s in places} for kind in kinds
+            kind: {
+                s: boot.share(np.where((edits == kind) & (scenes == s), right["world"][RULE], np.nan)) for s in places
+            }
+            for kind in kinds
         },
         "curves": curve,
     }

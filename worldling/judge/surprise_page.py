@@ -39,12 +39,14 @@ def page(
         f"{values['scored']} from the edit on. " + measure
     )
     by_edit = [
-        [_EDITS[kind], edits[kind]["world"][rule], *(values["cells"][kind][scene] for scene in scenes)] for kind in edits
+        [_EDITS[kind], edits[kind]["world"][rule], *(values["cells"][kind][scene] for scene in scenes)]
+        for kind in edits
     ]
     by_edit.append(["all edits", total["world"][rule], *(scenes[scene]["world"][rule] for scene in scenes)])
     beside = [
         [f"{words[name]}, {_RULES[key]}", total[name][key], *(edits[kind][name][key] for kind in edits)]
-        for name in total for key in _RULES
+        for name in total
+        for key in _RULES
     ]
     beside_note = (
         "One that expects the last frame again is surprised by all that moves, and much of what cannot happen also moves more: where it does as "
@@ -53,16 +55,32 @@ def page(
         f"{total['simulator'][rule]['n']} of the pairs. Random networks say their surprise as the world does, the other two by pixels."
     )
     return Section(
-        "Surprise: does it notice what cannot happen?", values, timing,
-        [(
-            "More surprised by the impossible", show(total["world"][rule]["value"], "share"),
-            f"last frame expected again {show(total['copy_last'][rule]['value'], 'share')}, guessing 50 %",
-        )],
+        "Surprise: does it notice what cannot happen?",
+        values,
+        timing,
+        [
+            (
+                "More surprised by the impossible",
+                show(total["world"][rule]["value"], "share"),
+                f"last frame expected again {show(total['copy_last'][rule]['value'], 'share')}, guessing 50 %",
+            )
+        ],
         [
             Text(intro),
-            Table("Pairs in which the impossible surprises more", ["", "all scenes", *scenes], by_edit,
-                  "A tie counts half. The intervals come from redrawing the pairs; a single scene of one edit has few.", "share"),
-            Table("Who else would notice", ["", "all edits", *(kind.replace("_", " ") for kind in edits)], beside, beside_note, "share"),
+            Table(
+                "Pairs in which the impossible surprises more",
+                ["", "all scenes", *scenes],
+                by_edit,
+                "A tie counts half. The intervals come from redrawing the pairs; a single scene of one edit has few.",
+                "share",
+            ),
+            Table(
+                "Who else would notice",
+                ["", "all edits", *(kind.replace("_", " ") for kind in edits)],
+                beside,
+                beside_note,
+                "share",
+            ),
             *(_figure(kind, values["curves"][kind], films[kind], values["measure"], first) for kind in edits),
         ],
     )
@@ -76,9 +94,15 @@ def _figure(kind: str, mean: dict[str, Any], shown: dict[str, Any], unit: str, f
         ["edit" if t == 0 else f"{t:+d}" for t in _FILM_AT],
     )
     since = np.arange(1, shown["clips"].shape[1]) - first
-    lines = [Line(f"this pair, {name}", since, curve, dots=True) for name, curve in zip(("possible", "impossible"), shown["curves"])]
-    lines += [Line(f"all pairs, {name}", since, c["value"], c["low"], c["high"], dashed=True) for name, c in mean.items()]
+    lines = [
+        Line(f"this pair, {name}", since, curve, dots=True)
+        for name, curve in zip(("possible", "impossible"), shown["curves"])
+    ]
+    lines += [
+        Line(f"all pairs, {name}", since, c["value"], c["low"], c["high"], dashed=True) for name, c in mean.items()
+    ]
     return Figure(
-        _EDITS[kind], strip + line_chart(lines, "frames since the edit", f"surprise ({unit})"),
+        _EDITS[kind],
+        strip + line_chart(lines, "frames since the edit", f"surprise ({unit})"),
         f"The first pair of the scene {shown['scene']}, not picked by hand. Dashed: the mean of all pairs of this edit, shaded its 95 % interval.",
     )

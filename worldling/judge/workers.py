@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def in_processes(function: Callable[..., T], jobs: Sequence[tuple[Any, ...]], workers: int = 2) -> Iterator[tuple[int, T]]:
+def in_processes(
+    function: Callable[..., T], jobs: Sequence[tuple[Any, ...]], workers: int = 2
+) -> Iterator[tuple[int, T]]:
     """Yield (number of the job, what `function` returns of it) as jobs get done; those named first are begun first.
 
     function: of a module, so that processes can import it. A single job, or a single worker, stays in this process. Ctrl-C lets the

@@ -1,7 +1,7 @@
 """Draw a GIF of held-out frames (left) beside the dream under the same actions (right).
 
-    python -m worldling.recipes.beside_gif pusht data/pusht-test docs/pusht.gif
-    python -m worldling.recipes.beside_gif physics data/physics-test docs/physics.gif --episodes 8 --start 4 --frames 34 --scale 2
+python -m worldling.recipes.beside_gif pusht data/pusht-test docs/pusht.gif
+python -m worldling.recipes.beside_gif physics data/physics-test docs/physics.gif --episodes 8 --start 4 --frames 34 --scale 2
 """
 
 from __future__ import annotations
@@ -23,16 +23,22 @@ from worldling.world import World
 COLUMNS, GAP = 4, 6
 
 
-def beside_gif(name: str, data: str, out: str, episodes: int = 1, start: int = 20, frames: int = 80, scale: int = 5) -> None:
+def beside_gif(
+    name: str, data: str, out: str, episodes: int = 1, start: int = 20, frames: int = 80, scale: int = 5
+) -> None:
     """Dream `frames` frames from frame `start` of the first episodes that are so long on; not the best of many."""
     from PIL import Image
 
     world, dataset = load(name), open_dataset(data)
     if start < world.config.context:
-        raise DatasetError(f"`start` must be at least {world.config.context}, the frames this world is shown, got {start}. Take more.")
+        raise DatasetError(
+            f"`start` must be at least {world.config.context}, the frames this world is shown, got {start}. Take more."
+        )
     long_enough = [i for i, length in enumerate(dataset.lengths) if length >= start + frames][:episodes]
     if not long_enough:
-        raise DatasetError(f"`frames` must fit an episode, got {start} + {frames} of at most {max(dataset.lengths)}. Take fewer.")
+        raise DatasetError(
+            f"`frames` must fit an episode, got {start} + {frames} of at most {max(dataset.lengths)}. Take fewer."
+        )
     films = [beside(world, dataset, episode, start, frames) for episode in long_enough]
     pictures = []
     for pairs in zip(*films):

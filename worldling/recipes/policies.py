@@ -1,6 +1,6 @@
 """The scripted policies that record the data of the shipped worlds. They read the simulator's state.
 
-    worldling record gym_pusht/PushT-v0 --policy worldling.recipes.policies:pusht_pusher --out data/pusht
+worldling record gym_pusht/PushT-v0 --policy worldling.recipes.policies:pusht_pusher --out data/pusht
 """
 
 from __future__ import annotations
@@ -160,7 +160,11 @@ def scene_hand(env: Environment, seed: int) -> Act:
             if rng.random() < 0.65:
                 trial = env.raw.unwrapped.trial
                 way = (trial.patient_place() - trial.agent_place())[:2]
-                angle = math.atan2(way[1], way[0]) + rng.normal(0, 0.5) if rng.random() < 0.5 else rng.uniform(0, 2 * math.pi)
+                angle = (
+                    math.atan2(way[1], way[0]) + rng.normal(0, 0.5)
+                    if rng.random() < 0.5
+                    else rng.uniform(0, 2 * math.pi)
+                )
                 strength = rng.uniform(0.3, 1.0)
                 push = np.float32([strength * math.cos(angle), strength * math.sin(angle)])
         return push

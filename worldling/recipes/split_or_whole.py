@@ -71,13 +71,20 @@ class Whole(nn.Module):
         before = age.masked_fill(age == 0, missing)  # an empty frame never sees itself finished
         itself = torch.where(torch.eye(age.shape[-1], dtype=torch.bool), 0, missing).expand_as(age)
         ages = torch.cat([torch.cat([age, torch.full_like(age, missing)], 2), torch.cat([before, itself], 2)], 1)
-        x = self.stack.layer_by_layer(torch.cat([finished, empty], 1), ages)[:, latent.shape[1]:]
+        x = self.stack.layer_by_layer(torch.cat([finished, empty], 1), ages)[:, latent.shape[1] :]
         flat = lambda t: t.flatten(0, 1)
         one = torch.ones(x.shape[0] * x.shape[1])
         return self.scores(flat(x), flat(latent), torch.zeros_like(flat(latent)), 0 * one, one)
 
     def loss(
-        self, latent: Tensor, previous: Tensor, action: Tensor, age: Tensor, target: Tensor, weight: Tensor, frames: Tensor
+        self,
+        latent: Tensor,
+        previous: Tensor,
+        action: Tensor,
+        age: Tensor,
+        target: Tensor,
+        weight: Tensor,
+        frames: Tensor,
     ) -> Tensor:
         """Return the cross-entropy of a clip, as `dynamics_loss` does; frames as in `draw`."""
         scores = self.draw(latent, previous, action, age, frames)
@@ -104,9 +111,7 @@ class Whole(nn.Module):
 def split_step(dynamics: Dynamics) -> Step:
     """Return one frame of our design, as `Whole.step`; what is committed is what comes in next, true or not."""
 
-    def step(
-        latent: Tensor, previous: Tensor, action: Tensor, memory: Memory, true: Tensor | None = None
-    ) -> Tensor:
+    def step(latent: Tensor, previous: Tensor, action: Tensor, memory: Memory, true: Tensor | None = None) -> Tensor:
         h, fresh = dynamics.backbone.step(latent, previous, action, memory.tensors, memory.age(dynamics.config))
         memory.remember(fresh, dynamics.config)
         return denoise(dynamics.head, h, latent, latent, 1) if true is None else true
@@ -159,14 +164,17 @@ def judge(step: Step, world: World, clips: Clips, starts: int = 128) -> dict[str
     truth = from_levels(batch["target"], clips.num_levels)
     memory, latent, previous, dream = Memory.empty(config, starts), batch["latent"][:, 0], batch["latent"][:, 0], []
     for t in range(length):
-        previous, latent = latent, step(
-            latent, previous, batch["action"][:, t], memory, truth[:, t] if t + 1 < CONTEXT else None
+        previous, latent = (
+            latent,
+            step(latent, previous, batch["action"][:, t], memory, truth[:, t] if t + 1 < CONTEXT else None),
         )
         dream.append(latent)
     result = {}
     for h in HORIZONS:
         a, b = (world.decode(x).astype(np.float32) for x in (dream[CONTEXT - 2 + h], truth[:, CONTEXT - 2 + h]))
-        result[f"psnr_h{h}_db"] = float((-10 * np.log10(np.maximum(((a - b) ** 2).mean((1, 2, 3)), 0.1) / 255**2)).mean())
+        result[f"psnr_h{h}_db"] = float(
+            (-10 * np.log10(np.maximum(((a - b) ** 2).mean((1, 2, 3)), 0.1) / 255**2)).mean()
+        )
     memory, times = Memory.empty(config, 1), []
     for t in range(200):
         began = time.perf_counter()
@@ -187,12 +195,16 @@ def main() -> None:
     autocast, cpu = autocast_for(torch.device("cpu")), torch.device("cpu")
     same = mirrors("", dataset.meta.action_space.size)
     with tempfile.TemporaryDirectory() as folder:
-        clips, test = (encode_episodes(world.tokenizer, dataset, e, same, cpu, autocast, Path(folder)) for e in (training, held))
+        clips, test = (
+            encode_episodes(world.tokenizer, dataset, e, same, cpu, autocast, Path(folder)) for e in (training, held)
+        )
         print(json.dumps(compare(world, clips, test, a.minutes, config)))
         del clips, test
 
 
-def compare(world: World, clips: Clips, test: Clips, minutes: float, config: TrainConfig) -> dict[str, dict[str, float]]:
+def compare(
+    world: World, clips: Clips, test: Clips, minutes: float, config: TrainConfig
+) -> dict[str, dict[str, float]]:
     """Train both on `clips` for so many minutes each, and judge them on `test`."""
     rows, shape = {}, dataclasses.replace(world.dynamics.config, warp=0)  # heads are not what is compared
     for name in ("split", "whole"):
@@ -205,7 +217,11 @@ def compare(world: World, clips: Clips, test: Clips, minutes: float, config: Tra
             loss_of = model.loss
         steps = train(model, loss_of, clips, minutes, config)
         step = split_step(model) if name == "split" else model.step
-        rows[name] = {"parameters": sum(p.numel() for p in model.parameters()), "steps": steps, **judge(step, world, test)}
+        rows[name] = {
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "steps": steps,
+            **judge(step, world, test),
+        }
         print(name, rows[name], flush=True)
     return rows
 

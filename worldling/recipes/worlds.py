@@ -35,7 +35,9 @@ GENTLE: dict[str, Any] = {**FINE, "own_from": 0.75, "own_frames": 2, "cutmix": 0
 
 def pusht() -> None:
     """Push-T at 64 px: 50 000 frames, 42 minutes on 2 cores."""
-    config = TrainConfig(minutes=42, mirror="x:0,y:1,d:0=1", clip_frames=18, **BEFORE_SURPRISE)  # a mirrored board obeys the same laws
+    config = TrainConfig(
+        minutes=42, mirror="x:0,y:1,d:0=1", clip_frames=18, **BEFORE_SURPRISE
+    )  # a mirrored board obeys the same laws
     make("pusht", "gym_pusht/PushT-v0", POLICIES + "pusht_pusher", 50_000, 6_000, config)
 
 
@@ -61,7 +63,9 @@ def pong() -> None:
 
 def physics() -> None:
     """The eight physics scenes at 64 px, 12.5 frames a second: 120 000 frames, 90 minutes on 2 cores."""
-    config = TrainConfig(minutes=90, tokenizer_share=0.125, mirror="x:0", **{**GENTLE, **WARPED})  # a push to the right is action 0
+    config = TrainConfig(
+        minutes=90, tokenizer_share=0.125, mirror="x:0", **{**GENTLE, **WARPED}
+    )  # a push to the right is action 0
     make("physics", "worldling/Physics-v0", POLICIES + "scene_hand", 120_000, 8_000, config, suites=("all",))
 
 
@@ -83,14 +87,30 @@ def smoke() -> None:
 
 
 def make(
-    name: str, env_id: str, policy: str, frames: int, held_out: int, config: TrainConfig, size_px: int = 64,
-    frame_skip: int | None = None, env_kwargs: dict[str, Any] | None = None, suites: Sequence[str] = ON_DATA,
+    name: str,
+    env_id: str,
+    policy: str,
+    frames: int,
+    held_out: int,
+    config: TrainConfig,
+    size_px: int = 64,
+    frame_skip: int | None = None,
+    env_kwargs: dict[str, Any] | None = None,
+    suites: Sequence[str] = ON_DATA,
 ) -> None:
     """Record, train and judge one world below the current folder."""
     data, test, out = Path("data") / name, Path("data") / f"{name}-test", Path("worlds") / name
     for path, count, seed in ((data, frames, 0), (test, held_out, HELD_OUT_SEED)):
         record(
-            env_id, path, count, policy, size_px, frame_skip, workers=2, seed=seed, env_kwargs=env_kwargs,
+            env_id,
+            path,
+            count,
+            policy,
+            size_px,
+            frame_skip,
+            workers=2,
+            seed=seed,
+            env_kwargs=env_kwargs,
             resume=path.exists(),
         )
     train(data, out, config)

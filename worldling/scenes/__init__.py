@@ -21,6 +21,8 @@ PHYSICS_IDS = tuple(f"{PREFIX}{name.title()}-v0" for name in (*SCENARIOS, "physi
 CHAOS_IDS = tuple(f"{PREFIX}{name.title()}-v0" for name in CHAOS)
 
 for _name, _id in zip((*SCENARIOS, None), PHYSICS_IDS):
-    gymnasium.register(_id, entry_point="worldling.scenes.env:SceneEnv", kwargs={"scenario": _name}, disable_env_checker=True)
+    gymnasium.register(
+        _id, entry_point="worldling.scenes.env:SceneEnv", kwargs={"scenario": _name}, disable_env_checker=True
+    )
 for _name, _id in zip(CHAOS, CHAOS_IDS):
     gymnasium.register(_id, entry_point=f"worldling.scenes.{_name}:{_name.title()}Env", disable_env_checker=True)

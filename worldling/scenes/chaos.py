@@ -45,7 +45,9 @@ class ChaosEnv(gymnasium.Env):
         state = gymnasium.spaces.Box(-np.inf, np.inf, self.shape, np.float32)
         self.observation_space = pixels if obs_type == "pixels" else state
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
         """Begin somewhere else, drawn from the seed."""
         super().reset(seed=seed)
         self.frame = 0

@@ -41,10 +41,17 @@ class ClothEnv(ChaosEnv):
     def model(self) -> mujoco.MjModel:
         """MuJoCo's model, made when first needed."""
         cloth = mjcf.Cloth(
-            (HOME[0], HOME[1], HOME[2] - SPACING * (COUNT - 1) / 2), COUNT, SPACING, euler=(90.0, 0.0, 0.0),
-            held=tuple(COUNT * column + COUNT - 1 for column in _HELD), hand=tuple(HOME), second=(0.96, 0.93, 0.86),
+            (HOME[0], HOME[1], HOME[2] - SPACING * (COUNT - 1) / 2),
+            COUNT,
+            SPACING,
+            euler=(90.0, 0.0, 0.0),
+            held=tuple(COUNT * column + COUNT - 1 for column in _HELD),
+            hand=tuple(HOME),
+            second=(0.96, 0.93, 0.86),
         )
-        posts = [mjcf.Body("fixed", "cylinder", (0.035, half), (x, 0.0, half), rgb=(0.13, 0.38, 0.80)) for x, half in _POSTS]
+        posts = [
+            mjcf.Body("fixed", "cylinder", (0.035, half), (x, 0.0, half), rgb=(0.13, 0.38, 0.80)) for x, half in _POSTS
+        ]
         model = mujoco.MjModel.from_xml_string(mjcf.write([cloth, *posts], _VIEW))
         model.vis.quality.shadowsize = 0
         walls = model.geom_type == mujoco.mjtGeom.mjGEOM_BOX  # of the tray: a cloth would be caught in them

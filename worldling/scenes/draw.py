@@ -49,12 +49,23 @@ class Draw:
         """Draw the camera and the room."""
         azimuth = self.sign() * self.place(16, 26) if self.outside else self.place(-12, 12)
         return mjcf.View(
-            azimuth, self.place(40, 49), self.place(2.5, 2.62),
-            self.one_of(*(mjcf.UNSEEN_FLOORS if self.outside else mjcf.FLOORS)), self.colour(),
+            azimuth,
+            self.place(40, 49),
+            self.place(2.5, 2.62),
+            self.one_of(*(mjcf.UNSEEN_FLOORS if self.outside else mjcf.FLOORS)),
+            self.colour(),
         )
 
-    def thing(self, role: str, x: float, y: float, rgb: tuple[float, float, float] | None = None, z: float = 0.0,
-              scale: float = 1.0, shapes: tuple[str, ...] = ("box", "sphere", "cylinder")) -> mjcf.Body:
+    def thing(
+        self,
+        role: str,
+        x: float,
+        y: float,
+        rgb: tuple[float, float, float] | None = None,
+        z: float = 0.0,
+        scale: float = 1.0,
+        shapes: tuple[str, ...] = ("box", "sphere", "cylinder"),
+    ) -> mjcf.Body:
         """Draw a simple thing that rests with its foot at (x, y, z); `scale` on its usual size."""
         r = self.amount(0.10, 0.135) * scale
         shape = str(self.one_of(*shapes))

@@ -33,8 +33,14 @@ class SceneEnv(gymnasium.Env):
     metadata = {"render_modes": ["rgb_array"], "render_fps": FPS, "version": VERSION}
 
     def __init__(
-        self, scenario: str | None = None, without: str = "", outside: bool = False, num_steps: int = 40,
-        obs_type: str = "pixels", size_px: int = 64, render_mode: str | None = "rgb_array",
+        self,
+        scenario: str | None = None,
+        without: str = "",
+        outside: bool = False,
+        num_steps: int = 40,
+        obs_type: str = "pixels",
+        size_px: int = 64,
+        render_mode: str | None = "rgb_array",
     ) -> None:
         for name in filter(None, (scenario, without)):
             if name not in SCENARIOS:
@@ -46,19 +52,28 @@ class SceneEnv(gymnasium.Env):
         self.render_mode = render_mode
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)
         pixels = gymnasium.spaces.Box(0, 255, (size_px, size_px, 3), np.uint8)
-        self.observation_space = pixels if obs_type == "pixels" else gymnasium.spaces.Box(-np.inf, np.inf, (6,), np.float32)
+        self.observation_space = (
+            pixels if obs_type == "pixels" else gymnasium.spaces.Box(-np.inf, np.inf, (6,), np.float32)
+        )
         self.trial: Trial | None = None
         self._camera: Camera | None = None
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
         """Lay out a new trial and start it."""
         super().reset(seed=seed)
         chosen = dict(options or {})
         scenario = self.scenarios[int(self.np_random.integers(len(self.scenarios)))]
         geometry, motion = (int(self.np_random.integers(2**62)) for _ in range(2))
-        self._open(TrialSeed(
-            chosen.get("scenario", scenario), chosen.get("geometry", geometry), chosen.get("motion", motion), self.outside
-        ))
+        self._open(
+            TrialSeed(
+                chosen.get("scenario", scenario),
+                chosen.get("geometry", geometry),
+                chosen.get("motion", motion),
+                self.outside,
+            )
+        )
         return self._observe(), self._info()
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
@@ -101,10 +116,14 @@ class SceneEnv(gymnasium.Env):
         trial, masks = self.trial, self.masks()
         return {
             "scenario": np.array(SCENARIOS.index(trial.seed.scenario), np.int8),
-            "geometry": np.array(trial.seed.geometry, np.int64), "motion": np.array(trial.seed.motion, np.int64),
-            "outside": np.array(trial.seed.outside), "touching": np.array(trial.touching),
-            "agent": trial.agent_place().astype(np.float32), "patient": trial.patient_place().astype(np.float32),
-            "agent_seen": _seen(masks == AGENT), "patient_seen": _seen(masks == PATIENT),
+            "geometry": np.array(trial.seed.geometry, np.int64),
+            "motion": np.array(trial.seed.motion, np.int64),
+            "outside": np.array(trial.seed.outside),
+            "touching": np.array(trial.touching),
+            "agent": trial.agent_place().astype(np.float32),
+            "patient": trial.patient_place().astype(np.float32),
+            "agent_seen": _seen(masks == AGENT),
+            "patient_seen": _seen(masks == PATIENT),
             "energy": np.array(trial.energy(), np.float32),
         }
 
@@ -126,7 +145,12 @@ class SceneEnv(gymnasium.Env):
 
     def _info(self) -> dict[str, Any]:
         seed = self.trial.seed
-        return {"scenario": seed.scenario, "geometry": seed.geometry, "motion": seed.motion, "touched": self.trial.touched}
+        return {
+            "scenario": seed.scenario,
+            "geometry": seed.geometry,
+            "motion": seed.motion,
+            "touched": self.trial.touched,
+        }
 
 
 def _seen(mask: np.ndarray) -> np.ndarray:

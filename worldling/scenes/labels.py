@@ -60,7 +60,9 @@ class Tally:
     pairs: int = 0
 
 
-def find_pair(scenario: str, seed: Sequence[int], outside: bool, tally: Tally) -> tuple[tuple[TrialSeed, Label], tuple[TrialSeed, Label]]:
+def find_pair(
+    scenario: str, seed: Sequence[int], outside: bool, tally: Tally
+) -> tuple[tuple[TrialSeed, Label], tuple[TrialSeed, Label]]:
     """Find a geometry with a motion that ends in contact and one that does not, and return both, contact first.
 
     They look the same in frame 0. Trials on which the noisy copies disagree are set aside and counted in

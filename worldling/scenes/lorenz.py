@@ -30,7 +30,9 @@ _WIDTH = 0.05  # of a ball's glow, in shares of the side
 def flow(state: np.ndarray, push: np.ndarray) -> np.ndarray:
     """Velocity of states `[..., 3]` under pushes `[..., 2]` in -1..1, per unit of time."""
     x, y, z = np.moveaxis(state, -1, 0)
-    return np.stack([SIGMA * (y - x) + PUSH * push[..., 0], x * (RHO - z) - y, x * y - BETA * z + PUSH * push[..., 1]], -1)
+    return np.stack(
+        [SIGMA * (y - x) + PUSH * push[..., 0], x * (RHO - z) - y, x * y - BETA * z + PUSH * push[..., 1]], -1
+    )
 
 
 def tangent(state: np.ndarray) -> np.ndarray:

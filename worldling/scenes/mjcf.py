@@ -13,8 +13,14 @@ TIMESTEP = 0.004
 RED, YELLOW = (0.85, 0.07, 0.07), (0.97, 0.83, 0.05)
 #: Colours of everything else: none of them is near red or yellow.
 COLOURS = (
-    (0.13, 0.38, 0.80), (0.10, 0.55, 0.35), (0.48, 0.26, 0.66), (0.12, 0.60, 0.66),
-    (0.28, 0.30, 0.36), (0.78, 0.80, 0.84), (0.36, 0.45, 0.62), (0.22, 0.66, 0.50),
+    (0.13, 0.38, 0.80),
+    (0.10, 0.55, 0.35),
+    (0.48, 0.26, 0.66),
+    (0.12, 0.60, 0.66),
+    (0.28, 0.30, 0.36),
+    (0.78, 0.80, 0.84),
+    (0.36, 0.45, 0.62),
+    (0.22, 0.66, 0.50),
 )
 UNSEEN_COLOURS = ((0.05, 0.05, 0.06), (0.72, 0.36, 0.72), (0.55, 0.70, 0.92))
 FLOORS = ((0.52, 0.54, 0.57), (0.40, 0.42, 0.46), (0.60, 0.62, 0.60), (0.46, 0.52, 0.56))
@@ -77,7 +83,8 @@ def write(bodies: list[Body | Cloth], view: View) -> str:
     """Return the MJCF text; body i is called `b{i}`, a cloth `cloth`, the camera `eye`."""
     cloth = any(isinstance(body, Cloth) for body in bodies)
     option = (
-        'solver="CG" iterations="50" integrator="implicitfast"' if cloth
+        'solver="CG" iterations="50" integrator="implicitfast"'
+        if cloth
         else 'cone="elliptic" iterations="30" integrator="implicitfast"'
     )
     held = "".join(_held(b) for b in bodies if isinstance(b, Cloth))
@@ -88,13 +95,15 @@ def write(bodies: list[Body | Cloth], view: View) -> str:
         '<map znear="0.05" zfar="20" shadowclip="1.6"/>'
         '<headlight ambient=".45 .45 .45" diffuse=".25 .25 .25" specular="0 0 0"/></visual>'
         '<default><geom condim="6" friction=".5 .004 .0004" solref=".01 1"/></default>'
-        f'<worldbody>{_room(view)}{things}</worldbody>{held}</mujoco>'
+        f"<worldbody>{_room(view)}{things}</worldbody>{held}</mujoco>"
     )
 
 
 def _room(view: View) -> str:
     azimuth, elevation = math.radians(view.azimuth), math.radians(view.elevation)
-    away = np.array([math.sin(azimuth) * math.cos(elevation), math.cos(azimuth) * math.cos(elevation), -math.sin(elevation)])
+    away = np.array(
+        [math.sin(azimuth) * math.cos(elevation), math.cos(azimuth) * math.cos(elevation), -math.sin(elevation)]
+    )
     target = np.array([0.0, 0.0, view.height])
     eye = target - view.distance * away
     right = np.array([math.cos(azimuth), -math.sin(azimuth), 0.0])
@@ -105,8 +114,10 @@ def _room(view: View) -> str:
         f'<geom type="box" pos="{x} {y} {RIM}" size="{w} {h} {RIM}" rgba="{_text(view.rim)} 1"/>'
         f'<geom type="box" pos="{x} {y} {GLASS}" size="{w} {h} {GLASS}" rgba="0 0 0 0"/>'
         for x, y, w, h in (
-            (-TRAY_X - 0.03, 0, 0.03, TRAY_Y + 0.06), (TRAY_X + 0.03, 0, 0.03, TRAY_Y + 0.06),
-            (0, -TRAY_Y - 0.03, TRAY_X, 0.03), (0, TRAY_Y + 0.03, TRAY_X, 0.03),
+            (-TRAY_X - 0.03, 0, 0.03, TRAY_Y + 0.06),
+            (TRAY_X + 0.03, 0, 0.03, TRAY_Y + 0.06),
+            (0, -TRAY_Y - 0.03, TRAY_X, 0.03),
+            (0, TRAY_Y + 0.03, TRAY_X, 0.03),
         )
     )
     return (
@@ -118,7 +129,9 @@ def _room(view: View) -> str:
 
 def _sky(view: View) -> str:
     colour = _text(np.asarray(view.floor) * 0.8)
-    return f'<asset><texture type="skybox" builtin="flat" rgb1="{colour}" rgb2="{colour}" width="8" height="48"/></asset>'
+    return (
+        f'<asset><texture type="skybox" builtin="flat" rgb1="{colour}" rgb2="{colour}" width="8" height="48"/></asset>'
+    )
 
 
 def _body(index: int, body: Body) -> str:
@@ -136,7 +149,9 @@ def _cloth(cloth: Cloth) -> str:
     paint = 'material="cloth"' if cloth.second else f'rgba="{_text(cloth.rgb)} 1"'
     hand = (
         f'<body name="hand" mocap="true" pos="{_text(cloth.hand)}"><geom type="sphere" size=".035" rgba=".1 .1 .1 1" '
-        'contype="0" conaffinity="0"/></body>' if cloth.held else ""
+        'contype="0" conaffinity="0"/></body>'
+        if cloth.held
+        else ""
     )
     return hand + (
         f'<flexcomp name="cloth" type="grid" dim="2" count="{cloth.count} {cloth.count} 1" euler="{_text(cloth.euler)}" '
@@ -148,10 +163,15 @@ def _cloth(cloth: Cloth) -> str:
 
 def _held(cloth: Cloth) -> str:
     """What stands beside the bodies for a cloth that is held or has two colours."""
-    ties = "".join(f'<connect body1="hand" body2="cloth_{point}" anchor="0 0 0" solref=".008 1" solimp=".99 .99 .001"/>' for point in cloth.held)
+    ties = "".join(
+        f'<connect body1="hand" body2="cloth_{point}" anchor="0 0 0" solref=".008 1" solimp=".99 .99 .001"/>'
+        for point in cloth.held
+    )
     paint = (
         f'<asset><texture name="cloth" type="2d" builtin="checker" rgb1="{_text(cloth.rgb)}" rgb2="{_text(cloth.second)}" '
-        'width="64" height="64"/><material name="cloth" texture="cloth"/></asset>' if cloth.second else ""
+        'width="64" height="64"/><material name="cloth" texture="cloth"/></asset>'
+        if cloth.second
+        else ""
     )
     return paint + (f"<equality>{ties}</equality>" if ties else "")
 

@@ -37,7 +37,9 @@ def lay_out(scenario: str, draw: Draw) -> Layout:
         layout.bodies.append(draw.thing("other", x + draw.place(-0.05, 0.05), y + draw.place(-0.05, 0.05), scale=0.8))
     if draw.chance(0.25):
         x, tall = draw.place(-0.8, 0.8), draw.amount(0.10, 0.18)
-        layout.bodies.append(Body("fixed", "box", (draw.amount(0.05, 0.09), 0.015, tall), (x, -0.56, tall), rgb=draw.colour()))
+        layout.bodies.append(
+            Body("fixed", "box", (draw.amount(0.05, 0.09), 0.015, tall), (x, -0.56, tall), rgb=draw.colour())
+        )
     layout.view = draw.view()
     return layout
 
@@ -77,14 +79,27 @@ def roll(draw: Draw) -> Layout:
     foot = -side * 0.28
     middle = foot - side * half * math.cos(slope)
     ramp_y = draw.place(-0.25, 0.25)
-    ramp = Body("fixed", "box", (half, 0.26, thick), (middle, ramp_y, half * math.sin(slope)), (0, side * tilt, 0), draw.colour())
+    ramp = Body(
+        "fixed",
+        "box",
+        (half, 0.26, thick),
+        (middle, ramp_y, half * math.sin(slope)),
+        (0, side * tilt, 0),
+        draw.colour(),
+    )
     radius = draw.amount(0.09, 0.12)
     along = draw.place(0.1, 0.6) * half  # from the middle up the slope
     lift = radius + thick + 0.002
     agent = Body(
-        "agent", "sphere", (radius,),
-        (middle - side * (along * math.cos(slope) - lift * math.sin(slope)), ramp_y,
-         half * math.sin(slope) + along * math.sin(slope) + lift * math.cos(slope)), rgb=RED,
+        "agent",
+        "sphere",
+        (radius,),
+        (
+            middle - side * (along * math.cos(slope) - lift * math.sin(slope)),
+            ramp_y,
+            half * math.sin(slope) + along * math.sin(slope) + lift * math.cos(slope),
+        ),
+        rgb=RED,
     )
     to_x, to_y = side * draw.place(0.15, 0.7), ramp_y + draw.place(-0.3, 0.3)
     patient = draw.thing("patient", to_x, to_y, YELLOW)
@@ -107,8 +122,16 @@ def drop(draw: Draw) -> Layout:
     bodies = [agent, patient]
     if draw.chance(0.4):
         ledge = math.pi + angle + draw.place(-0.5, 0.5)
-        bodies.append(Body("fixed", "box", (0.10, 0.12, 0.07), (x + 0.22 * math.cos(ledge), y + 0.2 * math.sin(ledge), 0.07),
-                           (0, 0, math.degrees(ledge)), draw.colour()))
+        bodies.append(
+            Body(
+                "fixed",
+                "box",
+                (0.10, 0.12, 0.07),
+                (x + 0.22 * math.cos(ledge), y + 0.2 * math.sin(ledge), 0.07),
+                (0, 0, math.degrees(ledge)),
+                draw.colour(),
+            )
+        )
 
     def start(d: Draw) -> Motion:
         way, speed = d.place(0, 2 * math.pi), d.amount(0.2, 1.4)
@@ -126,8 +149,15 @@ def contain(draw: Draw) -> Layout:
     walls = []
     for k in range(8):
         angle = math.pi / 4 * k
-        walls.append(("box", (0.016, wide * 0.44, tall), (wide * math.cos(angle), wide * math.sin(angle), 0.0),
-                      (0.0, lean, 0.0), angle))
+        walls.append(
+            (
+                "box",
+                (0.016, wide * 0.44, tall),
+                (wide * math.cos(angle), wide * math.sin(angle), 0.0),
+                (0.0, lean, 0.0),
+                angle,
+            )
+        )
     bowl = Body("fixed", "box", (), (x, y, tall * 0.95), rgb=draw.colour())
     # A wall is turned about z first and then leans outward in its own frame: nested frames in MJCF's intrinsic xyz angles.
     bowl.parts = [(shape, size, pos, _lean_out(angle, lean)) for shape, size, pos, _, angle in walls]
@@ -156,7 +186,9 @@ def _lean_out(angle: float, lean: float) -> tuple[float, float, float]:
         (math.sin(a) * math.cos(b), math.cos(a), math.sin(a) * math.sin(b)),
         (-math.sin(b), 0.0, math.cos(b)),
     )
-    return tuple(math.degrees(e) for e in (math.atan2(-r[1][2], r[2][2]), math.asin(r[0][2]), math.atan2(-r[0][1], r[0][0])))
+    return tuple(
+        math.degrees(e) for e in (math.atan2(-r[1][2], r[2][2]), math.asin(r[0][2]), math.atan2(-r[0][1], r[0][0]))
+    )
 
 
 def support(draw: Draw) -> Layout:
@@ -168,8 +200,17 @@ def support(draw: Draw) -> Layout:
     top = 0.0
     for _ in range(draw.whole(1, 2)):
         tall = draw.place(0.11, 0.15)
-        bodies.append(Body("other", "box", (width, width, tall), (x + draw.place(-0.02, 0.02), y + draw.place(-0.02, 0.02), top + tall),
-                           (0, 0, draw.place(-20, 20)), draw.colour(), density=200))
+        bodies.append(
+            Body(
+                "other",
+                "box",
+                (width, width, tall),
+                (x + draw.place(-0.02, 0.02), y + draw.place(-0.02, 0.02), top + tall),
+                (0, 0, draw.place(-20, 20)),
+                draw.colour(),
+                density=200,
+            )
+        )
         top += 2 * tall
     agent = draw.thing("agent", x, y, RED, z=top, scale=0.85, shapes=("box", "cylinder"))
     agent.density = 250
@@ -185,7 +226,9 @@ def support(draw: Draw) -> Layout:
         velocity = _toward(start_x, start_y, x, y, d.amount(1.6, 3.6), d.sign() * d.place(0.0, 0.4))
         return {index: (velocity, _spin(ball, velocity))}
 
-    return Layout([agent, patient, *bodies, ball], start, free=[(side * 0.74, -0.48), (side * 0.74, 0.48), (-side * 0.3, 0.48)])
+    return Layout(
+        [agent, patient, *bodies, ball], start, free=[(side * 0.74, -0.48), (side * 0.74, 0.48), (-side * 0.3, 0.48)]
+    )
 
 
 def dominoes(draw: Draw) -> Layout:
@@ -199,8 +242,17 @@ def dominoes(draw: Draw) -> Layout:
     for number in range(count):
         last = number == count - 1
         turn = math.degrees(heading) * side
-        tiles.append(Body("agent" if last else "other", "box", (thick, width, tall), (x, y, tall), (0, 0, turn),
-                          RED if last else draw.colour(), density=300))
+        tiles.append(
+            Body(
+                "agent" if last else "other",
+                "box",
+                (thick, width, tall),
+                (x, y, tall),
+                (0, 0, turn),
+                RED if last else draw.colour(),
+                density=300,
+            )
+        )
         if not last:
             x, y, heading = x + side * gap * math.cos(heading), y + gap * math.sin(heading), heading + bend
     reach = draw.place(0.14, 2 * tall + 0.06)
@@ -211,10 +263,16 @@ def dominoes(draw: Draw) -> Layout:
     index = 1 + len(tiles)
 
     def start(d: Draw) -> Motion:
-        velocity = _toward(start_x, start_y, -side * 0.25, tiles[0].pos[1], d.amount(0.4, 2.2), d.sign() * d.place(0.0, 0.6))
+        velocity = _toward(
+            start_x, start_y, -side * 0.25, tiles[0].pos[1], d.amount(0.4, 2.2), d.sign() * d.place(0.0, 0.6)
+        )
         return {index: (velocity, _spin(ball, velocity))}
 
-    return Layout([tiles[-1], patient, *tiles[:-1], ball], start, free=[(-side * 0.6, 0.48), (-side * 0.6, -0.48), (side * 0.76, 0.48)])
+    return Layout(
+        [tiles[-1], patient, *tiles[:-1], ball],
+        start,
+        free=[(-side * 0.6, 0.48), (-side * 0.6, -0.48), (side * 0.76, 0.48)],
+    )
 
 
 def link(draw: Draw) -> Layout:
@@ -224,7 +282,8 @@ def link(draw: Draw) -> Layout:
     half, bar, tall = draw.amount(0.15, 0.19), 0.028, 0.04
     agent = Body("agent", "box", (), (x, y, tall), (0, 0, draw.place(0, 90)), RED, density=250, friction=0.15)
     agent.parts = [
-        ("box", (half, bar, tall), (0, half - bar, 0), (0, 0, 0)), ("box", (half, bar, tall), (0, bar - half, 0), (0, 0, 0)),
+        ("box", (half, bar, tall), (0, half - bar, 0), (0, 0, 0)),
+        ("box", (half, bar, tall), (0, bar - half, 0), (0, 0, 0)),
         ("box", (bar, half - 2 * bar, tall), (half - bar, 0, 0), (0, 0, 0)),
         ("box", (bar, half - 2 * bar, tall), (bar - half, 0, 0), (0, 0, 0)),
     ]
@@ -243,7 +302,9 @@ def link(draw: Draw) -> Layout:
         velocity = _toward(start_x, start_y, x, y, d.amount(1.0, 3.0), d.sign() * d.place(0.0, 0.45))
         return {3: (velocity, _spin(ball, velocity))}
 
-    return Layout([agent, patient, post, ball], start, free=[(side * 0.74, -0.48), (side * 0.74, 0.48), (-side * 0.74, 0.48)])
+    return Layout(
+        [agent, patient, post, ball], start, free=[(side * 0.74, -0.48), (side * 0.74, 0.48), (-side * 0.74, 0.48)]
+    )
 
 
 def drape(draw: Draw) -> Layout:
@@ -256,17 +317,31 @@ def drape(draw: Draw) -> Layout:
     patient = draw.thing("patient", x + side * reach * math.cos(away), y + 0.8 * reach * math.sin(away), YELLOW)
     post_x = x + side * draw.place(0.25, 0.5)
     tall = draw.amount(0.1, 0.2)
-    post = Body("fixed", str(draw.one_of("box", "cylinder")), (0.07, 0.07, tall), (post_x, y + draw.sign() * draw.place(0.15, 0.4), tall), rgb=draw.colour())
+    post = Body(
+        "fixed",
+        str(draw.one_of("box", "cylinder")),
+        (0.07, 0.07, tall),
+        (post_x, y + draw.sign() * draw.place(0.15, 0.4), tall),
+        rgb=draw.colour(),
+    )
     post.size = post.size if post.shape == "box" else (0.07, tall)
 
     def start(d: Draw) -> Motion:
         velocity = _toward(x, y, patient.pos[0], patient.pos[1], d.amount(0.4, 2.2), d.sign() * d.place(0.0, 0.9))
         return {0: ((velocity[0], velocity[1], d.place(0.2, 1.2)), (0.0, 0.0, 0.0))}
 
-    return Layout([cloth, patient, post], start, free=[(side * 0.76, -0.48), (-side * 0.76, 0.48), (-side * 0.76, -0.48)])
+    return Layout(
+        [cloth, patient, post], start, free=[(side * 0.76, -0.48), (-side * 0.76, 0.48), (-side * 0.76, -0.48)]
+    )
 
 
 SCENES: dict[str, Callable[[Draw], Layout]] = {
-    "dominoes": dominoes, "support": support, "collide": collide, "contain": contain,
-    "drop": drop, "link": link, "roll": roll, "drape": drape,
+    "dominoes": dominoes,
+    "support": support,
+    "collide": collide,
+    "contain": contain,
+    "drop": drop,
+    "link": link,
+    "roll": roll,
+    "drape": drape,
 }

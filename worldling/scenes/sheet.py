@@ -41,7 +41,9 @@ def write_sheet(out: str | Path, seed: int = 0, trials: int = 2) -> Path:
                 while trial.frame < moment:
                     trial.advance()
                 picture = camera.frame(_SIDE_PX)[_SIDE_PX // 8 : -_SIDE_PX // 8]
-                sheet.paste(Image.fromarray(np.ascontiguousarray(picture)), (column * _SIDE_PX, row * tall + _CAPTION_PX))
+                sheet.paste(
+                    Image.fromarray(np.ascontiguousarray(picture)), (column * _SIDE_PX, row * tall + _CAPTION_PX)
+                )
                 touched = ", touched" if trial.touched else ""
                 text = f"{name if column == 0 else ''} {moment / FPS:.2f} s{touched}"
                 draw.text((column * _SIDE_PX + 4, row * tall + 2), text.strip(), _INK)

@@ -11,7 +11,18 @@ from typing import Any
 
 import numpy as np
 from phi.flow import (
-    Box, CenteredGrid, Obstacle, Solve, Sphere, StaggeredGrid, advect, extrapolation, fluid, math, resample, vec,
+    Box,
+    CenteredGrid,
+    Obstacle,
+    Solve,
+    Sphere,
+    StaggeredGrid,
+    advect,
+    extrapolation,
+    fluid,
+    math,
+    resample,
+    vec,
 )
 
 from worldling.scenes.chaos import ChaosEnv, smooth_noise
@@ -19,7 +30,10 @@ from worldling.scenes.chaos import ChaosEnv, smooth_noise
 CELLS = 64
 STEP = 0.1  # seconds of flow in a frame
 RISE, KEPT = 1.2, 0.965  # lift of full smoke (rooms per second squared); share of the smoke that is left after a frame
-BLOW, TURN = (0.25, 0.75), 1.0  # speed of the jet (rooms per second) at action -1 and 1; radians it turns to either side
+BLOW, TURN = (
+    (0.25, 0.75),
+    1.0,
+)  # speed of the jet (rooms per second) at action -1 and 1; radians it turns to either side
 _FILL = 0.5  # share of what is missing to full smoke that the jet adds in a frame
 _PILLAR = (0.5, 0.60, 0.10)  # x, height, radius
 _JET = (0.5, 0.10, 0.055)
@@ -89,7 +103,9 @@ class SmokeEnv(ChaosEnv):
     def jolt(self, rng: np.random.Generator, share: float) -> None:
         """Change every cell's smoke and wind by smooth noise of `share` of itself; the flow would smooth away any other."""
         smoke, across, up = self._field(), self._wind("x"), self._wind("y")
-        self._set(*(part * (1.0 + share * smooth_noise(rng, _COARSE, part.shape)[..., 0]) for part in (smoke, across, up)))
+        self._set(
+            *(part * (1.0 + share * smooth_noise(rng, _COARSE, part.shape)[..., 0]) for part in (smoke, across, up))
+        )
 
     def _settle(self) -> None:
         """Let the pressure take the divergence out of the wind. Twice is not once: each time the pillar's soft edge brakes it."""
@@ -104,6 +120,8 @@ class SmokeEnv(ChaosEnv):
 
     def _set(self, smoke: np.ndarray, across: np.ndarray, up: np.ndarray) -> None:
         """Take smoke `[64, 64]` and the wind on the cells' inner walls, `[64, 63]` across and `[63, 64]` up."""
-        values, *walls = (math.tensor(np.ascontiguousarray(part.T, np.float32), math.spatial("x,y")) for part in (smoke, across, up))
+        values, *walls = (
+            math.tensor(np.ascontiguousarray(part.T, np.float32), math.spatial("x,y")) for part in (smoke, across, up)
+        )
         self.smoke = CenteredGrid(values, extrapolation.BOUNDARY, **self._room)
         self.wind = StaggeredGrid(math.stack(walls, math.dual(vector="x,y")), 0.0, **self._room)

@@ -116,7 +116,13 @@ class Trial:
         """Return everything that `set_state` needs to go on from here."""
         physics = np.empty(mujoco.mj_stateSize(self.model, _STATE))
         mujoco.mj_getState(self.model, self.data, physics, _STATE)
-        return {"seed": self.seed, "physics": physics, "frame": self.frame, "touching": self.touching, "touched": self.touched}
+        return {
+            "seed": self.seed,
+            "physics": physics,
+            "frame": self.frame,
+            "touching": self.touching,
+            "touched": self.touched,
+        }
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go back to a state of this trial's geometry."""

@@ -64,11 +64,19 @@ class Player:
         """What the page and scripts need to know of the world, as json values."""
         world, space = self.world, self.world.action_space
         return {
-            "name": world.config.name, "size_px": world.size_px, "fps": self.fps,
-            "backend": world.backend_name, "num_starts": len(world.contexts), "beside": self.beside,
-            "kept_frames": round(KEPT_S * self.fps), "pointer": is_pointer(space),
+            "name": world.config.name,
+            "size_px": world.size_px,
+            "fps": self.fps,
+            "backend": world.backend_name,
+            "num_starts": len(world.contexts),
+            "beside": self.beside,
+            "kept_frames": round(KEPT_S * self.fps),
+            "pointer": is_pointer(space),
             "action_space": {
-                "kind": space.kind, "nvec": space.nvec, "low": space.low, "high": space.high,
+                "kind": space.kind,
+                "nvec": space.nvec,
+                "low": space.low,
+                "high": space.high,
                 "names": space.names,
             },
         }
@@ -206,8 +214,14 @@ def build_app(player: Player, hosts: tuple[str, ...] | None = LOOPBACK) -> "web.
 
 
 def serve(
-    world: Any, host: str = "127.0.0.1", port: int = 8000, beside: bool = False, fps: float | None = None,
-    open_browser: bool = True, announce: Callable[[str], None] | None = None, alarm: DriftAlarm | None = None,
+    world: Any,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    beside: bool = False,
+    fps: float | None = None,
+    open_browser: bool = True,
+    announce: Callable[[str], None] | None = None,
+    alarm: DriftAlarm | None = None,
 ) -> None:
     """Let people play `world` in a browser until Ctrl-C or SIGTERM.
 
@@ -239,7 +253,9 @@ def say(url: str) -> None:
     print(f"Play at {url} (Ctrl-C stops)", file=sys.stderr, flush=True)
 
 
-async def _run(player: Player, sock: socket.socket, host: str, open_browser: bool, announce: Callable[[str], None]) -> None:
+async def _run(
+    player: Player, sock: socket.socket, host: str, open_browser: bool, announce: Callable[[str], None]
+) -> None:
     from aiohttp import web
 
     stop, loop = asyncio.Event(), asyncio.get_running_loop()

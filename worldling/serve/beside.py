@@ -24,15 +24,15 @@ def open_beside(world: Any) -> "Beside":
     source = world.card.get("source", {})
     if source.get("env_id") in (None, "", VIDEO):
         raise ServeError(
-            "`--beside` must have an environment, got a world that was not recorded from one. "
-            "Play it without --beside."
+            "`--beside` must have an environment, got a world that was not recorded from one. Play it without --beside."
         )
     from worldling.data.environment import open_environment
 
-    return Beside(open_environment(
-        source["env_id"], size_px=world.size_px, frame_skip=source["frame_skip"],
-        env_kwargs=source["env_kwargs"],
-    ))
+    return Beside(
+        open_environment(
+            source["env_id"], size_px=world.size_px, frame_skip=source["frame_skip"], env_kwargs=source["env_kwargs"]
+        )
+    )
 
 
 class Beside:

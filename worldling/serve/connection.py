@@ -77,20 +77,35 @@ class Connection:
                     (shot, flags), self._waiting = self._waiting, None
                     self._seq += 1
                     branches = self.session.num_branches if self.session else 0
-                    await self.socket.send_bytes(pack_frame(
-                        shot.jpeg, shot.real_jpeg, seq=self._seq, index=shot.index, input_id=shot.input_id,
-                        mse=shot.mse, num_branches=branches, flags=flags | DRIFT * shot.drift,
-                    ))
+                    await self.socket.send_bytes(
+                        pack_frame(
+                            shot.jpeg,
+                            shot.real_jpeg,
+                            seq=self._seq,
+                            index=shot.index,
+                            input_id=shot.input_id,
+                            mse=shot.mse,
+                            num_branches=branches,
+                            flags=flags | DRIFT * shot.drift,
+                        )
+                    )
                     if not flags:
                         self.meter.sent(shot.input_id)
 
     async def status(self) -> None:
         """Tell the player how things stand."""
         standing = await self.call(self.session.standing)
-        await self._tell({
-            "type": "status", "fps_made": round(self.meter.fps(), 1), "latency_ms": self.meter.latency_ms(),
-            "dropped": self.dropped, "paused": self.paused, "speed": self.speed, **standing,
-        })
+        await self._tell(
+            {
+                "type": "status",
+                "fps_made": round(self.meter.fps(), 1),
+                "latency_ms": self.meter.latency_ms(),
+                "dropped": self.dropped,
+                "paused": self.paused,
+                "speed": self.speed,
+                **standing,
+            }
+        )
 
     async def _tell(self, message: dict[str, Any]) -> None:
         with contextlib.suppress(ConnectionError):  # the reading loop notices that the player left

@@ -89,13 +89,11 @@ class History:
         segment = self._find(index)
         while self._segments[-1] is not segment:
             self._segments.pop()
-        del segment.shots[index - segment.shots[0].index + 1:]
+        del segment.shots[index - segment.shots[0].index + 1 :]
         return segment.state.fork(), [shot.action for shot in segment.shots[1:] if shot.action is not None]
 
     def _find(self, index: int) -> _Segment:
         if not self._segments or not self.oldest <= index <= self.newest:
             kept = f"{self.oldest}..{self.newest}" if self._segments else "nothing yet"
-            raise ServeError(
-                f"`index` must be a frame of the last minute ({kept}), got {index}. Pick one of these."
-            )
+            raise ServeError(f"`index` must be a frame of the last minute ({kept}), got {index}. Pick one of these.")
         return next(s for s in reversed(self._segments) if s.shots[0].index <= index)

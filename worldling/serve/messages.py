@@ -113,8 +113,15 @@ def parse(text: str | bytes) -> dict[str, Any]:
 
 
 def pack_frame(
-    jpeg: bytes, real_jpeg: bytes | None, *, seq: int, index: int, input_id: int, mse: float,
-    num_branches: int = 0, flags: int = 0,
+    jpeg: bytes,
+    real_jpeg: bytes | None,
+    *,
+    seq: int,
+    index: int,
+    input_id: int,
+    mse: float,
+    num_branches: int = 0,
+    flags: int = 0,
 ) -> bytes:
     """Build a binary frame message."""
     real = real_jpeg or b""
@@ -127,7 +134,7 @@ def unpack_frame(data: bytes) -> tuple[FrameHeader, bytes, bytes | None]:
     if len(data) < HEADER.size or data[0] != VERSION:
         raise ServeError(f"`frame` must have a version {VERSION} header, got {data[:4]!r}. Reload the page.")
     _, flags, branches, seq, index, input_id, mse, dream, real, _ = HEADER.unpack_from(data)
-    body = data[HEADER.size:]
+    body = data[HEADER.size :]
     if len(body) != dream + real:
         raise ServeError(f"`frame` must hold {dream + real} bytes of JPEG, got {len(body)}. Send it again.")
     header = FrameHeader(flags, branches, seq, index, input_id, mse, dream, real)

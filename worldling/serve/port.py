@@ -19,8 +19,7 @@ def open_port(host: str, port: int) -> socket.socket:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise ServeError(
-                f"`port` must be free, got {port}, which another program uses. "
-                f"Use --port {_free_port(host, port)}."
+                f"`port` must be free, got {port}, which another program uses. Use --port {_free_port(host, port)}."
             ) from None
         if error.errno in (errno.EACCES, errno.EPERM):
             reason = error.strerror

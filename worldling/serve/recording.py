@@ -68,7 +68,8 @@ def write_gif(shots: list[Shot], fps: float, stopped: Callable[[], bool] = lambd
         sheet.paste(image, (0, row * image.height))
     palette = sheet.quantize(256, method=Image.Quantize.MEDIANCUT)
     images = (
-        Image.fromarray(picture).quantize(palette=palette, dither=Image.Dither.NONE) for picture in _pictures(shots, stopped)
+        Image.fromarray(picture).quantize(palette=palette, dither=Image.Dither.NONE)
+        for picture in _pictures(shots, stopped)
     )
     first = next(images)
     # GIF counts in 10 ms: round each frame's end, not its length, or 15 FPS would play at 16.7.
@@ -84,7 +85,9 @@ def _pictures(shots: Iterable[Shot], stopped: Callable[[], bool]) -> Iterator[np
     count = 0
     for count, shot in enumerate(shots, 1):
         if stopped():
-            raise ServeError("`recording` must be encoded before the server stops, got no time. Start it and record again.")
+            raise ServeError(
+                "`recording` must be encoded before the server stops, got no time. Start it and record again."
+            )
         yield compose(shot)
     if not count:
         raise ServeError("`shots` must hold at least one frame, got none. Play a little before recording.")

@@ -61,9 +61,14 @@ class Session:
         with self._lock:
             held, _ = self._inputs[-1] if self._inputs else self._held
         return {
-            "oldest": self.history.oldest, "newest": self.history.newest, "branches": self.branches,
-            "num_branches": self.num_branches, "start": self.start, "held": held.tolist(),
-            "recording": self.recording, "take": len(self.take),
+            "oldest": self.history.oldest,
+            "newest": self.history.newest,
+            "branches": self.branches,
+            "num_branches": self.num_branches,
+            "start": self.start,
+            "held": held.tolist(),
+            "recording": self.recording,
+            "take": len(self.take),
             "note": self.beside.note if self.beside else "",
         }
 
@@ -149,7 +154,7 @@ class Session:
         """Return the last `num_frames` shots, or (None) the last take. Raises `ServeError` without one."""
         if num_frames is None and not self.take:
             raise ServeError("`take` must be recorded first, got none. Press record, or ask for `seconds`.")
-        return list(self.take) if num_frames is None else list(self.history)[-max(1, num_frames):]
+        return list(self.take) if num_frames is None else list(self.history)[-max(1, num_frames) :]
 
     def _remember(
         self, frame: np.ndarray, action: Any, input_id: int, real: np.ndarray | None, drift: bool = False

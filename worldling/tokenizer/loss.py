@@ -38,7 +38,12 @@ def calmness_loss(bounded: Tensor, images: Tensor) -> Tensor:
 
 
 def tokenizer_loss(
-    model: Tokenizer, images: Tensor, usual: Tensor, jitter_rate: float, calm: float, coarse: int,
+    model: Tokenizer,
+    images: Tensor,
+    usual: Tensor,
+    jitter_rate: float,
+    calm: float,
+    coarse: int,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return (loss, mean squared error) of reconstructing pairs of consecutive `images` `[B, 2, 3, H, W]`.

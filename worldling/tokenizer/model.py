@@ -36,7 +36,9 @@ class TokenizerConfig:
                 "Use 64, 128, 256 or 512, or another grid or merge."
             )
         if self.merge < 1 or self.channels % self.merge**2:
-            raise ConfigError(f"`merge` must be 1 or more and `channels` a multiple of its square, got {self.merge} and {self.channels}. Use 1 or 2.")
+            raise ConfigError(
+                f"`merge` must be 1 or more and `channels` a multiple of its square, got {self.merge} and {self.channels}. Use 1 or 2."
+            )
 
         if not 2 <= self.levels <= 256:
             raise ConfigError(f"`levels` must be 2 to 256, got {self.levels}. Use 8, or 32 for a fine lattice.")

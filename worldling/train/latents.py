@@ -57,7 +57,9 @@ class FramePool:
     def mean_frame(self) -> np.ndarray:
         """Return the mean picture of all pairs, uint8 `[H, W, 3]`."""
         share = torch.bincount(self.episode, minlength=len(self.means)) / len(self.episode)
-        total = sum(part.double().mul(s[:, None, None, None]).sum(0) for part, s in zip(self.means.split(512), share.split(512)))
+        total = sum(
+            part.double().mul(s[:, None, None, None]).sum(0) for part, s in zip(self.means.split(512), share.split(512))
+        )
         return total.round().to(torch.uint8).numpy()
 
 
@@ -122,7 +124,9 @@ class Clips:
         row = first[:, None] + torch.arange(length)
         for clip, (a, b) in enumerate(zip(begin.tolist(), first.tolist())):
             if b - a > sinks and torch.rand((), generator=generator) < 0.5:
-                row[clip, :sinks] = a + int(torch.randint(b - a - sinks + 1, (1,), generator=generator)) + torch.arange(sinks)
+                row[clip, :sinks] = (
+                    a + int(torch.randint(b - a - sinks + 1, (1,), generator=generator)) + torch.arange(sinks)
+                )
         return self.at(row)
 
     def _chances(self, length: int) -> Tensor:
@@ -140,7 +144,9 @@ class Clips:
         """Return how many cells change from each row to the next: int64 `[F - 1]`."""
         pieces = [self.levels[i : i + 8193] for i in range(0, len(self.levels) - 1, 8192)]  # of bounded size
         least = max(1, math.ceil(CHANGES * (self.num_levels - 1) / 2))
-        return torch.cat([((piece[1:].short() - piece[:-1].short()).abs().amax(-1) >= least).sum(1) for piece in pieces])
+        return torch.cat(
+            [((piece[1:].short() - piece[:-1].short()).abs().amax(-1) >= least).sum(1) for piece in pieces]
+        )
 
     def at(self, row: Tensor) -> dict[str, Tensor]:
         """Return the clips at rows `[B, T]`: latent, previous `[B, T, N, C]`, action `[B, T, A]`, target (level
@@ -167,8 +173,14 @@ def busiest(weight: Tensor, count: int) -> Tensor:
 
 
 def encode_episodes(
-    tokenizer: Tokenizer, dataset: Dataset, episodes: list[int], reflections: list[Mirror], device: torch.device,
-    autocast: torch.autocast, folder: Path, quiet: bool = False,
+    tokenizer: Tokenizer,
+    dataset: Dataset,
+    episodes: list[int],
+    reflections: list[Mirror],
+    device: torch.device,
+    autocast: torch.autocast,
+    folder: Path,
+    quiet: bool = False,
 ) -> Clips:
     """Encode whole episodes once in each of the reflections, so that the dynamics never touch pixels.
 
@@ -212,7 +224,11 @@ def forget_latents(folder: Path) -> None:
 
 @torch.inference_mode()
 def _encoded(
-    tokenizer: Tokenizer, dataset: Dataset, episodes: list[int], reflections: list[Mirror], device: torch.device,
+    tokenizer: Tokenizer,
+    dataset: Dataset,
+    episodes: list[int],
+    reflections: list[Mirror],
+    device: torch.device,
     autocast: torch.autocast,
 ) -> Iterator[np.ndarray]:
     """Yield the levels of all episodes, each in all reflections, in pieces: uint8 `[n, N, C]`."""

@@ -64,7 +64,9 @@ def mirrors(text: str, action_size: int) -> list[Mirror]:
         if axis not in REFLECT or axis in every[-1].parts:
             raise _wrong(text, action_size)
         every += [
-            Mirror((*m.parts, axis), tuple(m.order[i] for i in order), tuple(m.sign[i] * s for i, s in zip(order, sign)))
+            Mirror(
+                (*m.parts, axis), tuple(m.order[i] for i in order), tuple(m.sign[i] * s for i, s in zip(order, sign))
+            )
             for m in every
         ]
     return every

@@ -87,7 +87,9 @@ def optimizer_for(model: nn.Module, lr: float, weight_decay: float = 0.01) -> Mu
         hidden = p.ndim >= 2 and min(p.shape[0], p[0].numel()) >= 32
         tabular = any(word in name for word in ("place", "position", "age_bias", "scores", "stay"))
         (matrices if hidden and not tabular else rest).append(p)
-    return Muon([
-        {"params": matrices, "matrices": True, "lr": lr, "weight_decay": weight_decay},
-        {"params": rest, "matrices": False, "lr": lr, "weight_decay": 0.0},
-    ])
+    return Muon(
+        [
+            {"params": matrices, "matrices": True, "lr": lr, "weight_decay": weight_decay},
+            {"params": rest, "matrices": False, "lr": lr, "weight_decay": 0.0},
+        ]
+    )

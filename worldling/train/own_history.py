@@ -41,7 +41,9 @@ class OwnHistory:
         """Return what a checkpoint must hold for the run to go on as if it had not stopped."""
         if self.pool is None:
             return {}
-        levels = {name: to_levels(self.pool[name], self.clips.num_levels).to(torch.uint8) for name in ("latent", "previous")}
+        levels = {
+            name: to_levels(self.pool[name], self.clips.num_levels).to(torch.uint8) for name in ("latent", "previous")
+        }
         return {"row": self.pool["row"], "made_at": torch.tensor(self.made_at), **levels}
 
     def restore(self, tensors: dict[str, Tensor], device: torch.device) -> None:

@@ -31,8 +31,10 @@ def draw_curves(metrics: Path, path: Path) -> None:
 
     rows = _rows(metrics)
     panels = [
-        ("tokenizer", "loss", "log"), ("tokenizer", "psnr_db", "linear"),
-        ("dynamics", "nats_per_frame", "log"), ("dynamics", "psnr_h", "linear"),
+        ("tokenizer", "loss", "log"),
+        ("tokenizer", "psnr_db", "linear"),
+        ("dynamics", "nats_per_frame", "log"),
+        ("dynamics", "psnr_h", "linear"),
     ]
     figure = Figure(figsize=(11, 6), layout="constrained")
     for axis, (stage, name, scale) in zip(figure.subplots(2, 2).flat, panels):

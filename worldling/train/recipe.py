@@ -92,8 +92,16 @@ def world_config(name: str, train: TrainConfig, size_px: int, action_space: Acti
     channels = 12 if size_px <= 4 * cells else 32 if cells >= 8 else 96
     tokenizer = TokenizerConfig(size_px, grid, channels * train.merge**2, train.levels, train.merge)
     dynamics = DynamicsConfig(
-        action_size=action_space.size, grid=grid, channels=tokenizer.channels, levels=tokenizer.levels,
-        width=width, head_dim=head_dim, backbone=backbone, head=head, passes=train.passes, aims=train.aims,
+        action_size=action_space.size,
+        grid=grid,
+        channels=tokenizer.channels,
+        levels=tokenizer.levels,
+        width=width,
+        head_dim=head_dim,
+        backbone=backbone,
+        head=head,
+        passes=train.passes,
+        aims=train.aims,
         warp=train.merge if train.warp else 0,
     )
     return WorldConfig(name, train.size, tokenizer, dynamics, action_space, fps)

@@ -31,8 +31,15 @@ class Stage:
     """
 
     def __init__(
-        self, name: str, folder: Path, config: TrainConfig, minutes: float, model: nn.Module, ema: nn.Module,
-        optimizer: Muon, quiet: bool,
+        self,
+        name: str,
+        folder: Path,
+        config: TrainConfig,
+        minutes: float,
+        model: nn.Module,
+        ema: nn.Module,
+        optimizer: Muon,
+        quiet: bool,
     ) -> None:
         self.name, self.folder, self.config, self.quiet = name, folder, config, quiet
         self.model, self.ema, self.optimizer = model, ema, optimizer
@@ -122,8 +129,12 @@ class Stage:
                 else:
                     counts[f"{i}.{key}"] = value
         meta = {
-            "stage": self.name, "step": self.step, "seconds": self.seconds, "finished": self.done >= 1,
-            "config": to_dict(self.config), "counts": counts,
+            "stage": self.name,
+            "step": self.step,
+            "seconds": self.seconds,
+            "finished": self.done >= 1,
+            "config": to_dict(self.config),
+            "counts": counts,
         }
         write_tensors(self.file, tensors, meta)
         self._saved = time.monotonic()
@@ -165,7 +176,9 @@ def uninterrupted() -> Iterator[None]:
         yield
         return
     caught: list[int] = []
-    before = {number: signal.signal(number, lambda n, _: caught.append(n)) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, lambda n, _: caught.append(n)) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:

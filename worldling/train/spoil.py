@@ -23,7 +23,12 @@ PATCH = 3
 
 
 def spoil(
-    batch: dict[str, Tensor], levels: int, sinks: int, jitter_share: float, cutmix_share: float, generator: torch.Generator
+    batch: dict[str, Tensor],
+    levels: int,
+    sinks: int,
+    jitter_share: float,
+    cutmix_share: float,
+    generator: torch.Generator,
 ) -> dict[str, Tensor]:
     """Return clips (as `Clips.at` does) with `latent` and `previous` spoilt, and `clean`: `latent` but for its jitter.
 
@@ -39,9 +44,7 @@ def spoil(
     return {**batch, "clean": clean, "latent": latent, "previous": previous}
 
 
-def cutmix(
-    batch: dict[str, Tensor], levels: int, sinks: int, share: float, generator: torch.Generator
-) -> Tensor:
+def cutmix(batch: dict[str, Tensor], levels: int, sinks: int, share: float, generator: torch.Generator) -> Tensor:
     """Return `latent` `[B, T, N, C]` in which, in a `share` of the clips, a patch of cells is wrong from some frame on.
 
     The patch lies where something changes. It shows what it does in another clip, or what it did up to `LATE`

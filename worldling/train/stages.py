@@ -43,14 +43,25 @@ def wants_compile(config: TrainConfig) -> bool:
 
 
 def train_tokenizer(
-    tokenizer: Tokenizer, pool: FramePool, reflections: list[Mirror], folder: Path, config: TrainConfig,
-    device: torch.device, quiet: bool,
+    tokenizer: Tokenizer,
+    pool: FramePool,
+    reflections: list[Mirror],
+    folder: Path,
+    config: TrainConfig,
+    device: torch.device,
+    quiet: bool,
 ) -> tuple[Tokenizer, Stage]:
     """Train on random pairs of frames, each step in one of the reflections; returns the averaged tokenizer."""
     ema = copy.deepcopy(tokenizer)
     stage = Stage(
-        "tokenizer", folder, config, config.minutes * config.tokenizer_share, tokenizer, ema,
-        optimizer_for(tokenizer, config.tokenizer_lr), quiet,
+        "tokenizer",
+        folder,
+        config,
+        config.minutes * config.tokenizer_share,
+        tokenizer,
+        ema,
+        optimizer_for(tokenizer, config.tokenizer_lr),
+        quiet,
     )
     tokenizer.to(memory_format=torch.channels_last)
     autocast = autocast_for(device)
@@ -61,11 +72,14 @@ def train_tokenizer(
             rows = torch.randint(len(pool.pairs), (config.frames // 2,), generator=generator)
             reflection = reflections[int(torch.randint(len(reflections), (1,), generator=generator))]
             images, usual = (
-                frames_to_float(reflection.frames(f.to(device))) for f in (pool.pairs[rows], pool.means[pool.episode[rows]])
+                frames_to_float(reflection.frames(f.to(device)))
+                for f in (pool.pairs[rows], pool.means[pool.episode[rows]])
             )
             with autocast:
                 calm = config.calm * min(1.0, stage.done / 0.2)
-                loss, error = tokenizer_loss(tokenizer, images, usual, config.tokenizer_jitter, calm, config.coarse, generator)
+                loss, error = tokenizer_loss(
+                    tokenizer, images, usual, config.tokenizer_jitter, calm, config.coarse, generator
+                )
             stage.update(loss, psnr_db=-10 * math.log10(max(error.item() / 4, 1e-10)))
             if stage.due(SAVE_EVERY_S):
                 with stage.pause():
@@ -74,15 +88,27 @@ def train_tokenizer(
 
 
 def train_dynamics(
-    dynamics: Dynamics, tokenizer: Tokenizer, clips: Clips, folder: Path, config: TrainConfig, device: torch.device,
-    quiet: bool, show: Callable[[Dynamics, Stage], object],
+    dynamics: Dynamics,
+    tokenizer: Tokenizer,
+    clips: Clips,
+    folder: Path,
+    config: TrainConfig,
+    device: torch.device,
+    quiet: bool,
+    show: Callable[[Dynamics, Stage], object],
 ) -> tuple[Dynamics, Stage]:
     """Train on random clips of latents, which the frozen tokenizer made; returns the averaged dynamics. show is called with it now and then."""
     tokenizer.requires_grad_(False)
     ema = copy.deepcopy(dynamics)
     stage = Stage(
-        "dynamics", folder, config, config.minutes * (1 - config.tokenizer_share), dynamics, ema,
-        optimizer_for(dynamics, config.dynamics_lr, config.weight_decay), quiet,
+        "dynamics",
+        folder,
+        config,
+        config.minutes * (1 - config.tokenizer_share),
+        dynamics,
+        ema,
+        optimizer_for(dynamics, config.dynamics_lr, config.weight_decay),
+        quiet,
     )
     shape, autocast = dynamics.config, autocast_for(device)
     num_cells = cells_to_see(clips, config.cells)
@@ -97,8 +123,19 @@ def train_dynamics(
         cells = busiest(weight, num_cells) if sparse else None
         with autocast:
             return dynamics_loss(
-                dynamics, batch["latent"], batch["previous"], batch["action"], age, batch["target"], weight, noise, signal,
-                rows, steps, cells, tokenizer,
+                dynamics,
+                batch["latent"],
+                batch["previous"],
+                batch["action"],
+                age,
+                batch["target"],
+                weight,
+                noise,
+                signal,
+                rows,
+                steps,
+                cells,
+                tokenizer,
             )
 
     compiled = torch.compile(losses, dynamic=False) if wants_compile(config) else losses
@@ -141,8 +178,10 @@ def train_dynamics(
             sparse = may_skip and stage.step % config.dense_every > 0 and stage.done < config.dense_from
             loss, nats = compiled(batch, age, noise, signal, steps, sparse)
             stage.update(
-                loss, lambda: surprise.note(true_rows, nats[: len(true_rows), 1:]),
-                nats_per_frame=nats.mean().item(), own=float(own.pool is not None),
+                loss,
+                lambda: surprise.note(true_rows, nats[: len(true_rows), 1:]),
+                nats_per_frame=nats.mean().item(),
+                own=float(own.pool is not None),
             )
     return ema.eval(), stage
 

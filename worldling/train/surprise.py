@@ -29,7 +29,9 @@ class Surprise:
         In units of cells: a frame as hard as frames of this step usually are, for what changes in it, keeps its worth.
         """
         row, nats = row.flatten(), nats.flatten().float().cpu()
-        usual = (nats.sum() / self.changed[row].sum().clamp(min=1)).clamp(min=1e-6)  # 0 where nothing surprises any more
+        usual = (nats.sum() / self.changed[row].sum().clamp(min=1)).clamp(
+            min=1e-6
+        )  # 0 where nothing surprises any more
         self.latest[row] = self.latest[row] * KEPT + nats / usual * (1 - KEPT)
 
     def renew(self) -> None:

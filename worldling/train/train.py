@@ -32,7 +32,7 @@ STRIP_FRAMES = 50
 
 
 def train(
-    data: str | Path, out: str | Path, config: TrainConfig | None = None, device: str = "auto", quiet: bool = False,
+    data: str | Path, out: str | Path, config: TrainConfig | None = None, device: str = "auto", quiet: bool = False
 ) -> World:
     """Train a world on the data set `data` and write it to folder `out`; run again to resume, with more minutes to train the
     dynamics further.
@@ -54,10 +54,18 @@ def train(
     training, held = split(dataset, config.clip_frames)
     reflections = mirrors(config.mirror, networks.dynamics.action_size)
     folder.mkdir(parents=True, exist_ok=True)
-    write_settings(folder, config, str(data), {
-        "tokenizer": to_dict(networks.tokenizer), "dynamics": to_dict(networks.dynamics), "mirror": config.mirror,
-        "data": identity(dataset),
-    }, {"tokenizer": to_dict(TokenizerConfig()), "dynamics": to_dict(DynamicsConfig())})
+    write_settings(
+        folder,
+        config,
+        str(data),
+        {
+            "tokenizer": to_dict(networks.tokenizer),
+            "dynamics": to_dict(networks.dynamics),
+            "mirror": config.mirror,
+            "data": identity(dataset),
+        },
+        {"tokenizer": to_dict(TokenizerConfig()), "dynamics": to_dict(DynamicsConfig())},
+    )
 
     pool = frame_pool(dataset, training, config.pool_frames, quiet)
     mean = pool.mean_frame()
@@ -74,14 +82,18 @@ def train(
         card = {
             "source": source,
             "data": {
-                "episodes": len(training), "frames": sum(dataset.lengths[i] for i in training), "tokenizer_frames": num_pool,
+                "episodes": len(training),
+                "frames": sum(dataset.lengths[i] for i in training),
+                "tokenizer_frames": num_pool,
                 "held_out_episodes": len(held),
             },
             "training": to_dict(config),
             "cost": {
                 "minutes": {"tokenizer": round(first.seconds / 60, 2), "dynamics": round(stage.seconds / 60, 2)},
                 "steps": {"tokenizer": first.step, "dynamics": stage.step},
-                "device": device_name(where), "threads": torch.get_num_threads(), "energy_joules": "not measured",
+                "device": device_name(where),
+                "threads": torch.get_num_threads(),
+                "energy_joules": "not measured",
             },
             "parameters": {
                 "tokenizer": sum(p.numel() for p in tokenizer.parameters()),
@@ -134,10 +146,17 @@ def starting_clips(dataset: Dataset, held: list[int]) -> list[Episode]:
     for i in held[:8]:
         k = min(CONTEXT_FRAMES, dataset.lengths[i])
         whole = dataset[i]
-        clips.append(Episode(
-            whole.frames[:k], whole.actions[: k - 1], whole.reward[: k - 1], whole.terminated[: k - 1],
-            whole.truncated[: k - 1], {name: v[:k] for name, v in whole.state.items()}, {**whole.meta, "cut": True},
-        ))
+        clips.append(
+            Episode(
+                whole.frames[:k],
+                whole.actions[: k - 1],
+                whole.reward[: k - 1],
+                whole.terminated[: k - 1],
+                whole.truncated[: k - 1],
+                {name: v[:k] for name, v in whole.state.items()},
+                {**whole.meta, "cut": True},
+            )
+        )
     return clips
 
 

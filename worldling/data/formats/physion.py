@@ -44,8 +44,16 @@ FIX = "Download the complete file again, or move it out of the folder."
 LABEL = "labels/target_contacting_zone"
 #: Scenarios by what begins a word of their names, old names included; "rollingSliding_simple_collision" is a roll.
 SCENARIOS = {
-    "roll": "roll", "link": "link", "domino": "dominoes", "contain": "contain", "colli": "collide", "drape": "drape",
-    "cloth": "drape", "drop": "drop", "tower": "support", "support": "support",
+    "roll": "roll",
+    "link": "link",
+    "domino": "dominoes",
+    "contain": "contain",
+    "colli": "collide",
+    "drape": "drape",
+    "cloth": "drape",
+    "drop": "drop",
+    "tower": "support",
+    "support": "support",
 }
 
 
@@ -83,17 +91,26 @@ def import_physion(
     folder, path = Path(folder), Path(path)
     check_size_px(size_px)
     if frame_skip < 1:
-        raise ConfigError(f"`frame_skip` must be at least 1, got {frame_skip}. Use {FRAME_SKIP} for 12.5 frames per second.")
+        raise ConfigError(
+            f"`frame_skip` must be at least 1, got {frame_skip}. Use {FRAME_SKIP} for 12.5 frames per second."
+        )
     files = sorted(p for p in folder.rglob("*.hdf5") if not p.name.startswith("."))
     if not files:
-        raise DataError(f"`folder` must hold Physion's stimuli (*.hdf5), got none in {folder}. Check the path, and unpack archives.")
+        raise DataError(
+            f"`folder` must hold Physion's stimuli (*.hdf5), got none in {folder}. Check the path, and unpack archives."
+        )
     check_new(path)
     for file in files:  # most damage shows on opening: better now than after an hour
         with _opened(file):
             pass
     fps = 1 / (FRAME_SECONDS * frame_skip)
     meta = DatasetMeta(
-        env_id=PHYSION, size_px=size_px, action_space=ActionSpace("none"), frame_skip=frame_skip, fps=fps, policy=PHYSION,
+        env_id=PHYSION,
+        size_px=size_px,
+        action_space=ActionSpace("none"),
+        frame_skip=frame_skip,
+        fps=fps,
+        policy=PHYSION,
         license=LICENSE,
         seed=seed_of(folder, files),
     )
@@ -108,7 +125,8 @@ def import_physion(
                 bar.update(number + 1, stimulus.name)
         write_atomic(temporary / "physion.json", json.dumps({"stimuli": [to_dict(s) for s in stimuli]}) + "\n")
     scenarios = {
-        name: {"stimuli": len(mine), "contact": sum(s.contact for s in mine)} for name, mine in by_scenario(stimuli).items()
+        name: {"stimuli": len(mine), "contact": sum(s.contact for s in mine)}
+        for name, mine in by_scenario(stimuli).items()
     }
     return {"path": str(path), "frames": writer.num_frames, "episodes": len(files), "fps": fps, "scenarios": scenarios}
 
@@ -160,8 +178,13 @@ def _read(folder: Path, file: Path, number: int, size_px: int, frame_skip: int) 
     truncated = ended.copy()
     truncated[-1] = True
     episode = Episode(
-        frames, np.zeros((len(still), 0), np.float32), still.astype(np.float32), ended, truncated,
-        {"touching": np.logical_or.reduceat(touching, np.arange(0, len(names), frame_skip))}, {"number": number},
+        frames,
+        np.zeros((len(still), 0), np.float32),
+        still.astype(np.float32),
+        ended,
+        truncated,
+        {"touching": np.logical_or.reduceat(touching, np.arange(0, len(names), frame_skip))},
+        {"number": number},
     )
     inside = file.relative_to(folder.parent)
     return episode, Stimulus(number, name, scenario_of(name, inside), str(file.relative_to(folder)), len(names), first)
@@ -173,15 +196,15 @@ def _opened(file: Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(file, "r") as opened:
             if not isinstance(opened.get("frames"), h5py.Group):
-                raise DataError(f"`{file}` must be a stimulus of Physion with frames/0000 and so on, got an HDF5 file without. {FIX}")
+                raise DataError(
+                    f"`{file}` must be a stimulus of Physion with frames/0000 and so on, got an HDF5 file without. {FIX}"
+                )
             yield opened
     except PermissionError:
         raise
     except (OSError, KeyError, RuntimeError) as error:
         why = str(error).strip("\"'")
-        raise DataError(
-            f"`{file}` must be a whole HDF5 file, got a damaged or cut-off one ({why}). {FIX}"
-        ) from None
+        raise DataError(f"`{file}` must be a whole HDF5 file, got a damaged or cut-off one ({why}). {FIX}") from None
 
 
 def _entry(file: Path, opened: h5py.File, frame: str, names: tuple[str, ...]) -> h5py.Dataset:

@@ -64,8 +64,14 @@ def import_videos(
         )
     fps = _same_fps(videos) / frame_skip
     meta = DatasetMeta(
-        env_id=VIDEO, size_px=size_px, action_space=space, frame_skip=frame_skip, fps=fps, policy="video",
-        license=license, seed=seed_of(folder, videos),
+        env_id=VIDEO,
+        size_px=size_px,
+        action_space=space,
+        frame_skip=frame_skip,
+        fps=fps,
+        policy="video",
+        license=license,
+        seed=seed_of(folder, videos),
     )
     with all_or_nothing(path) as temporary, Progress(f"importing {folder}", len(videos), "videos", quiet) as bar:
         writer = DatasetWriter(temporary, meta)
@@ -77,7 +83,10 @@ def import_videos(
             bar.update(number + 1, video.name)
         writer.close()
     return {
-        "path": str(path), "frames": writer.num_frames, "episodes": len(videos), "fps": fps,
+        "path": str(path),
+        "frames": writer.num_frames,
+        "episodes": len(videos),
+        "fps": fps,
         "action_kind": space.kind,
     }
 
@@ -97,9 +106,7 @@ def _episodes(
         ended = np.zeros(count, bool)
         truncated = ended.copy()
         truncated[-1] = not cut
-        return Episode(
-            np.stack(held), taken, np.zeros(count, np.float32), ended, truncated, meta={"cut": cut}
-        )
+        return Episode(np.stack(held), taken, np.zeros(count, np.float32), ended, truncated, meta={"cut": cut})
 
     total = 0
     for index, picture in enumerate(_pictures(video)):
