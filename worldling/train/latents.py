@@ -54,6 +54,15 @@ class FramePool:
     means: Tensor
     episode: Tensor
 
+    @property
+    def device(self) -> torch.device:
+        """Where the frames lie."""
+        return self.pairs.device
+
+    def to(self, device: torch.device) -> "FramePool":
+        """Return the same frames on `device`."""
+        return FramePool(self.pairs.to(device), self.means.to(device), self.episode.to(device))
+
     def mean_frame(self) -> np.ndarray:
         """Return the mean picture of all pairs, uint8 `[H, W, 3]`."""
         share = torch.bincount(self.episode, minlength=len(self.means)) / len(self.episode)
@@ -92,7 +101,7 @@ class Clips:
     """Latents of many episodes, end to end, and random clips of them.
 
     levels: uint8 `[F, N, C]`; action: float32 `[F, A]`, row t leads to frame t + 1; offsets: first row of
-    each episode, and the end; num_levels: L.
+    each episode, and the end; num_levels: L. All that is drawn or returned lies where `levels` does.
     """
 
     levels: Tensor
@@ -102,42 +111,61 @@ class Clips:
     _worth: Tensor | None = None
     _chance: tuple[int, Tensor] | None = None
 
+    def __post_init__(self) -> None:
+        self._bounds = torch.tensor(self.offsets, device=self.device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the latents lie."""
+        return self.levels.device
+
+    def to(self, device: torch.device) -> "Clips":
+        """Return the same clips on `device`, if they fill no more than half of its free memory; else these."""
+        if device.type != "cuda" or self.levels.numel() > torch.cuda.mem_get_info(device)[0] // 2:
+            return self
+        parts = [part.to(device) for part in self.levels.split(1 << 18)]  # the file is read piece by piece
+        return Clips(torch.cat(parts), self.action.to(device), self.offsets, self.num_levels)
+
     @property
     def worth(self) -> Tensor:
-        """How much there is to learn from predicting the frame after each row: float32 `[F]`; at first, how many cells change."""
+        """How much there is to learn from predicting the frame after each row: float32 `[F]`; at first, how many
+        cells change."""
         if self._worth is None:
-            self._worth = torch.cat([self.changed().float(), torch.zeros(1)])
+            self._worth = torch.cat([self.changed().float(), torch.zeros(1, device=self.device)])
         return self._worth
 
     @worth.setter
     def worth(self, worth: Tensor) -> None:
-        self._worth, self._chance = worth, None
+        self._worth, self._chance = worth.to(self.device), None
 
     def sample(self, clips: int, length: int, sinks: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw clips of `length` frames and the frame that follows each; see `at` for what is returned.
 
         Clips of more `worth` are drawn more often. Half of the clips that start late enough
         begin with `sinks` frames from earlier in the episode, as the ring memory will have them.
+        generator: on `device`.
         """
-        first = torch.multinomial(self._chances(length), clips, replacement=True, generator=generator)
-        begin = torch.tensor(self.offsets)[torch.searchsorted(torch.tensor(self.offsets), first, right=True) - 1]
-        row = first[:, None] + torch.arange(length)
-        for clip, (a, b) in enumerate(zip(begin.tolist(), first.tolist())):
-            if b - a > sinks and torch.rand((), generator=generator) < 0.5:
-                row[clip, :sinks] = (
-                    a + int(torch.randint(b - a - sinks + 1, (1,), generator=generator)) + torch.arange(sinks)
-                )
+        chances = self._chances(length)
+        draw = torch.rand(clips, generator=generator, device=self.device, dtype=torch.float64) * chances[-1]
+        first = torch.searchsorted(chances, draw, right=True).clamp(max=len(self.levels) - 1)
+        begin = self._bounds[torch.searchsorted(self._bounds, first, right=True) - 1]
+        row = first[:, None] + torch.arange(length, device=self.device)
+        early, jump = torch.rand(2, clips, generator=generator, device=self.device)
+        room = first - begin - sinks
+        jumps = (jump < 0.5) & (room > 0)
+        sink = (begin + (early * (room + 1)).floor().long())[:, None] + torch.arange(sinks, device=self.device)
+        row[:, :sinks] = torch.where(jumps[:, None], sink, row[:, :sinks])
         return self.at(row)
 
     def _chances(self, length: int) -> Tensor:
-        """Return the chance of a clip of `length` frames to start at each row `[F]`; made once per length and worth."""
+        """Return the running sum, float64 `[F]`, of the chance of a clip of `length` frames to start at each row."""
         if self._chance is None or self._chance[0] != length:
-            total = torch.cat([torch.zeros(1).double(), self.worth.double().cumsum(0)])
-            start = torch.arange(len(self.levels))
+            total = torch.cat([self.worth.new_zeros(1).double(), self.worth.double().cumsum(0)])
+            start = torch.arange(len(self.levels), device=self.device)
             within = self.follows(start, length)
             busy = total[(start + length).clamp(max=len(start))] - total[start]
             floor = busy[within].mean().clamp(min=1e-6) / 4
-            self._chance = (length, torch.where(within, busy + floor, 0.0))
+            self._chance = (length, torch.where(within, busy + floor, 0.0).cumsum(0))
         return self._chance[1]
 
     def changed(self) -> Tensor:
@@ -163,7 +191,7 @@ class Clips:
 
     def follows(self, row: Tensor, length: int) -> Tensor:
         """Whether `length` frames from each row `[B]` on, and one more, lie in the row's own episode."""
-        end = torch.tensor(self.offsets[1:])[torch.searchsorted(torch.tensor(self.offsets), row, right=True) - 1]
+        end = self._bounds[torch.searchsorted(self._bounds, row, right=True)]
         return row + length < end
 
 
@@ -235,7 +263,7 @@ def _encoded(
     for i in episodes:
         frames = torch.from_numpy(dataset.frames(i))
         for reflection in reflections:
-            for chunk in frames.split(128):
+            for chunk in frames.split(128 if device.type == "cpu" else 2048):
                 with autocast:
                     latent = tokenizer.encode(frames_to_float(reflection.frames(chunk.to(device))))
                 yield to_levels(latent, tokenizer.config.levels).to(torch.uint8).cpu().numpy()

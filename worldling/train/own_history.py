@@ -27,13 +27,14 @@ class OwnHistory:
         self.made_at = -1
 
     def refresh(self, model: Dynamics, step: int, generator: torch.Generator) -> None:
-        """Roll out a new pool, once per training step; all is on the model's device but positions and rows."""
+        """Roll out a new pool, once per training step; all of it is on the model's device. generator: on the clips'."""
         if step == self.made_at:
             return
         sinks = model.config.sinks
         batch = self.clips.sample(self.count, self.length, sinks, generator)
         longest = max(1, min(self.own_frames, self.length - sinks - 2))
-        context = self.length - 1 - torch.randint(longest, (self.count,), generator=generator)
+        own = torch.randint(longest, (self.count,), generator=generator, device=generator.device)
+        context = self.length - 1 - own
         batch = on(batch, next(model.parameters()).device)
         self.pool, self.made_at = roll_out(model, self.eye, batch, context, generator), step
 
@@ -50,7 +51,8 @@ class OwnHistory:
         """Take up what `tensors` returned, if anything."""
         if "made_at" in tensors:
             drawn = {name: from_levels(tensors[name], self.clips.num_levels) for name in ("latent", "previous")}
-            self.pool, self.made_at = on({**self.clips.at(tensors["row"]), **drawn}, device), int(tensors["made_at"])
+            rows = tensors["row"].to(self.clips.device)
+            self.pool, self.made_at = on({**self.clips.at(rows), **drawn}, device), int(tensors["made_at"])
 
     def count_in(self, clips: int, share: float) -> int:
         """Return how many of a batch of `clips` come from the pool; none before there is one."""
@@ -64,7 +66,8 @@ class OwnHistory:
         count = self.count_in(len(true["latent"]), share)
         if not count or self.pool is None:
             return true
-        pick = torch.randint(self.count, (count,), generator=generator)
+        pick = torch.randint(self.count, (count,), generator=generator, device=generator.device)
+        pick = pick.to(self.pool["latent"].device)
         own = {**self.pool, "clean": self.pool["latent"]}
         return {name: torch.cat([true[name][:-count], own[name][pick]]) for name in own}
 
@@ -78,15 +81,18 @@ def roll_out(
     latent, previous = clips["latent"].clone(), clips["previous"].clone()
     device, count = latent.device, latent.shape[1]
     memory = Memory.empty(config, len(latent), device)
+    position, begin = clips["position"].cpu(), int(context.min())  # the memory counts frames on the CPU
     for t in range(count - 1):
-        memory.index = clips["position"][:, t].clone()
+        memory.index = position[:, t].clone()
         age = memory.age(config).to(device)
         h, fresh = model.backbone.step(latent[:, t], previous[:, t], clips["action"][:, t], memory.tensors, age)
         memory.remember(fresh, config)
-        if t + 1 < context.min():
+        if t + 1 < begin:
             continue
         own = (context <= t + 1)[:, None, None].to(device)
-        noise = torch.randn(latent[:, t].shape, generator=generator).to(device) if config.passes > 1 else latent[:, t]
+        noise = latent[:, t]
+        if config.passes > 1:
+            noise = torch.randn(noise.shape, generator=generator, device=generator.device).to(device)
         drawn = denoise(model.head, h, latent[:, t], noise, config.passes, model.head.look(latent[:, t], eye))
         latent[:, t + 1] = torch.where(own, drawn, latent[:, t + 1])
         if t + 2 < count:
@@ -95,5 +101,5 @@ def roll_out(
 
 
 def on(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-    """Move a batch to `device`, except positions and rows, which stay with the bookkeeping."""
-    return {name: t if name in ("position", "row") else t.to(device) for name, t in batch.items()}
+    """Move a batch to `device`."""
+    return {name: t.to(device) for name, t in batch.items()}

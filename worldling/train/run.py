@@ -23,6 +23,10 @@ from worldling.train.optimizer import Muon
 from worldling.train.recipe import TrainConfig
 
 
+#: Steps between two lines of metrics.jsonl.
+LOG_EVERY = 20
+
+
 class Stage:
     """The clock and the log of one stage ("tokenizer" or "dynamics") of a run.
 
@@ -47,7 +51,8 @@ class Stage:
         self.step, self.seconds, self.finished = 0, 0.0, False
         self.extra: dict[str, Tensor] = {}  # what the stage kept in its last checkpoint
         self.keep: Callable[[], dict[str, Tensor]] = dict
-        self._recent: list[float] = []
+        self._recent: list[Tensor] = []
+        self._loss = math.nan  # the last that was looked at
         self._saved = self._mark = time.monotonic()
         self.progress = Progress(f"training {name}", 1.0, "s", quiet)
         if self.file.exists():
@@ -65,18 +70,24 @@ class Stage:
             return 1.0
         return min(1.0, self.step / self.config.steps if self.config.steps else self.seconds / self.budget_s)
 
-    def generator(self, purpose: int = 0) -> torch.Generator:
+    def generator(self, purpose: int = 0, device: torch.device | str = "cpu") -> torch.Generator:
         """Return this step's randomness for a purpose: the same whether or not the run was interrupted."""
         salt = self.config.seed * 8 + {"tokenizer": 0, "dynamics": 4}[self.name] + purpose
-        return torch.Generator().manual_seed(salt * 100_000_007 + self.step)
+        return torch.Generator(device).manual_seed(salt * 100_000_007 + self.step)
 
     def set_lr(self, peak: float) -> None:
         """Warm up over 50 steps, then fall linearly to nothing."""
         for group in self.optimizer.param_groups:
             group["lr"] = peak * min(1.0, (self.step + 1) / 50) * max(1 - self.done, 0.01)
 
-    def update(self, loss: Tensor, also: Callable[[], None] = lambda: None, **metrics: float) -> None:
-        """Take one optimizer step on `loss`, follow with the EMA, and log; also: what else belongs to the step, done with it or not at all."""
+    def update(
+        self, loss: Tensor, also: Callable[[], None] = lambda: None, metrics: Callable[[], dict[str, float]] = dict
+    ) -> None:
+        """Take one optimizer step on `loss`, follow with the EMA, and log.
+
+        also: what else belongs to the step, done with it or not at all; metrics: asked for what else to log, every
+        `LOG_EVERY` steps. In between no number is read from the device, so that it never waits for Python.
+        """
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -90,17 +101,24 @@ class Stage:
         now = time.monotonic()
         self.seconds += now - self._mark
         self._mark = now
-        self._recent.append(loss.item())
-        if not math.isfinite(self._recent[-1]):
+        self._recent.append(loss.detach())
+        if len(self._recent) >= LOG_EVERY or self.done >= 1:
+            self._look()
+            self.log(loss=self._loss, **metrics())
+        self.progress.total = 1.0
+        self.progress.update(self.done, f"step {self.step}" + (f", loss {self._loss:.4f}" if self._loss == self._loss else ""))
+
+    def _look(self) -> None:
+        """Take the mean of the losses since last time. Raises `CheckpointError` if it is not finite."""
+        if not self._recent:
+            return
+        self._loss = torch.stack(self._recent).float().mean().item()
+        self._recent.clear()
+        if not math.isfinite(self._loss):
             raise CheckpointError(
-                f"`loss` must be finite, got {self._recent[-1]} at step {self.step}. "
+                f"`loss` must be finite, got {self._loss} within {LOG_EVERY} steps of step {self.step}. "
                 f"Run again from the last checkpoint with a smaller rate, --set {self.name}_lr=0.002."
             )
-        if len(self._recent) >= 20 or self.done >= 1:
-            self.log(loss=sum(self._recent) / len(self._recent), **metrics)
-            self._recent.clear()
-        self.progress.total = 1.0
-        self.progress.update(self.done, f"step {self.step}, loss {loss.item():.4f}")
 
     def log(self, **metrics: float) -> None:
         """Append one line to metrics.jsonl."""
@@ -117,7 +135,11 @@ class Stage:
         return time.monotonic() - self._saved > seconds
 
     def save(self) -> None:
-        """Write the checkpoint: weights, EMA, optimizer, clock, and what the stage keeps."""
+        """Write the checkpoint: weights, EMA, optimizer, clock, and what the stage keeps.
+
+        Raises `CheckpointError`, and leaves the last one as it was, if the loss is not finite.
+        """
+        self._look()
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"ema.{k}": v for k, v in self.ema.state_dict().items()}
         tensors |= {f"extra.{k}": v for k, v in self.keep().items()}

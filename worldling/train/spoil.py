@@ -37,7 +37,7 @@ def spoil(
     another for each clip; cutmix_share: of the clips.
     """
     clean = cutmix(batch, levels, sinks, cutmix_share, generator)
-    rate = jitter_share * torch.rand(len(clean), 1, 1, 1, generator=generator)
+    rate = jitter_share * torch.rand(len(clean), 1, 1, 1, generator=generator, device=clean.device)
     latent, elsewhere = (jitter(shown, levels, rate, generator) for shown in (clean, batch["previous"]))
     follows = (batch["position"].diff(dim=1) == 1)[..., None, None]
     previous = torch.cat([latent[:, :1], torch.where(follows, latent[:, :-1], elsewhere[:, 1:])], 1)
@@ -53,36 +53,38 @@ def cutmix(batch: dict[str, Tensor], levels: int, sinks: int, share: float, gene
     given = batch["latent"]
     if not share:
         return given
-    latent = given.clone()
     count, length, tokens, _ = given.shape
     grid = math.isqrt(tokens)
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator, device=given.device)
+
+    def whole(low: int, high: int | Tensor) -> Tensor:
+        """Draw an int64 from `low` to `high`, both included, for each clip."""
+        return low + (uniform(count) * (high - low + 1)).floor().long()
+
     busy = (to_levels(given, levels) != batch["target"]).any(-1).float().mean(1) + 1e-3
-
-    def draw(low: int, high: int) -> int:
-        return int(torch.randint(low, high + 1, (), generator=generator))
-
-    for clip in range(count):
-        if torch.rand((), generator=generator) >= share:
-            continue
-        first = sinks if draw(0, 1) else draw(sinks, length - 1)
-        frames = torch.arange(first, length)
-        kind = draw(0, 3) if count > 1 else draw(2, 3)
-        if kind < 2:
-            shown = given[(clip + draw(1, count - 1)) % count, frames]
-        elif kind == 2:
-            shown = given[clip, (frames - draw(1, LATE)).clamp(min=0)]
-        else:
-            shown = given[clip, max(0, first - draw(1, LATE))].expand(len(frames), -1, -1)
-        cells = patch(int(torch.multinomial(busy[clip], 1, generator=generator)), grid, draw)
-        latent[clip, first:, cells] = shown[:, cells]
-    return latent
+    cells = patches(torch.multinomial(busy, 1, generator=generator)[:, 0], grid, whole)
+    frame, clip = torch.arange(length, device=given.device)[None], torch.arange(count, device=given.device)
+    chosen = uniform(count) < share
+    first = torch.where(uniform(count) < 0.5, sinks, whole(sinks, length - 1))[:, None]
+    kind = whole(0 if count > 1 else 2, 3)[:, None]
+    late = whole(1, LATE)[:, None]
+    other = (clip + whole(1, max(1, count - 1)))[:, None] % count
+    shown = given[
+        torch.where(kind < 2, other, clip[:, None]),
+        torch.where(kind == 2, frame - late, torch.where(kind == 3, first - late, frame)).clamp(min=0),
+    ]
+    wrong = (chosen[:, None] & (frame >= first))[..., None] & cells[:, None]
+    return torch.where(wrong[..., None], shown, given)
 
 
-def patch(cell: int, grid: int, draw: Callable[[int, int], int]) -> Tensor:
-    """Return the numbers of the cells of a rectangle that holds `cell`, each side 1 to `PATCH` cells."""
-    sides = []
-    for place in divmod(cell, grid):
-        size = min(draw(1, PATCH), grid)
-        start = min(max(place - draw(0, size - 1), 0), grid - size)
-        sides.append(torch.arange(start, start + size))
-    return (sides[0][:, None] * grid + sides[1]).flatten()
+def patches(cell: Tensor, grid: int, whole: Callable[[int, int | Tensor], Tensor]) -> Tensor:
+    """Return which cells lie in a rectangle that holds `cell` `[B]`, each side 1 to `PATCH` cells: bool `[B, N]`."""
+    side = torch.arange(grid, device=cell.device)
+    spans = []
+    for place in (cell // grid, cell % grid):
+        size = whole(1, PATCH).clamp(max=grid)
+        start = (place - whole(0, size - 1)).clamp(min=0).minimum(grid - size)
+        spans.append((side >= start[:, None]) & (side < (start + size)[:, None]))
+    return (spans[0][:, :, None] & spans[1][:, None]).flatten(1)

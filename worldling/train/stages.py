@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +28,10 @@ from worldling.train.surprise import Surprise
 from worldling.types import frames_to_float
 
 SAVE_EVERY_S = 60.0
+#: A world that can be played is written at each tenth of the second stage, but not more often than this.
+SHOW_EVERY_S = 60.0
+#: Left before a deadline for the pictures and the world that are written at the end; those on the way take a twentieth.
+LAST_PICTURES_S = 10.0
 
 
 def autocast_for(device: torch.device) -> torch.autocast:
@@ -35,11 +40,11 @@ def autocast_for(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=fast)
 
 
-def wants_compile(config: TrainConfig) -> bool:
-    """Whether torch.compile pays: its 40 seconds come back in runs of ten minutes or more."""
+def wants_compile(config: TrainConfig, device: torch.device) -> bool:
+    """Whether torch.compile pays: its 40 seconds come back in runs of ten minutes or more, on a GPU of four."""
     if config.compile != "auto":
         return config.compile == "on"
-    return not config.steps and config.minutes >= 10
+    return not config.steps and config.minutes >= (10 if device.type == "cpu" else 4)
 
 
 def train_tokenizer(
@@ -67,10 +72,10 @@ def train_tokenizer(
     autocast = autocast_for(device)
     with guarded(stage):
         while stage.done < 1:
-            generator = stage.generator()
+            generator, which = stage.generator(device=pool.device), stage.generator(1)
             stage.set_lr(config.tokenizer_lr)
-            rows = torch.randint(len(pool.pairs), (config.frames // 2,), generator=generator)
-            reflection = reflections[int(torch.randint(len(reflections), (1,), generator=generator))]
+            rows = torch.randint(len(pool.pairs), (config.frames // 2,), generator=generator, device=pool.device)
+            reflection = reflections[int(torch.randint(len(reflections), (1,), generator=which))]
             images, usual = (
                 frames_to_float(reflection.frames(f.to(device)))
                 for f in (pool.pairs[rows], pool.means[pool.episode[rows]])
@@ -80,7 +85,7 @@ def train_tokenizer(
                 loss, error = tokenizer_loss(
                     tokenizer, images, usual, config.tokenizer_jitter, calm, config.coarse, generator
                 )
-            stage.update(loss, psnr_db=-10 * math.log10(max(error.item() / 4, 1e-10)))
+            stage.update(loss, metrics=lambda: {"psnr_db": -10 * math.log10(max(error.item() / 4, 1e-10))})
             if stage.due(SAVE_EVERY_S):
                 with stage.pause():
                     stage.save()
@@ -96,9 +101,12 @@ def train_dynamics(
     device: torch.device,
     quiet: bool,
     show: Callable[[Dynamics, Stage], object],
+    deadline: float | None = None,
 ) -> tuple[Dynamics, Stage]:
-    """Train on random clips of latents, which the frozen tokenizer made; returns the averaged dynamics. show is called with it now and then."""
+    """Train on random clips of latents, which the frozen tokenizer made; returns the averaged
+    dynamics. show is called with it now and then; deadline: see `train`."""
     tokenizer.requires_grad_(False)
+    clips = clips.to(device)
     ema = copy.deepcopy(dynamics)
     stage = Stage(
         "dynamics",
@@ -110,6 +118,8 @@ def train_dynamics(
         optimizer_for(dynamics, config.dynamics_lr, config.weight_decay),
         quiet,
     )
+    if deadline is not None:
+        stage.budget_s = stage.seconds + max(6.0, 0.95 * (deadline - time.time()) - LAST_PICTURES_S)
     shape, autocast = dynamics.config, autocast_for(device)
     num_cells = cells_to_see(clips, config.cells)
     may_skip = num_cells < shape.tokens and shape.passes == 1
@@ -138,30 +148,30 @@ def train_dynamics(
                 tokenizer,
             )
 
-    compiled = torch.compile(losses, dynamic=False) if wants_compile(config) else losses
+    compiled = torch.compile(losses, dynamic=False) if wants_compile(config, device) else losses
     num_own = max(8, round(config.clips * config.own_share * config.own_every / config.own_reuse))
     own = OwnHistory(clips, tokenizer, num_own, config.clip_frames, config.own_frames)
     own.restore(stage.extra, device)
     surprise = Surprise(clips)
     surprise.restore(stage.extra)
     stage.keep = lambda: {**own.tensors(), **surprise.tensors()}
-    shown = stage.done
+    shown, when = stage.done, time.monotonic()
     with guarded(stage):
         while stage.done < 1:
-            generator = stage.generator()
+            generator = stage.generator(device=clips.device)
             if stage.step % config.own_every == 0:
                 if stage.due(SAVE_EVERY_S):
                     with stage.pause():
                         stage.save()
-                if stage.step and stage.done - shown >= 0.1:
-                    shown = stage.done
+                if stage.step and stage.done - shown >= 0.1 and time.monotonic() - when > SHOW_EVERY_S:
                     with stage.pause():
                         show(ema, stage)
+                    shown, when = stage.done, time.monotonic()
                 if config.by_surprise:
                     surprise.renew()
                 if stage.done >= config.own_from:
                     with autocast:
-                        own.refresh(dynamics, stage.step, stage.generator(1))
+                        own.refresh(dynamics, stage.step, stage.generator(1, clips.device))
             stage.set_lr(config.dynamics_lr)
             batch = clips.sample(config.clips, config.clip_frames, shape.sinks, generator)
             cutmix = config.cutmix if stage.done >= config.own_from else 0.0
@@ -171,17 +181,16 @@ def train_dynamics(
             age = clip_age(batch.pop("position"), shape).to(device)
             del batch["row"]
             drawn = batch["latent"].shape if shape.passes > 1 else (1, 1, 1, 1)
-            noise = torch.randn(drawn, generator=generator).to(device)
-            signal = torch.rand(drawn[:2], generator=generator).to(device)
+            noise = torch.randn(drawn, generator=generator, device=clips.device).to(device)
+            signal = torch.rand(drawn[:2], generator=generator, device=clips.device).to(device)
             halvings = max(1, shape.passes.bit_length() - 1)
-            steps = 2 ** int(torch.randint(halvings, (1,), generator=generator))
+            steps = 2 ** int(torch.randint(halvings, (1,), generator=stage.generator(2)))
             sparse = may_skip and stage.step % config.dense_every > 0 and stage.done < config.dense_from
             loss, nats = compiled(batch, age, noise, signal, steps, sparse)
             stage.update(
                 loss,
                 lambda: surprise.note(true_rows, nats[: len(true_rows), 1:]),
-                nats_per_frame=nats.mean().item(),
-                own=float(own.pool is not None),
+                lambda: {"nats_per_frame": nats.mean().item(), "own": float(own.pool is not None)},
             )
     return ema.eval(), stage
 

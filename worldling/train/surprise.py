@@ -28,7 +28,7 @@ class Surprise:
 
         In units of cells: a frame as hard as frames of this step usually are, for what changes in it, keeps its worth.
         """
-        row, nats = row.flatten(), nats.flatten().float().cpu()
+        row, nats = row.flatten(), nats.flatten().float().to(row.device)
         usual = (nats.sum() / self.changed[row].sum().clamp(min=1)).clamp(
             min=1e-6
         )  # 0 where nothing surprises any more
@@ -45,4 +45,4 @@ class Surprise:
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Take up what `tensors` returned, if anything."""
         if "worth" in tensors:
-            self.clips.worth, self.latest = tensors["worth"], tensors["latest"]
+            self.clips.worth, self.latest = tensors["worth"], tensors["latest"].to(self.clips.device)

@@ -32,14 +32,20 @@ STRIP_FRAMES = 50
 
 
 def train(
-    data: str | Path, out: str | Path, config: TrainConfig | None = None, device: str = "auto", quiet: bool = False
+    data: str | Path,
+    out: str | Path,
+    config: TrainConfig | None = None,
+    device: str = "auto",
+    quiet: bool = False,
+    deadline: float | None = None,
 ) -> World:
-    """Train a world on the data set `data` and write it to folder `out`; run again to resume, with more minutes to train the
-    dynamics further.
+    """Train a world on the data set `data` and write it to folder `out`; run again to resume, with more minutes to train
+    the dynamics further.
 
     `out` holds a world that can be played from the first tenth of the second stage on, and `out/train` the
-    checkpoints, metrics.jsonl, curves.png, strip.png (truth over dream) and until the end the latents (size s: 2 to 3 kB a frame
-    and reflection). Raises `DatasetError`, `ConfigError`, `BackendError` (no such device), `CheckpointError` or
+    checkpoints, metrics.jsonl, curves.png, strip.png (truth over dream) and until the end the latents (size s: 2 to
+    3 kB a frame and reflection). deadline: the time (of `time.time`) to be done by; the second stage then takes all
+    that is left, whatever `config.minutes` says. Raises `DatasetError`, `ConfigError`, `BackendError` (no such device), `CheckpointError` or
     `DiskFullError`; Ctrl-C saves first.
     """
     config = config or TrainConfig()
@@ -70,7 +76,7 @@ def train(
     pool = frame_pool(dataset, training, config.pool_frames, quiet)
     mean = pool.mean_frame()
     tokenizer, first = train_tokenizer(
-        Tokenizer(networks.tokenizer).to(where), pool, reflections, folder, config, where, quiet
+        Tokenizer(networks.tokenizer).to(where), pool.to(where), reflections, folder, config, where, quiet
     )
     num_pool = 2 * len(pool.pairs)
     del pool
@@ -114,7 +120,7 @@ def train(
 
     keep_memory()
     dynamics, second = train_dynamics(
-        Dynamics(networks.dynamics).to(where), tokenizer, clips, folder, config, where, quiet, show
+        Dynamics(networks.dynamics).to(where), tokenizer, clips, folder, config, where, quiet, show, deadline
     )
     world = show(dynamics, second)
     second.keep = dict
