@@ -4,7 +4,7 @@ import torch
 from worldling.errors import ConfigError
 from worldling.tokenizer.loss import calmness_loss, moving_weight, tokenizer_loss
 from worldling.tokenizer.model import Tokenizer, TokenizerConfig
-from worldling.train.optimizer import optimizer_for
+from worldling.learn.optimizer import optimizer_for
 from worldling.types import float_to_frames, frames_to_float
 
 

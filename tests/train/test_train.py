@@ -12,13 +12,13 @@ import torch
 from worldling.data.store import open_dataset
 from worldling.dynamics.loss import only
 from worldling.errors import CheckpointError, ConfigError, DatasetError
-from worldling.train.latents import Clips, busiest, split
-from worldling.train.optimizer import Muon, optimizer_for, orthogonal
+from worldling.learn.clips import Clips, busiest, split
+from worldling.learn.optimizer import Muon, optimizer_for, orthogonal
 from worldling.train.pictures import draw_curves
-from worldling.train.own_history import OwnHistory, roll_out
-from worldling.train.run import uninterrupted
+from worldling.learn.scheduled_sampling import OwnHistory, roll_out
+from worldling.learn.stage import uninterrupted
 from worldling.train.recipe import SIZES, TrainConfig, world_config
-from worldling.train.stages import cells_to_see
+from worldling.train.dynamics_stage import cells_to_see
 from worldling.train.train import train
 from worldling.types import ActionSpace
 from worldling.world_files import load_world

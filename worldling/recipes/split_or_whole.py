@@ -29,12 +29,12 @@ from worldling.dynamics.memory import Memory, clip_age
 from worldling.dynamics.model import Backbone, Dynamics, DynamicsConfig, Head
 from worldling.dynamics.sampler import denoise
 from worldling.nn.lattice import from_levels, jitter
-from worldling.train.latents import Clips, encode_episodes, split
-from worldling.train.mirror import mirrors
-from worldling.train.optimizer import optimizer_for
+from worldling.learn.clips import Clips, encode_episodes, split
+from worldling.learn.reflection import mirrors
+from worldling.learn.optimizer import optimizer_for
 from worldling.train.recipe import TrainConfig
-from worldling.train.spoil import spoil
-from worldling.train.stages import autocast_for
+from worldling.learn.augmentation import spoil
+from worldling.train.dynamics_stage import autocast_for
 from worldling.world import World
 from worldling.world_files import load_world
 

@@ -17,12 +17,12 @@ from worldling.dynamics.model import Dynamics, DynamicsConfig
 from worldling.errors import ConfigError
 from worldling.machine import cpu_name, find_device, keep_memory
 from worldling.tokenizer.model import Tokenizer, TokenizerConfig
-from worldling.train.latents import encode_episodes, forget_latents, frame_pool, identity, split
-from worldling.train.mirror import mirrors
+from worldling.learn.clips import encode_episodes, forget_latents, frame_pool, identity, split
+from worldling.learn.reflection import mirrors
 from worldling.train.pictures import draw_curves, draw_strip
 from worldling.train.recipe import TrainConfig, world_config
-from worldling.train.run import Stage, write_settings
-from worldling.train.stages import autocast_for, train_dynamics, train_tokenizer
+from worldling.learn.stage import Stage, write_settings
+from worldling.train.dynamics_stage import autocast_for, train_dynamics, train_tokenizer
 from worldling.types import Episode
 from worldling.world import World
 from worldling.world_files import save_world

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from worldling.train.latents import Clips
+from worldling.learn.clips import Clips
 
 #: How much of what was known of a frame stays when it is seen again.
 KEPT = 0.5

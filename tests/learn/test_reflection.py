@@ -7,8 +7,8 @@ import torch
 from worldling.data.store import open_dataset
 from worldling.errors import ConfigError
 from worldling.nn.lattice import to_levels
-from worldling.train.latents import encode_episodes
-from worldling.train.mirror import mirrors
+from worldling.learn.clips import encode_episodes
+from worldling.learn.reflection import mirrors
 from worldling.types import frames_to_float
 
 

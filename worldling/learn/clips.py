@@ -22,7 +22,7 @@ from worldling.errors import DatasetError
 from worldling.nn.lattice import from_levels, to_levels
 from worldling.progress import Progress
 from worldling.tokenizer.model import Tokenizer
-from worldling.train.mirror import Mirror
+from worldling.learn.reflection import Mirror
 from worldling.types import frames_to_float
 
 _LATENTS = "latents-*.npy"  # the star: of which tokenizer, data and reflections

@@ -17,14 +17,14 @@ from worldling.dynamics.memory import clip_age
 from worldling.dynamics.model import Dynamics
 from worldling.tokenizer.loss import tokenizer_loss
 from worldling.tokenizer.model import Tokenizer
-from worldling.train.latents import Clips, FramePool, busiest
-from worldling.train.mirror import Mirror
-from worldling.train.optimizer import optimizer_for
-from worldling.train.own_history import OwnHistory, on
+from worldling.learn.clips import Clips, FramePool, busiest
+from worldling.learn.reflection import Mirror
+from worldling.learn.optimizer import optimizer_for
+from worldling.learn.scheduled_sampling import OwnHistory, on
 from worldling.train.recipe import TrainConfig
-from worldling.train.run import Stage
-from worldling.train.spoil import spoil
-from worldling.train.surprise import Surprise
+from worldling.learn.stage import Stage
+from worldling.learn.augmentation import spoil
+from worldling.learn.prioritized_sampling import Surprise
 from worldling.types import frames_to_float
 
 SAVE_EVERY_S = 60.0

@@ -19,7 +19,7 @@ from worldling.checkpoint import read_json, read_tensors, write_tensors
 from worldling.config import to_dict, write_atomic
 from worldling.errors import CheckpointError
 from worldling.progress import Progress
-from worldling.train.optimizer import Muon
+from worldling.learn.optimizer import Muon
 from worldling.train.recipe import TrainConfig
 
 

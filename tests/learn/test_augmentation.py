@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from worldling.nn.lattice import from_levels
-from worldling.train.spoil import PATCH, cutmix, spoil
+from worldling.learn.augmentation import PATCH, cutmix, spoil
 
 LEVELS, SINKS, GRID = 4, 2, 4
 

@@ -15,7 +15,7 @@ from worldling.dynamics.model import Dynamics
 from worldling.dynamics.sampler import denoise
 from worldling.dynamics.warp import Eye
 from worldling.nn.lattice import from_levels, to_levels
-from worldling.train.latents import Clips
+from worldling.learn.clips import Clips
 
 
 class OwnHistory:

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from worldling.train.latents import Clips
-from worldling.train.surprise import Surprise
+from worldling.learn.clips import Clips
+from worldling.learn.prioritized_sampling import Surprise
 
 LENGTH = 5
 
