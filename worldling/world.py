@@ -23,7 +23,7 @@ from worldling.dynamics.loss import cross_entropy
 from worldling.dynamics.memory import Memory, clip_age
 from worldling.dynamics.model import Dynamics, DynamicsConfig
 from worldling.dynamics.sampler import denoise, first_scores
-from worldling.dynamics.warp import View
+from worldling.dynamics.warp import Rendered
 from worldling.errors import ActionError, ConfigError, ShapeError
 from worldling.nn.lattice import to_levels
 from worldling.tokenizer.model import Tokenizer, TokenizerConfig
@@ -112,7 +112,7 @@ class Tick(nn.Module):
         kept = 2 * self.dynamics.config.time_layers
         shown, memory = more[:-kept], list(more[-kept:])
         h, fresh = self.dynamics.backbone.step(latent, previous, action, memory, age)
-        seen = View(frames_to_float(shown[0]), self.tokenizer) if shown else None
+        seen = Rendered(frames_to_float(shown[0]), self.tokenizer) if shown else None
         following = denoise(self.dynamics.head, h, latent, noise, self.dynamics.config.passes, seen)
         frame = (float_to_frames(self.tokenizer.decode(following)),) if self.watch else ()
         return (following, *frame, *fresh)
@@ -243,7 +243,7 @@ class World:
             h = self.dynamics.backbone(given, previous, action, age).flatten(0, 1)
             flat, drawn = given.flatten(0, 1), noise.expand_as(given).flatten(0, 1)
             scores = first_scores(
-                self.dynamics.head, h, flat, drawn, config.passes, self.dynamics.head.look(flat, self.tokenizer)
+                self.dynamics.head, h, flat, drawn, config.passes, self.dynamics.head.render(flat, self.tokenizer)
             )
             nats.append(cross_entropy(scores, target.flatten(0, 1)).sum(-1).sum(-1).view(len(now), -1))
         found = torch.cat(nats).double().cpu().numpy()

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from worldling.learn.augmentation import PATCH, augment_history, cutmix
 from worldling.nn.lattice import from_levels
-from worldling.learn.augmentation import PATCH, cutmix, spoil
 
 LEVELS, SINKS, GRID = 4, 2, 4
 
@@ -44,7 +44,7 @@ def test_what_a_patch_shows_was_shown_there_by_some_clip(batch, seed):
 
 
 def test_previous_is_what_the_frame_before_shows(batch):
-    out = spoil(batch, LEVELS, SINKS, 0.3, 1.0, torch.Generator().manual_seed(0))
+    out = augment_history(batch, LEVELS, SINKS, 0.3, 1.0, torch.Generator().manual_seed(0))
     latent, previous = out["latent"], out["previous"]
     assert torch.equal(previous[:, 0], latent[:, 0]), "nothing came before the first"
     for t in range(1, latent.shape[1]):
@@ -55,7 +55,7 @@ def test_previous_is_what_the_frame_before_shows(batch):
 
 
 def test_no_share_leaves_the_history_and_the_truth_alone(batch):
-    out = spoil(batch, LEVELS, SINKS, 0.0, 0.0, torch.Generator().manual_seed(0))
+    out = augment_history(batch, LEVELS, SINKS, 0.0, 0.0, torch.Generator().manual_seed(0))
     for name in ("latent", "target"):
         assert torch.equal(out[name], batch[name])
     assert torch.equal(out["previous"][:, 1:], batch["previous"][:, 1:])
@@ -64,7 +64,7 @@ def test_no_share_leaves_the_history_and_the_truth_alone(batch):
 
 def test_targets_stay_true_and_inputs_are_not_written_to(batch):
     before = {name: tensor.clone() for name, tensor in batch.items()}
-    out = spoil(batch, LEVELS, SINKS, 0.3, 1.0, torch.Generator().manual_seed(0))
+    out = augment_history(batch, LEVELS, SINKS, 0.3, 1.0, torch.Generator().manual_seed(0))
     assert torch.equal(out["target"], before["target"])
     for name in batch:
         assert torch.equal(batch[name], before[name])

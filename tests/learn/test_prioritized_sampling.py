@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from worldling.learn.clips import Clips
-from worldling.learn.prioritized_sampling import Surprise
+from worldling.learn.prioritized_sampling import PrioritizedSampling
 
 LENGTH = 5
 
@@ -22,24 +22,24 @@ def rows(clips, count=2000):
 
 
 def test_what_surprises_is_drawn_more_often_once_renewed(clips):
-    surprise, hard = Surprise(clips), 50
+    surprise, hard = PrioritizedSampling(clips), 50
     before = (rows(clips) == hard).any(1).float().mean()
     nats = torch.ones(1, 70)
     nats[0, hard] = 100.0
-    surprise.note(torch.arange(70)[None], nats)
+    surprise.record(torch.arange(70)[None], nats)
     assert (rows(clips) == hard).any(1).float().mean() == before, "changes gather until they are renewed"
-    surprise.renew()
+    surprise.apply()
     after = (rows(clips) == hard).any(1).float().mean()
     assert after > 3 * before
     for _ in range(20):
-        surprise.note(torch.arange(70)[None], torch.ones(1, 70))
-    surprise.renew()
+        surprise.record(torch.arange(70)[None], torch.ones(1, 70))
+    surprise.apply()
     assert abs((rows(clips) == hard).any(1).float().mean() - before) < 0.03, "what is learnt is ordinary again"
 
 
 def test_as_surprising_as_usual_keeps_its_worth(clips):
-    surprise = Surprise(clips)
-    surprise.note(torch.arange(10, 20).view(2, 5), torch.full((2, 5), 7.0))
+    surprise = PrioritizedSampling(clips)
+    surprise.record(torch.arange(10, 20).view(2, 5), torch.full((2, 5), 7.0))
     assert torch.allclose(surprise.latest, surprise.changed)
 
 
@@ -47,28 +47,28 @@ def test_as_surprising_as_usual_keeps_its_worth(clips):
 def test_a_world_that_surprises_no_more_can_still_be_drawn(clips, still):
     if still:
         clips.levels.zero_()
-    surprise = Surprise(clips)
-    surprise.note(torch.arange(70), torch.zeros(70))
-    surprise.renew()
-    assert clips.worth.isfinite().all() and len(rows(clips)) == 2000
+    surprise = PrioritizedSampling(clips)
+    surprise.record(torch.arange(70), torch.zeros(70))
+    surprise.apply()
+    assert clips.priority.isfinite().all() and len(rows(clips)) == 2000
 
 
 def test_clips_stay_within_their_episodes(clips):
-    surprise = Surprise(clips)
-    surprise.note(torch.tensor([29]), torch.tensor([1000.0]))  # the last row: no frame of its own episode follows
-    surprise.renew()
+    surprise = PrioritizedSampling(clips)
+    surprise.record(torch.tensor([29]), torch.tensor([1000.0]))  # the last row: no frame of its own episode follows
+    surprise.apply()
     first, last = rows(clips)[:, 0], rows(clips)[:, -1]
     assert torch.equal(first < 30, last + 1 < 30)
 
 
 def test_it_survives_a_checkpoint(clips):
-    surprise = Surprise(clips)
-    surprise.note(torch.tensor([3, 40]), torch.tensor([5.0, 1.0]))
-    surprise.renew()
-    surprise.note(torch.tensor([3, 40]), torch.tensor([1.0, 5.0]))
+    surprise = PrioritizedSampling(clips)
+    surprise.record(torch.tensor([3, 40]), torch.tensor([5.0, 1.0]))
+    surprise.apply()
+    surprise.record(torch.tensor([3, 40]), torch.tensor([1.0, 5.0]))
     kept, drawn = surprise.tensors(), rows(clips)
     again = Clips(clips.levels, clips.action, clips.offsets, clips.num_levels)
-    other = Surprise(again)
+    other = PrioritizedSampling(again)
     other.restore({})
     assert not torch.equal(rows(again), drawn)
     other.restore(kept)

@@ -133,8 +133,8 @@ def test_surprise_is_what_stepping_through_the_clip_would_say(passes, warp, make
         with torch.inference_mode():
             h, _ = world.dynamics.backbone.step(latent, previous, action, more[world.small_inputs - 4 :], age)
             given = noise[t : t + 1] if passes > 1 else torch.zeros_like(latent)
-            seen = world.dynamics.head.look(latent, world.tokenizer)
-            scores = world.dynamics.head(h, latent, given, torch.zeros(1), torch.full((1,), 1 / passes), seen=seen)
+            shown = world.dynamics.head.render(latent, world.tokenizer)
+            scores = world.dynamics.head(h, latent, given, torch.zeros(1), torch.full((1,), 1 / passes), shown=shown)
             level = to_levels(world.encode(frames[t + 1 : t + 2]), config.levels)
             nats = -scores.log_softmax(-1).gather(-1, level[..., None]).sum()
         assert found[t] == pytest.approx(float(nats), rel=1e-4)

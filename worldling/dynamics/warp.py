@@ -25,7 +25,7 @@ REACH = 2.0
 TRUST = -1.5
 
 
-class Eye(Protocol):
+class TokenizerLike(Protocol):
     """What a tokenizer does: latents `[B, N, C]` to pictures `[B, 3, H, W]` and back, before the lattice."""
 
     def decode(self, latent: Tensor) -> Tensor: ...
@@ -33,17 +33,17 @@ class Eye(Protocol):
     def bounded(self, images: Tensor) -> Tensor: ...
 
 
-class View(NamedTuple):
+class Rendered(NamedTuple):
     """The committed frame as it is shown, a picture `[B, 3, H, W]` of whole grey levels in [-1, 1], and the eye that painted it."""
 
     picture: Tensor
-    eye: Eye
+    tokenizer: TokenizerLike
 
 
 @torch.no_grad()
-def view(eye: Eye, latent: Tensor) -> View:
+def render(tokenizer: TokenizerLike, latent: Tensor) -> Rendered:
     """Return the view of latents `[B, N, C]`. No gradient goes back into them."""
-    return View(frames_to_float(float_to_frames(eye.decode(latent).float())), eye)
+    return Rendered(frames_to_float(float_to_frames(tokenizer.decode(latent).float())), tokenizer)
 
 
 class Warp(nn.Module):
@@ -57,10 +57,10 @@ class Warp(nn.Module):
         with torch.no_grad():
             self.flow.bias.copy_(torch.tensor([0.0] * (2 * side**2) + [TRUST] * side**2))
 
-    def forward(self, x: Tensor, latent: Tensor, seen: View, cells: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, latent: Tensor, shown: Rendered, cells: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return latents `[B, N, C]` with what moved where it goes, and the picture fetched for them `[B, 3, H, W]`.
 
-        x `[B, N, D]`; latent `[B, N, C]`; cells `[G, M]`: the only ones in x and latent, as in `Head.forward`; seen: of whole frames.
+        x `[B, N, D]`; latent `[B, N, C]`; cells `[G, M]`: the only ones in x and latent, as in `Head.forward`; shown: of whole frames.
         """
         parts = self.side**2
         offset, gate = self.flow(x).float().split([2 * parts, parts], -1)
@@ -69,12 +69,12 @@ class Warp(nn.Module):
             nowhere = offset.new_zeros(len(x), self.grid**2, 2 * parts)
             offset = nowhere.scatter(1, cells[..., None].expand_as(offset), offset)
         field = REACH * F.pixel_shuffle(offset.transpose(1, 2).unflatten(2, (self.grid, self.grid)), self.side)
-        size = seen.picture.shape[-1] // field.shape[-1]
-        picture = fetch(seen.picture, F.interpolate(field, scale_factor=float(size), mode="nearest"))
+        size = shown.picture.shape[-1] // field.shape[-1]
+        picture = fetch(shown.picture, F.interpolate(field, scale_factor=float(size), mode="nearest"))
         with (
             torch.no_grad()
         ):  # where to fetch from is learnt by looking at pictures (`flow_error`): cheaper than through the eye
-            fetched = seen.eye.bounded(picture)
+            fetched = shown.tokenizer.bounded(picture)
         if cells is not None:
             fetched = fetched.gather(1, cells[..., None].expand_as(latent))
         away = (fetched - latent).unflatten(-1, (-1, parts)) * gate.sigmoid()[..., None, :]

@@ -22,7 +22,7 @@ LATE = 8
 PATCH = 3
 
 
-def spoil(
+def augment_history(
     batch: dict[str, Tensor],
     levels: int,
     sinks: int,

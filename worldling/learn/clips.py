@@ -1,99 +1,15 @@
-"""A data set as training sees it: frames for the tokenizer, cached latents and clips of them for the dynamics."""
+"""Latents of a data set, and random clips of them, for dynamics to learn from."""
 
 from __future__ import annotations
 
-import hashlib
-import itertools
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from worldling.config import new_file, to_dict
-from worldling.data.dataset import Dataset
-from worldling.data.formats import seed_of
 from worldling.dynamics.loss import CHANGES
-from worldling.errors import DatasetError
-from worldling.nn.lattice import from_levels, to_levels
-from worldling.progress import Progress
-from worldling.tokenizer.model import Tokenizer
-from worldling.learn.reflection import Mirror
-from worldling.types import frames_to_float
-
-_LATENTS = "latents-*.npy"  # the star: of which tokenizer, data and reflections
-
-
-def split(dataset: Dataset, clip_frames: int) -> tuple[list[int], list[int]]:
-    """Return the numbers of training and validation episodes: about 3 %, at least one, spread evenly.
-
-    A data set of one episode is used for both. Raises `DatasetError` if nothing is long enough.
-    """
-    usable = [i for i, length in enumerate(dataset.lengths) if length > clip_frames + 1]
-    if not usable:
-        raise DatasetError(
-            f"`{dataset.path}` must hold an episode of more than {clip_frames + 1} frames, got at most "
-            f"{max(dataset.lengths)}. Record longer episodes."
-        )
-    every = max(2, min(33, len(usable)))
-    held = usable[every // 2 :: every]
-    rest = [i for i in usable if i not in set(held)] or held
-    return rest, held
-
-
-@dataclass
-class FramePool:
-    """What the tokenizer learns from: `pairs` of consecutive frames uint8 `[P, 2, H, W, 3]`; `means` uint8 `[E, H, W, 3]`,
-    the mean picture of each episode; `episode` int64 `[P]`, which of them a pair is from."""
-
-    pairs: Tensor
-    means: Tensor
-    episode: Tensor
-
-    @property
-    def device(self) -> torch.device:
-        """Where the frames lie."""
-        return self.pairs.device
-
-    def to(self, device: torch.device) -> "FramePool":
-        """Return the same frames on `device`."""
-        return FramePool(self.pairs.to(device), self.means.to(device), self.episode.to(device))
-
-    def mean_frame(self) -> np.ndarray:
-        """Return the mean picture of all pairs, uint8 `[H, W, 3]`."""
-        share = torch.bincount(self.episode, minlength=len(self.means)) / len(self.episode)
-        total = sum(
-            part.double().mul(s[:, None, None, None]).sum(0) for part, s in zip(self.means.split(512), share.split(512))
-        )
-        return total.round().to(torch.uint8).numpy()
-
-
-def frame_pool(dataset: Dataset, episodes: list[int], limit: int, quiet: bool = False) -> FramePool:
-    """Read up to `limit` frames (3 GB at most), spread evenly."""
-    size = dataset.meta.size_px
-    limit = min(limit, int(3e9) // (size * size * 3))
-    total = sum(dataset.lengths[i] for i in episodes)
-    stride = 2 * max(1, -(-total // limit))
-    parts, means, episode = [], [], []
-    with Progress("reading frames", total, "frames", quiet) as progress:
-        done = 0
-        for number, i in enumerate(episodes):
-            frames, first = dataset.frames(i), np.arange(0, dataset.lengths[i] - 1, stride)
-            parts.append(torch.from_numpy(np.stack([frames[first], frames[first + 1]], 1)))
-            means.append(mean_picture(frames))
-            episode += [number] * len(first)
-            done += dataset.lengths[i]
-            progress.update(done)
-    return FramePool(torch.cat(parts), torch.stack(means), torch.tensor(episode))
-
-
-def mean_picture(frames: np.ndarray) -> Tensor:
-    """Return the mean uint8 `[H, W, 3]` of frames `[T, H, W, 3]`; of up to 64 of them, spread evenly."""
-    return torch.from_numpy(frames[:: max(1, len(frames) // 64)].mean(0).round().astype(np.uint8))
+from worldling.nn.lattice import from_levels
 
 
 @dataclass
@@ -108,7 +24,7 @@ class Clips:
     action: Tensor
     offsets: list[int]
     num_levels: int
-    _worth: Tensor | None = None
+    _priority: Tensor | None = None
     _chance: tuple[int, Tensor] | None = None
 
     def __post_init__(self) -> None:
@@ -127,21 +43,21 @@ class Clips:
         return Clips(torch.cat(parts), self.action.to(device), self.offsets, self.num_levels)
 
     @property
-    def worth(self) -> Tensor:
-        """How much there is to learn from predicting the frame after each row: float32 `[F]`; at first, how many
-        cells change."""
-        if self._worth is None:
-            self._worth = torch.cat([self.changed().float(), torch.zeros(1, device=self.device)])
-        return self._worth
+    def priority(self) -> Tensor:
+        """How often each row is drawn, float32 `[F]`, for what there is to learn from predicting the frame after it;
+        at first, how many cells change there."""
+        if self._priority is None:
+            self._priority = torch.cat([self.changed().float(), torch.zeros(1, device=self.device)])
+        return self._priority
 
-    @worth.setter
-    def worth(self, worth: Tensor) -> None:
-        self._worth, self._chance = worth.to(self.device), None
+    @priority.setter
+    def priority(self, priority: Tensor) -> None:
+        self._priority, self._chance = priority.to(self.device), None
 
     def sample(self, clips: int, length: int, sinks: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw clips of `length` frames and the frame that follows each; see `at` for what is returned.
 
-        Clips of more `worth` are drawn more often. Half of the clips that start late enough
+        Clips of higher `priority` are drawn more often. Half of the clips that start late enough
         begin with `sinks` frames from earlier in the episode, as the ring memory will have them.
         generator: on `device`.
         """
@@ -160,7 +76,7 @@ class Clips:
     def _chances(self, length: int) -> Tensor:
         """Return the running sum, float64 `[F]`, of the chance of a clip of `length` frames to start at each row."""
         if self._chance is None or self._chance[0] != length:
-            total = torch.cat([self.worth.new_zeros(1).double(), self.worth.double().cumsum(0)])
+            total = torch.cat([self.priority.new_zeros(1).double(), self.priority.double().cumsum(0)])
             start = torch.arange(len(self.levels), device=self.device)
             within = self.follows(start, length)
             busy = total[(start + length).clamp(max=len(start))] - total[start]
@@ -198,72 +114,3 @@ class Clips:
 def busiest(weight: Tensor, count: int) -> Tensor:
     """Return the `count` cells of each clip with the largest sums of `weight` `[B, T, N]`: int64 `[B, count]`, ascending."""
     return weight.sum(1).topk(count).indices.sort(1).values
-
-
-def encode_episodes(
-    tokenizer: Tokenizer,
-    dataset: Dataset,
-    episodes: list[int],
-    reflections: list[Mirror],
-    device: torch.device,
-    autocast: torch.autocast,
-    folder: Path,
-    quiet: bool = False,
-) -> Clips:
-    """Encode whole episodes once in each of the reflections, so that the dynamics never touch pixels.
-
-    Latents lie in a file in `folder`, mapped into memory, so that a run that goes on after an interruption finds them
-    again; `forget_latents` deletes it. Raises `DiskFullError`.
-    """
-    shape, space, actions, offsets = tokenizer.config, dataset.meta.action_space, [], [0]
-    for i, reflection in itertools.product(episodes, reflections):
-        vectors = reflection.actions(space.encode(dataset.actions(i)))
-        actions.append(torch.from_numpy(np.concatenate([vectors, np.zeros_like(vectors[:1])])))
-        offsets.append(offsets[-1] + dataset.lengths[i])
-    made_of = hashlib.sha256(str([identity(dataset), episodes, reflections]).encode())
-    for tensor in tokenizer.state_dict().values():
-        made_of.update(tensor.cpu().numpy().tobytes())
-    file = folder / _LATENTS.replace("*", made_of.hexdigest()[:16])
-    if not file.exists():
-        for cut_off in folder.glob(f".{_LATENTS}*"):  # by a kill
-            cut_off.unlink()
-        with new_file(file) as open_file, Progress("encoding", offsets[-1], "frames", quiet) as progress:
-            header = {"descr": "|u1", "fortran_order": False, "shape": (offsets[-1], shape.grid**2, shape.channels)}
-            np.lib.format.write_array_header_1_0(open_file, header)
-            done = 0
-            for levels in _encoded(tokenizer, dataset, episodes, reflections, device, autocast):
-                open_file.write(levels.tobytes())
-                done += len(levels)
-                progress.update(done)
-    levels = torch.from_numpy(np.load(file, mmap_mode="c"))
-    return Clips(levels, torch.cat(actions), offsets, shape.levels)
-
-
-def identity(dataset: Dataset) -> dict[str, Any]:
-    """Tell a recording from others by what it was made from and the sizes of its files: json values."""
-    return {**to_dict(dataset.meta), "files": seed_of(dataset.path, dataset.shards)}
-
-
-def forget_latents(folder: Path) -> None:
-    """Delete the latents that `encode_episodes` kept in `folder`."""
-    for file in folder.glob(_LATENTS):
-        file.unlink()
-
-
-@torch.inference_mode()
-def _encoded(
-    tokenizer: Tokenizer,
-    dataset: Dataset,
-    episodes: list[int],
-    reflections: list[Mirror],
-    device: torch.device,
-    autocast: torch.autocast,
-) -> Iterator[np.ndarray]:
-    """Yield the levels of all episodes, each in all reflections, in pieces: uint8 `[n, N, C]`."""
-    for i in episodes:
-        frames = torch.from_numpy(dataset.frames(i))
-        for reflection in reflections:
-            for chunk in frames.split(128 if device.type == "cpu" else 2048):
-                with autocast:
-                    latent = tokenizer.encode(frames_to_float(reflection.frames(chunk.to(device))))
-                yield to_levels(latent, tokenizer.config.levels).to(torch.uint8).cpu().numpy()

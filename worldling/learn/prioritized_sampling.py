@@ -7,7 +7,6 @@ What is rare in a recording, a bounce or a push, is most of what a world gets wr
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from worldling.learn.clips import Clips
@@ -16,14 +15,14 @@ from worldling.learn.clips import Clips
 KEPT = 0.5
 
 
-class Surprise:
-    """Keeps `clips.worth`. Changes gather in `latest` and count from `renew` on, so that drawing stays cheap."""
+class PrioritizedSampling:
+    """Keeps `clips.priority`. Changes gather in `latest` and count from `renew` on, so that drawing stays cheap."""
 
     def __init__(self, clips: Clips) -> None:
-        self.clips, self.changed = clips, clips.worth
+        self.clips, self.changed = clips, clips.priority
         self.latest = self.changed.clone()
 
-    def note(self, row: Tensor, nats: Tensor) -> None:
+    def record(self, row: Tensor, nats: Tensor) -> None:
         """Remember that the frames after rows `[...]` were predicted with cross-entropy `nats` `[...]`.
 
         In units of cells: a frame as hard as frames of this step usually are, for what changes in it, keeps its worth.
@@ -34,15 +33,15 @@ class Surprise:
         )  # 0 where nothing surprises any more
         self.latest[row] = self.latest[row] * KEPT + nats / usual * (1 - KEPT)
 
-    def renew(self) -> None:
+    def apply(self) -> None:
         """Draw clips by what is known now."""
-        self.clips.worth = self.latest.clone()
+        self.clips.priority = self.latest.clone()
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what a checkpoint must hold for the run to go on as if it had not stopped."""
-        return {"worth": self.clips.worth, "latest": self.latest}
+        return {"worth": self.clips.priority, "latest": self.latest}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Take up what `tensors` returned, if anything."""
         if "worth" in tensors:
-            self.clips.worth, self.latest = tensors["worth"], tensors["latest"].to(self.clips.device)
+            self.clips.priority, self.latest = tensors["worth"], tensors["latest"].to(self.clips.device)

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from worldling.errors import ConfigError
 
-
 REFLECT: dict[str, Callable[[Tensor], Tensor]] = {
     "x": lambda frames: frames.flip(-2),
     "y": lambda frames: frames.flip(-3),
@@ -25,7 +24,7 @@ REFLECT: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 @dataclass(frozen=True)
-class Mirror:
+class Reflection:
     """One way to reflect a world, or to leave it as it is.
 
     parts: names of `REFLECT`, applied in turn to frames `[..., H, W, 3]`; order, sign: for each number of the
@@ -47,9 +46,9 @@ class Mirror:
         return vectors[..., list(self.order)] * np.asarray(self.sign, vectors.dtype)
 
 
-def mirrors(text: str, action_size: int) -> list[Mirror]:
+def reflections(text: str, action_size: int) -> list[Reflection]:
     """Return every combination of the reflections that `text` describes, the identity first. Raises `ConfigError`."""
-    every = [Mirror((), tuple(range(action_size)), (1.0,) * action_size)]
+    every = [Reflection((), tuple(range(action_size)), (1.0,) * action_size)]
     for part in filter(None, text.split(",")):
         axis, _, changes = part.partition(":")
         order, sign = list(range(action_size)), [1.0] * action_size
@@ -64,7 +63,7 @@ def mirrors(text: str, action_size: int) -> list[Mirror]:
         if axis not in REFLECT or axis in every[-1].parts:
             raise _wrong(text, action_size)
         every += [
-            Mirror(
+            Reflection(
                 (*m.parts, axis), tuple(m.order[i] for i in order), tuple(m.sign[i] * s for i, s in zip(order, sign))
             )
             for m in every

@@ -13,16 +13,22 @@ from torch import Tensor
 from worldling.dynamics.memory import Memory
 from worldling.dynamics.model import Dynamics
 from worldling.dynamics.sampler import denoise
-from worldling.dynamics.warp import Eye
-from worldling.nn.lattice import from_levels, to_levels
+from worldling.dynamics.warp import TokenizerLike
 from worldling.learn.clips import Clips
+from worldling.nn.lattice import from_levels, to_levels
 
 
-class OwnHistory:
-    """A pool of `count` clips of `length` frames, of which the last 1 to `own_frames` are the model's own."""
+class RolloutPool:
+    """A pool of `count` clips of `length` frames, of which the last 1 to `rollout_frames` are the model's own."""
 
-    def __init__(self, clips: Clips, eye: Eye, count: int, length: int, own_frames: int) -> None:
-        self.clips, self.eye, self.count, self.length, self.own_frames = clips, eye, count, length, own_frames
+    def __init__(self, clips: Clips, tokenizer: TokenizerLike, count: int, length: int, rollout_frames: int) -> None:
+        self.clips, self.tokenizer, self.count, self.length, self.rollout_frames = (
+            clips,
+            tokenizer,
+            count,
+            length,
+            rollout_frames,
+        )
         self.pool: dict[str, Tensor] | None = None
         self.made_at = -1
 
@@ -32,11 +38,11 @@ class OwnHistory:
             return
         sinks = model.config.sinks
         batch = self.clips.sample(self.count, self.length, sinks, generator)
-        longest = max(1, min(self.own_frames, self.length - sinks - 2))
+        longest = max(1, min(self.rollout_frames, self.length - sinks - 2))
         own = torch.randint(longest, (self.count,), generator=generator, device=generator.device)
         context = self.length - 1 - own
         batch = on(batch, next(model.parameters()).device)
-        self.pool, self.made_at = roll_out(model, self.eye, batch, context, generator), step
+        self.pool, self.made_at = roll_out(model, self.tokenizer, batch, context, generator), step
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what a checkpoint must hold for the run to go on as if it had not stopped."""
@@ -74,7 +80,7 @@ class OwnHistory:
 
 @torch.no_grad()
 def roll_out(
-    model: Dynamics, eye: Eye, clips: dict[str, Tensor], context: Tensor, generator: torch.Generator
+    model: Dynamics, tokenizer: TokenizerLike, clips: dict[str, Tensor], context: Tensor, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """Return `clips` with every frame from number `context` `[B]` on replaced by the model's own prediction."""
     config = model.config
@@ -93,7 +99,7 @@ def roll_out(
         noise = latent[:, t]
         if config.passes > 1:
             noise = torch.randn(noise.shape, generator=generator, device=generator.device).to(device)
-        drawn = denoise(model.head, h, latent[:, t], noise, config.passes, model.head.look(latent[:, t], eye))
+        drawn = denoise(model.head, h, latent[:, t], noise, config.passes, model.head.render(latent[:, t], tokenizer))
         latent[:, t + 1] = torch.where(own, drawn, latent[:, t + 1])
         if t + 2 < count:
             previous[:, t + 2] = torch.where(own, latent[:, t + 1], previous[:, t + 2])

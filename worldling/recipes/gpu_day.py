@@ -47,8 +47,8 @@ LOOK_S = 5.0  # between two looks at the runs
 
 #: A GPU sees whole frames, long clips and large batches; small cells, fine levels and a head that warps (docs/lab.md).
 LARGE: dict[str, Any] = dict(
-    size="s+", frames=256, clips=48, clip_frames=24, cells=1.0, merge=2, levels=32, aims=True, warp=True,
-    minutes=8.0, tokenizer_share=0.1, own_from=0.4, own_frames=8, cutmix=0.5, ema=0.999,
+    size="s+", batch_frames=256, batch_clips=48, clip_frames=24, sparse_share=1.0, merge=2, levels=32, centered_scores=True, warp=True,
+    minutes=8.0, tokenizer_share=0.1, rollout_from=0.4, rollout_frames=8, cutmix=0.5, ema=0.999,
 )  # fmt: skip
 
 
@@ -72,7 +72,7 @@ PLANS = {
 def tiny(plan: Plan) -> Plan:
     """Return a plan that a CPU gets through in a minute or two: it shows that every step runs, not what comes of it."""
     config = replace(
-        plan.config, size="xs", frames=16, clips=4, clip_frames=19, mirror="", minutes=0.5, tokenizer_share=0.3,
+        plan.config, size="xs", batch_frames=16, batch_clips=4, clip_frames=19, mirror="", minutes=0.5, tokenizer_share=0.3,
         compile="off", grid=4,
     )  # fmt: skip
     return Plan(plan.env_id, plan.policy, 1500, 800, config)

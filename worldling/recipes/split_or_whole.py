@@ -24,17 +24,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from worldling.data.store import open_dataset
-from worldling.dynamics.loss import changing_weight, dynamics_loss
+from worldling.dynamics.loss import ClipBatch, changing_weight, dynamics_loss
 from worldling.dynamics.memory import Memory, clip_age
 from worldling.dynamics.model import Backbone, Dynamics, DynamicsConfig, Head
 from worldling.dynamics.sampler import denoise
-from worldling.nn.lattice import from_levels, jitter
-from worldling.learn.clips import Clips, encode_episodes, split
-from worldling.learn.reflection import mirrors
+from worldling.learn.augmentation import augment_history
+from worldling.learn.clips import Clips
+from worldling.learn.frames import split
+from worldling.learn.latents import encode_episodes
 from worldling.learn.optimizer import optimizer_for
+from worldling.learn.precision import autocast_for
+from worldling.learn.reflection import reflections
+from worldling.nn.lattice import from_levels, jitter
 from worldling.train.recipe import TrainConfig
-from worldling.learn.augmentation import spoil
-from worldling.train.dynamics_stage import autocast_for
 from worldling.world import World
 from worldling.world_files import load_world
 
@@ -52,7 +54,9 @@ class Whole(nn.Module):
 
     def __init__(self, config: DynamicsConfig) -> None:
         super().__init__()
-        stack = DynamicsConfig(**{**config.__dict__, "backbone": config.backbone + "S" * config.head, "head": 0})
+        stack = DynamicsConfig(
+            **{**config.__dict__, "backbone": config.backbone + "S" * config.head_layers, "head_layers": 0}
+        )
         self.config = config
         self.stack, self.scores = Backbone(stack), Head(stack)
         self.frame_in = nn.Linear(config.channels + 1, config.width)
@@ -135,8 +139,8 @@ def train(model: nn.Module, loss_of: Callable[..., Tensor], clips: Clips, minute
     while began is None or time.monotonic() - began < 60 * minutes:
         done = 0.0 if began is None else (time.monotonic() - began) / (60 * minutes)
         generator = torch.Generator().manual_seed(step)
-        batch = clips.sample(config.clips, config.clip_frames, shape.sinks, generator)
-        batch = spoil(batch, shape.levels, shape.sinks, config.jitter, 0.0, generator)
+        batch = clips.sample(config.batch_clips, config.clip_frames, shape.sinks, generator)
+        batch = augment_history(batch, shape.levels, shape.sinks, config.jitter, 0.0, generator)
         # The whole commits the same spoilt frames that come in next; after a jump, ones spoilt likewise.
         committed = jitter(from_levels(batch["target"], shape.levels), shape.levels, config.jitter / 2, generator)
         follows = (batch["position"].diff(dim=1) == 1)[..., None, None]
@@ -193,7 +197,7 @@ def main() -> None:
     world, dataset, config = load_world(a.world), open_dataset(a.data), TrainConfig()
     training, held = split(dataset, CONTEXT + max(HORIZONS))
     autocast, cpu = autocast_for(torch.device("cpu")), torch.device("cpu")
-    same = mirrors("", dataset.meta.action_space.size)
+    same = reflections("", dataset.meta.action_space.size)
     with tempfile.TemporaryDirectory() as folder:
         clips, test = (
             encode_episodes(world.tokenizer, dataset, e, same, cpu, autocast, Path(folder)) for e in (training, held)
@@ -211,8 +215,7 @@ def compare(
         torch.manual_seed(0)
         model = (Dynamics if name == "split" else Whole)(shape)
         if name == "split":
-            none = torch.zeros(1, 1, 1, 1)
-            loss_of = lambda *x: dynamics_loss(model, *x[:-1], none, none[..., 0, 0])[0]  # noqa: B023
+            loss_of = lambda *x: dynamics_loss(model, ClipBatch(*x[:-1])).total  # noqa: B023
         else:
             loss_of = model.loss
         steps = train(model, loss_of, clips, minutes, config)

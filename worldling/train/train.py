@@ -10,19 +10,22 @@ from typing import Any
 import numpy as np
 import torch
 
-from worldling.config import to_dict
+from worldling.config import renamed, to_dict
 from worldling.data.dataset import Dataset
 from worldling.data.store import open_dataset
 from worldling.dynamics.model import Dynamics, DynamicsConfig
 from worldling.errors import ConfigError
+from worldling.learn.frames import frame_pool, split
+from worldling.learn.latents import encode_episodes, forget_latents, identity
+from worldling.learn.precision import autocast_for
+from worldling.learn.reflection import reflections
+from worldling.learn.stage import Stage, write_settings
 from worldling.machine import cpu_name, find_device, keep_memory
 from worldling.tokenizer.model import Tokenizer, TokenizerConfig
-from worldling.learn.clips import encode_episodes, forget_latents, frame_pool, identity, split
-from worldling.learn.reflection import mirrors
+from worldling.train.dynamics_stage import train_dynamics
 from worldling.train.pictures import draw_curves, draw_strip
 from worldling.train.recipe import TrainConfig, world_config
-from worldling.learn.stage import Stage, write_settings
-from worldling.train.dynamics_stage import autocast_for, train_dynamics, train_tokenizer
+from worldling.train.tokenizer_stage import train_tokenizer
 from worldling.types import Episode
 from worldling.world import World
 from worldling.world_files import save_world
@@ -58,29 +61,23 @@ def train(
     folder = Path(out) / "train"
     networks = world_config(Path(out).name, config, dataset.meta.size_px, dataset.meta.action_space, dataset.meta.fps)
     training, held = split(dataset, config.clip_frames)
-    reflections = mirrors(config.mirror, networks.dynamics.action_size)
+    every_reflection = reflections(config.mirror, networks.dynamics.action_size)
     folder.mkdir(parents=True, exist_ok=True)
-    write_settings(
-        folder,
-        config,
-        str(data),
-        {
-            "tokenizer": to_dict(networks.tokenizer),
-            "dynamics": to_dict(networks.dynamics),
-            "mirror": config.mirror,
-            "data": identity(dataset),
-        },
-        {"tokenizer": to_dict(TokenizerConfig()), "dynamics": to_dict(DynamicsConfig())},
-    )
-
+    made_of = {
+        "tokenizer": to_dict(networks.tokenizer),
+        "dynamics": to_dict(networks.dynamics),
+        "mirror": config.mirror,
+        "data": identity(dataset),
+    }
+    write_settings(folder, {"data": str(data), **to_dict(config)}, made_of, _upgrade)
     pool = frame_pool(dataset, training, config.pool_frames, quiet)
     mean = pool.mean_frame()
-    tokenizer, first = train_tokenizer(
-        Tokenizer(networks.tokenizer).to(where), pool.to(where), reflections, folder, config, where, quiet
-    )
+    network = Tokenizer(networks.tokenizer).to(where)
+    first = train_tokenizer(network, pool.to(where), every_reflection, folder, config, quiet)
+    tokenizer: Tokenizer = first.ema
     num_pool = 2 * len(pool.pairs)
     del pool
-    clips = encode_episodes(tokenizer, dataset, training, reflections, where, autocast_for(where), folder, quiet)
+    clips = encode_episodes(tokenizer, dataset, training, every_reflection, where, autocast_for(where), folder, quiet)
     contexts = starting_clips(dataset, held)
     source = to_dict(dataset.meta)
 
@@ -119,14 +116,20 @@ def train(
         return world
 
     keep_memory()
-    dynamics, second = train_dynamics(
+    second = train_dynamics(
         Dynamics(networks.dynamics).to(where), tokenizer, clips, folder, config, where, quiet, show, deadline
     )
-    world = show(dynamics, second)
+    world = show(second.ema, second)
     second.keep = dict
     del clips  # nothing may hold the file where files in use cannot be deleted
     forget_latents(folder)
     return world
+
+
+def _upgrade(name: str, was: Any) -> Any:
+    """Return what a run of today would say of itself under `name` where an older one said `was`."""
+    kind = {"tokenizer": TokenizerConfig, "dynamics": DynamicsConfig}.get(name)
+    return was if kind is None else {**to_dict(kind()), **renamed(kind, was)}
 
 
 def check(world: World, dataset: Dataset, held: list[int], strip: Path) -> dict[str, float]:
