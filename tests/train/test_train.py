@@ -3,20 +3,12 @@
 import dataclasses
 import json
 import shutil
-import signal
 
 import pytest
 import torch
 
-from worldling.data.store import open_dataset
-from worldling.dynamics.loss import only
 from worldling.errors import CheckpointError, ConfigError, DatasetError
-from worldling.learn.clips import Clips, busiest
-from worldling.learn.frames import split
-from worldling.learn.interruption import uninterrupted
-from worldling.learn.optimizer import Muon, optimizer_for, orthogonal
-from worldling.learn.scheduled_sampling import RolloutPool, roll_out
-from worldling.train.dynamics_stage import cells_to_see
+from worldling.learn.clips import busiest
 from worldling.train.pictures import draw_curves
 from worldling.train.recipe import SIZES, TrainConfig, world_config
 from worldling.train.train import train
@@ -131,11 +123,6 @@ def test_bad_training_is_told(square_data, tmp_path):
         train(square_data, tmp_path / "w", TrainConfig(steps=1, clip_frames=30), quiet=True)
 
 
-def test_validation_episodes_are_not_trained_on(square_data):
-    training, held = split(open_dataset(square_data), 8)
-    assert training and held and not set(training) & set(held)
-
-
 def test_every_size_can_be_built():
     for size in SIZES:
         config = world_config(
@@ -143,56 +130,6 @@ def test_every_size_can_be_built():
         )
         assert config.dynamics.channels == config.tokenizer.channels
         assert config.dynamics.grid == config.tokenizer.grid
-
-
-def test_clips_follow_the_episode_and_jump_only_from_their_sinks():
-    levels = torch.arange(60, dtype=torch.uint8).view(60, 1, 1) % 4
-    clips = Clips(levels, torch.arange(60.0)[:, None], [0, 25, 60], 4)
-    batch = clips.sample(64, 8, 2, torch.Generator().manual_seed(0))
-    jumped = 0
-    for action, position, target in zip(batch["action"][..., 0], batch["position"], batch["target"][..., 0, 0]):
-        assert torch.equal(action - action[0], position.float())  # rows and positions advance together
-        assert (action < 25).all() or (action >= 25).all()
-        assert torch.equal(target, (action.long() + 1) % 4)
-        steps = position.diff()
-        jumped += bool((steps[1] > 1).item())
-        assert (steps[[0, 2, 3, 4, 5, 6]] == 1).all()
-    assert jumped > 5
-
-
-def test_clips_where_more_happens_are_drawn_more_often():
-    levels = torch.zeros(400, 4, 1, dtype=torch.uint8)
-    levels[:200, :, 0] = torch.arange(200)[:, None] % 4  # all four cells change; afterwards none does
-    rows = Clips(levels, torch.zeros(400, 1), [0, 200, 400], 4).sample(500, 8, 2, torch.Generator().manual_seed(0))[
-        "row"
-    ]
-    still = (rows[:, -1] >= 200).float().mean()
-    assert 0.05 < still < 0.25  # a quarter of the mean for every clip, and the rest by what happens
-
-
-def test_on_a_fine_lattice_a_cell_changes_by_more_than_a_level():
-    levels = torch.tensor([0, 1, 2, 5, 5, 9], dtype=torch.uint8).view(6, 1, 1)
-    assert Clips(levels, torch.zeros(6, 1), [0, 6], 8).changed().tolist() == [1, 1, 1, 0, 1]
-    assert Clips(levels, torch.zeros(6, 1), [0, 6], 32).changed().tolist() == [0, 0, 1, 0, 1]
-
-
-def test_the_busiest_cells_are_given_and_nothing_else():
-    weight = torch.zeros(2, 3, 6)
-    weight[0, 1, 4], weight[0, :, 2], weight[1, 2, 0], weight[1, 0, 5] = 2.0, 1.0, 1.0, 1.0
-    cells = busiest(weight, 2)
-    assert cells.tolist() == [[2, 4], [0, 5]]
-    number = torch.arange(6.0).expand(2, 3, 6)
-    for part in only(cells, number, number[..., None].expand(-1, -1, -1, 7)):
-        assert torch.equal(part.reshape(2, 3, 2, -1)[..., 0], cells[:, None].expand(-1, 3, -1).float())
-
-
-@pytest.mark.parametrize(
-    "changing, share, shown", [(10, 0.0, 20), (0, 0.0, 16), (20, 0.0, 64), (10, 0.4, 26), (0, 1.0, 64)]
-)
-def test_a_step_looks_at_twice_as_many_cells_as_change_or_at_all(changing, share, shown):
-    levels = torch.zeros(101, 64, 3, dtype=torch.uint8)
-    levels[:, :changing, 1] = (torch.arange(101) % 2)[:, None].to(torch.uint8)
-    assert cells_to_see(Clips(levels, torch.zeros(101, 1), [0, 101], 4), share) == shown
 
 
 def test_most_steps_look_at_few_cells_and_still_learn(square_data, tmp_path, monkeypatch):
@@ -248,84 +185,3 @@ def test_a_world_that_warps_is_trained_and_its_tokenizer_left_alone(square_data,
     clip = world.contexts[0]
     loaded = load_world(tmp_path / "world")
     loaded.rollout(loaded.start(clip.frames, clip.actions), clip.actions)
-
-
-@pytest.fixture
-def counting(tiny_world):
-    """Clips of two episodes whose every latent is different, for the tiny world's dynamics."""
-    config = tiny_world.dynamics.config
-    levels = torch.randint(4, (70, config.tokens, config.channels), generator=torch.Generator().manual_seed(0))
-    return Clips(levels.to(torch.uint8), torch.zeros(70, 3), [0, 30, 70], config.levels)
-
-
-def test_own_history_replaces_what_follows_the_context_of_each_row(tiny_world, counting):
-    true = counting.at(torch.arange(3, 12).expand(4, -1))
-    context = torch.tensor([3, 8, 5, 9])
-    own = roll_out(tiny_world.dynamics, tiny_world.tokenizer, true, context, torch.Generator())
-    for row, first in enumerate(context.tolist()):
-        assert torch.equal(own["latent"][row, :first], true["latent"][row, :first])
-        assert torch.equal(own["previous"][row, : first + 1], true["previous"][row, : first + 1])
-        assert all(not torch.equal(a, b) for a, b in zip(own["latent"][row, first:], true["latent"][row, first:]))
-    assert torch.equal(own["previous"][:, 1:], own["latent"][:, :-1])
-    assert torch.equal(own["target"], true["target"])
-
-
-def test_a_row_of_own_history_does_not_depend_on_the_others(tiny_world, counting):
-    true = counting.at(torch.arange(3, 12).expand(2, -1))
-    alone, both = (
-        roll_out(tiny_world.dynamics, tiny_world.tokenizer, true, torch.tensor(c), torch.Generator())
-        for c in ([4, 4], [4, 7])
-    )
-    assert torch.allclose(alone["latent"][0], both["latent"][0])
-
-
-def test_own_history_survives_a_checkpoint(tiny_world, counting):
-    own = RolloutPool(counting, tiny_world.tokenizer, 8, 9, 3)
-    own.refresh(tiny_world.dynamics, 5, torch.Generator().manual_seed(0))
-    again = RolloutPool(counting, tiny_world.tokenizer, 8, 9, 3)
-    again.restore(own.tensors(), torch.device("cpu"))
-    assert again.made_at == own.made_at == 5
-    for name in own.pool:
-        assert torch.allclose(again.pool[name].float(), own.pool[name].float(), atol=1e-6), name
-    true = counting.at(own.pool["row"])["latent"]
-    replaced = [int((a != b).any(-1).any(-1).sum()) for a, b in zip(own.pool["latent"], true)]
-    assert 1 <= min(replaced) and max(replaced) <= 3, "only the last frames are the model's own"
-
-
-def test_a_mix_ends_with_own_clips(tiny_world, counting):
-    own, generator = RolloutPool(counting, tiny_world.tokenizer, 8, 9, 4), torch.Generator().manual_seed(0)
-    true = counting.sample(4, 9, 2, generator)
-    true["clean"] = true["latent"]
-    assert own.mix(true, 0.5, generator) is true
-    own.refresh(tiny_world.dynamics, 0, generator)
-    both = own.mix(true, 0.5, generator)
-    assert torch.equal(both["latent"][:2], true["latent"][:2]) and len(both["latent"]) == 4
-    assert torch.equal(both["clean"][2:], both["latent"][2:]), "its own mistakes are what is to be put right"
-
-
-def test_a_signal_waits_for_the_end_of_a_step():
-    done, before = [], signal.signal(signal.SIGINT, signal.default_int_handler)
-    with pytest.raises(KeyboardInterrupt):
-        with uninterrupted():
-            signal.raise_signal(signal.SIGINT)
-            done.append("step")
-        done.append("after")
-    assert done == ["step"]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    signal.signal(signal.SIGINT, before)
-
-
-def test_orthogonal_is_close_to_the_polar_factor():
-    x = torch.randn(3, 20, 48)
-    u, _, v = torch.linalg.svd(x, full_matrices=False)
-    for got, polar in zip(orthogonal(x), u @ v):
-        assert torch.nn.functional.cosine_similarity(got.flatten(), polar.flatten(), 0) > 0.97
-
-
-def test_matrices_go_to_muon_and_tables_do_not(tiny_world):
-    optimizer = optimizer_for(tiny_world.dynamics, 1e-3)
-    assert isinstance(optimizer, Muon)
-    muon, adam = (set(map(id, g["params"])) for g in optimizer.param_groups)
-    layer = tiny_world.dynamics.backbone.layers[0]
-    assert id(layer.mlp.rise.weight) in muon and id(layer.attention.position) in adam
-    assert len(muon) + len(adam) == len(list(tiny_world.dynamics.parameters()))
