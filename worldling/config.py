@@ -75,7 +75,8 @@ def from_dict(cls: type[T], values: dict[str, Any], where: str = "config") -> T:
 
 
 def replace(config: T, **changes: Any) -> T:
-    """Return a copy of `config` with `changes`; unknown names, and values of another kind than what is there, are a `ConfigError`."""
+    """Return a copy of `config` with `changes`; unknown names, and values of another kind than what is there, are a
+    `ConfigError`."""
     names = [f.name for f in dataclasses.fields(config)]  # type: ignore[arg-type]
     changes = renamed(type(config), changes)
     for key, value in changes.items():
@@ -102,7 +103,8 @@ def write_atomic(path: str | Path, data: bytes | str) -> None:
 
 @contextlib.contextmanager
 def new_file(path: str | Path) -> Iterator[BinaryIO]:
-    """Open a file to be written piece by piece, which is there once the `with` ends well, and else not at all; see `write_atomic`."""
+    """Open a file to be written piece by piece, which is there once the `with` ends well, and else not at all; see
+    `write_atomic`."""
     path = Path(path)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

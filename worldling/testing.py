@@ -26,8 +26,9 @@ class WorldContract:
 
     A test asks for a world once; where making one is slow, return the same one each time.
 
-    tolerance: the share of pixel values that may be off by more than one level where a batch is held against its
-    rows alone: other batch sizes round differently, in half precision visibly (.02 then). steps: how far the laws are followed.
+    tolerance: the share of pixel values that may be off by more than one level where a batch is held against its rows
+    alone: other batch sizes round differently, in half precision visibly (.02 then). steps: how far the laws are
+    followed.
     """
 
     tolerance = 1e-3

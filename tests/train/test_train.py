@@ -59,7 +59,8 @@ def test_curves_are_drawn_though_a_line_was_cut_off(tmp_path):
 
 
 def test_a_resumed_run_continues_the_same_curve(square_data, tmp_path, monkeypatch):
-    """Stop the dynamics with Ctrl-C in the middle of a step, go on, and end with the very weights of an uninterrupted run."""
+    """Stop the dynamics with Ctrl-C in the middle of a step, go on, and end with the very weights of an uninterrupted
+    run."""
     whole = train(square_data, tmp_path / "whole", QUICK, quiet=True)
     backward, calls = torch.Tensor.backward, []
 

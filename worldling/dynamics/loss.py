@@ -24,8 +24,8 @@ FLOW_PRICE = 50.0
 
 
 class ClipBatch(NamedTuple):
-    """Clips to learn from. latent, previous `[B, T, N, C]`, action `[B, T, A]`, age `[B, T, T]`: as in `Backbone.forward`;
-    target int64 `[B, T, N, C]`: levels of the next latent; weight `[B, T, N]`."""
+    """Clips to learn from. latent, previous `[B, T, N, C]`, action `[B, T, A]`, age `[B, T, T]`: as in
+    `Backbone.forward`; target int64 `[B, T, N, C]`: levels of the next latent; weight `[B, T, N]`."""
 
     latent: Tensor
     previous: Tensor
@@ -58,7 +58,8 @@ class DynamicsLoss(NamedTuple):
 
 
 def changing_weight(target: Tensor, latent: Tensor, values: Tensor) -> Tensor:
-    """Return weights `[B, T, N]`: 1, plus an equal share spread over cells whose target differs from `latent` by `CHANGES`.
+    """Return weights `[B, T, N]`: 1, plus an equal share spread over cells whose target differs from `latent` by
+    `CHANGES`.
 
     target `[B, T, N, C]`: levels; values `[L]`: of the levels.
     """

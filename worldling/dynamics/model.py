@@ -29,11 +29,14 @@ CENTERED_FALL = 3.5
 
 @dataclass(frozen=True)
 class DynamicsConfig:
-    """grid, channels, levels: as the tokenizer's; action_size A; width D; backbone: a letter per layer,
-    S for space and T for time; head_layers: space layers per denoising step; window: past frames remembered,
-    sinks: first frames never forgotten; passes K: denoising steps per frame, 1 is regression; centered_scores: the head predicts
-    the centre and the width of each channel's scores, else they fall off from the level the channel has; warp: of warp x warp parts of a token's place
-    the head may say where in the picture they come from (warp.py), 0 for no such thing."""
+    """The shape of backbone and head.
+
+    grid, channels, levels: as the tokenizer's; action_size A; width D; backbone: a letter per layer, S for space and T
+    for time; head_layers: space layers per denoising pass; window: past frames remembered; sinks: first frames never
+    forgotten; passes K: denoising passes per frame, 1 for a deterministic world; centered_scores: the head predicts a
+    centre and a width for the scores of each channel, else they fall off from the level the channel has; warp: a token
+    has warp x warp parts that the head may fetch from elsewhere in the last frame (warp.py), 0 for none.
+    """
 
     action_size: int = 1
     grid: int = 8
@@ -163,9 +166,8 @@ class Head(nn.Module):
         nn.init.zeros_(self.scores.weight)
         nn.init.zeros_(self.scores.bias)
         self.stay = nn.Parameter(torch.full((c.channels, 1), 0.5))
-        self.aim = (
-            nn.Linear(d, 2 * c.channels) if c.centered_scores else None
-        )  # how far each channel moves, and how surely
+        # For each channel, the shift of its scores' centre and how fast they fall off from there.
+        self.aim = nn.Linear(d, 2 * c.channels) if c.centered_scores else None
         if self.aim is not None:
             nn.init.zeros_(self.aim.weight)
             nn.init.zeros_(self.aim.bias)
@@ -212,12 +214,13 @@ class Head(nn.Module):
         if self.aim is None:
             away = (latent[..., None] - self.values) * ((self.config.levels - 1) / 2)
             return scores - F.softplus(self.stay) * away.square(), picture
-        move, sure = self.aim(x).float().chunk(2, -1)
-        away = ((latent + move)[..., None] - self.values) * CENTERED_FALL
-        return scores - F.softplus(self.stay + sure[..., None]) * away.square(), picture
+        shift, sharpness = self.aim(x).float().chunk(2, -1)
+        away = ((latent + shift)[..., None] - self.values) * CENTERED_FALL
+        return scores - F.softplus(self.stay + sharpness[..., None]) * away.square(), picture
 
     def render(self, latent: Tensor, tokenizer: TokenizerLike | None) -> Rendered | None:
-        """Return what `forward` must see of committed latents `[B, N, C]`: a picture, decoded by `tokenizer`, if it warps.
+        """Return what `forward` must see of committed latents `[B, N, C]`: a picture, decoded by `tokenizer`, if it
+        warps.
 
         Raises `ConfigError` if there is none where there must be one.
         """

@@ -33,7 +33,8 @@ def denoise(head: Head, h: Tensor, latent: Tensor, noise: Tensor, passes: int, s
 def first_scores(
     head: Head, h: Tensor, latent: Tensor, noise: Tensor, passes: int, shown: Rendered | None = None
 ) -> Tensor:
-    """Return the scores `[B, N, C, L]` that `denoise` begins with: what the world expects before anything is drawn; shown: of `head.render`."""
+    """Return the scores `[B, N, C, L]` that `denoise` begins with: what the world expects before anything is drawn;
+    shown: of `head.render`."""
     one = torch.ones(1, device=h.device)  # one row for all: engines fold what depends on it into a constant
     noisy = noise if head.config.passes > 1 else latent.new_zeros(1, 1, latent.shape[-1])
     return head(h, latent, noisy, 0 * one, one / passes, shown=shown)

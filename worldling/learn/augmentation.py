@@ -1,4 +1,5 @@
-"""Histories spoilt a little, so that the model learns to put right what goes wrong in a long dream.
+"""Augmentation of histories: small errors in what is given, so that the model learns to correct its own in a long
+dream.
 
 Jitter moves single values by one level. CutMix (Yun et al., arXiv 1905.04899), here in latents and for the
 rest of a clip, makes a few neighbouring cells show something else: an object that lost a part, or was bent.
@@ -30,7 +31,8 @@ def augment_history(
     cutmix_share: float,
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
-    """Return clips (as `Clips.at` does) with `latent` and `previous` spoilt, and `clean`: `latent` but for its jitter.
+    """Return clips (as `Clips.at` does) with `latent` and `previous` augmented, and `clean`: `latent` but for its
+    jitter.
 
     `previous` is what the frame before shows, as in a dream, mistakes included; after the jump from the sinks, where
     that frame is not in the clip, it has its own jitter. jitter_share: largest share of values moved one level,

@@ -112,5 +112,6 @@ class Clips:
 
 
 def busiest(weight: Tensor, count: int) -> Tensor:
-    """Return the `count` cells of each clip with the largest sums of `weight` `[B, T, N]`: int64 `[B, count]`, ascending."""
+    """Return the `count` cells of each clip with the largest sums of `weight` `[B, T, N]`: int64 `[B, count]`,
+    ascending."""
     return weight.sum(1).topk(count).indices.sort(1).values

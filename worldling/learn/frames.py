@@ -32,8 +32,8 @@ def split(dataset: Dataset, clip_frames: int) -> tuple[list[int], list[int]]:
 
 @dataclass
 class FramePool:
-    """What the tokenizer learns from: `pairs` of consecutive frames uint8 `[P, 2, H, W, 3]`; `means` uint8 `[E, H, W, 3]`,
-    the mean picture of each episode; `episode` int64 `[P]`, which of them a pair is from."""
+    """What the tokenizer learns from: `pairs` of consecutive frames uint8 `[P, 2, H, W, 3]`; `means` uint8 `[E, H, W,
+    3]`, the mean picture of each episode; `episode` int64 `[P]`, which of them a pair is from."""
 
     pairs: Tensor
     means: Tensor

@@ -80,7 +80,8 @@ class Muon(torch.optim.Optimizer):
 def optimizer_for(model: nn.Module, lr: float, weight_decay: float = 0.01) -> Muon:
     """Return a `Muon` for `model`: matrices between hidden features go to Muon, the rest to AdamW.
 
-    The rest: scores, biases, norms, position tables, depthwise filters, and layers with fewer than 32 inputs or outputs.
+    The rest: scores, biases, norms, position tables, depthwise filters, and layers with fewer than 32 inputs or
+    outputs.
     """
     matrices, rest = [], []
     for name, p in model.named_parameters():

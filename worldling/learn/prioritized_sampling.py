@@ -16,7 +16,7 @@ KEPT = 0.5
 
 
 class PrioritizedSampling:
-    """Keeps `clips.priority`. Changes gather in `latest` and count from `renew` on, so that drawing stays cheap."""
+    """Keeps `clips.priority`. Changes gather in `latest` and count from `apply` on, so that drawing stays cheap."""
 
     def __init__(self, clips: Clips) -> None:
         self.clips, self.changed = clips, clips.priority
@@ -25,12 +25,11 @@ class PrioritizedSampling:
     def record(self, row: Tensor, nats: Tensor) -> None:
         """Remember that the frames after rows `[...]` were predicted with cross-entropy `nats` `[...]`.
 
-        In units of cells: a frame as hard as frames of this step usually are, for what changes in it, keeps its worth.
+        In units of cells: a frame as hard as frames of this step usually are, for what changes in it, keeps its
+        priority.
         """
         row, nats = row.flatten(), nats.flatten().float().to(row.device)
-        usual = (nats.sum() / self.changed[row].sum().clamp(min=1)).clamp(
-            min=1e-6
-        )  # 0 where nothing surprises any more
+        usual = (nats.sum() / self.changed[row].sum().clamp(min=1)).clamp(min=1e-6)  # 0 where everything is predicted
         self.latest[row] = self.latest[row] * KEPT + nats / usual * (1 - KEPT)
 
     def apply(self) -> None:
@@ -39,9 +38,9 @@ class PrioritizedSampling:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what a checkpoint must hold for the run to go on as if it had not stopped."""
-        return {"worth": self.clips.priority, "latest": self.latest}
+        return {"priority": self.clips.priority, "latest": self.latest}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Take up what `tensors` returned, if anything."""
-        if "worth" in tensors:
-            self.clips.priority, self.latest = tensors["worth"], tensors["latest"].to(self.clips.device)
+        if "priority" in tensors:
+            self.clips.priority, self.latest = tensors["priority"], tensors["latest"].to(self.clips.device)

@@ -159,7 +159,8 @@ class Stage:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Start the clock inside a `with`; save at its end, and on Ctrl-C before leaving. A finished stage stays as it is."""
+        """Start the clock inside a `with`; save at its end, and on Ctrl-C before leaving. A finished stage stays as it
+        is."""
         self._mark = time.monotonic()
         already = self.share_done >= 1
         try:
@@ -245,8 +246,8 @@ def write_settings(
 ) -> None:
     """Save a run's settings as train.json beside its checkpoints, with what a run cannot change half-way.
 
-    made_of: json values by name; upgrade: turns what an older version wrote under a name into what it would write today.
-    Raises `CheckpointError` if there are checkpoints of a run in which one of `made_of` was another.
+    made_of: json values by name; upgrade: turns what an older version wrote under a name into what it would write
+    today. Raises `CheckpointError` if there are checkpoints of a run in which one of `made_of` was another.
     """
     file = folder / "train.json"
     begun = any(folder.glob("*.safetensors")) and file.exists()

@@ -1,7 +1,7 @@
 """Draw a GIF of held-out frames (left) beside the dream under the same actions (right).
 
-python -m worldling.recipes.beside_gif pusht data/pusht-test docs/pusht.gif
-python -m worldling.recipes.beside_gif physics data/physics-test docs/physics.gif --episodes 8 --start 4 --frames 34 --scale 2
+python -m worldling.recipes.beside_gif pusht data/pusht-test docs/pusht.gif python -m worldling.recipes.beside_gif
+physics data/physics-test docs/physics.gif --episodes 8 --start 4 --frames 34 --scale 2
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
 """What the first minutes on any CUDA machine must answer, in one command that needs no network.
 
-    python -m worldling.recipes.gpu_day --minutes 9                    # train pusht-25 and physics, then check and measure
-    python -m worldling.recipes.gpu_day --minutes 3 --no-train         # only check and measure the bundled worlds
-    python -m worldling.recipes.gpu_day --device cpu --tiny            # the same steps in five minutes without a GPU
-    python -m worldling.recipes.gpu_day --list-needs                   # the packages that must be there
+    python -m worldling.recipes.gpu_day --minutes 9             # train pusht-25 and physics, then check and measure
+    python -m worldling.recipes.gpu_day --minutes 3 --no-train  # only check and measure the bundled worlds
+    python -m worldling.recipes.gpu_day --device cpu --tiny     # the same steps in five minutes without a GPU
+    python -m worldling.recipes.gpu_day --list-needs            # the packages that must be there
 
 Worlds named on the line are recorded on the spot with all cores, trained side by side until the deadline, judged on
 held-out episodes, and packed as one file each. Then every bundled world is compared with the fp32 reference and
-measured at several batch sizes, as long as time is left. All that comes back lies in `--out`: report.json, report.md and
-at most seven other files of at most 16 MB. Run again with the same `--out` to go on where an interrupted run stopped.
+measured at several batch sizes, as long as time is left. All that comes back lies in `--out`: report.json, report.md
+and at most seven other files of at most 16 MB. Run again with the same `--out` to go on where an interrupted run
+stopped.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ LOOK_S = 5.0  # between two looks at the runs
 
 #: A GPU sees whole frames, long clips and large batches; small cells, fine levels and a head that warps (docs/lab.md).
 LARGE: dict[str, Any] = dict(
-    size="s+", batch_frames=256, batch_clips=48, clip_frames=24, sparse_share=1.0, merge=2, levels=32, centered_scores=True, warp=True,
+    size="s+", batch_frames=256, batch_clips=48, clip_frames=24, sparse_share=1.0,
+    merge=2, levels=32, centered_scores=True, warp=True,
     minutes=8.0, tokenizer_share=0.1, rollout_from=0.4, rollout_frames=8, cutmix=0.5, ema=0.999,
 )  # fmt: skip
 
@@ -72,8 +74,8 @@ PLANS = {
 def tiny(plan: Plan) -> Plan:
     """Return a plan that a CPU gets through in a minute or two: it shows that every step runs, not what comes of it."""
     config = replace(
-        plan.config, size="xs", batch_frames=16, batch_clips=4, clip_frames=19, mirror="", minutes=0.5, tokenizer_share=0.3,
-        compile="off", grid=4,
+        plan.config, size="xs", batch_frames=16, batch_clips=4, clip_frames=19, mirror="", minutes=0.5,
+        tokenizer_share=0.3,        compile="off", grid=4,
     )  # fmt: skip
     return Plan(plan.env_id, plan.policy, 1500, 800, config)
 
@@ -219,7 +221,8 @@ def pack(world: Path, file: Path) -> str:
 
 
 def measure(names: list[str], a: argparse.Namespace, deadline: float) -> list[dict[str, Any]]:
-    """Compare each world's backends with the reference and time them, one batch size after the other, while time is left."""
+    """Compare each world's backends with the reference and time them, one batch size after the other, while time is
+    left."""
     from worldling.engine.bench import bench, table
     from worldling.machine import find_device
     from worldling.world_files import load_world

@@ -68,7 +68,8 @@ class Whole(nn.Module):
 
     def draw(self, latent: Tensor, previous: Tensor, action: Tensor, age: Tensor, frames: Tensor) -> Tensor:
         """Return scores `[B * T, N, C, L]` of a whole clip: finished and empty copies of every frame run side by side,
-        and empty ones see the finished frames before them. frames `[B, T, N, C]`: the next latents, as they are committed."""
+        and empty ones see the finished frames before them. frames `[B, T, N, C]`: the next latents, as they are
+        committed."""
         finished = self.enter(frames, True, latent, previous, action)
         empty = self.enter(frames, False, latent, previous, action)
         missing = self.config.window + 2

@@ -133,8 +133,8 @@ class DynamicsTraining:
         )
 
     def draw(self, generator: torch.Generator) -> tuple[dict[str, Tensor], Tensor]:
-        """Return a batch on the device: latent, previous, clean `[B, T, N, C]`, action `[B, T, A]`, target and age
-        `[B, T, T]`; and the rows of the data that its first, true clips predict from, but for each clip's first frame."""
+        """Return a batch on the device: latent, previous, clean `[B, T, N, C]`, action `[B, T, A]`, target and age `[B,
+        T, T]`; and the rows of the data that its first, true clips predict from, but for each clip's first frame."""
         config, shape = self.config, self.dynamics.config
         batch = self.clips.sample(config.batch_clips, config.clip_frames, shape.sinks, generator)
         cutmix = config.cutmix if self.stage.share_done >= config.rollout_from else 0.0

@@ -98,7 +98,8 @@ class TrainConfig:
     jitter: float = 0.03
     """Largest share of latent values of the given history that are moved by one level."""
     cutmix: float = 0.7
-    """Share of the clips in whose history some cells show something else (learn/augmentation.py), from `rollout_from` on."""
+    """Share of the clips in whose history some cells show something else, from `rollout_from` on
+    (learn/augmentation.py)."""
     rollout_from: float = 0.5
     """Share of the second stage from which the model's own roll-outs replace the end of a clip's history."""
     rollout_share: float = 0.5

@@ -42,14 +42,14 @@ def train(
     quiet: bool = False,
     deadline: float | None = None,
 ) -> World:
-    """Train a world on the data set `data` and write it to folder `out`; run again to resume, with more minutes to train
-    the dynamics further.
+    """Train a world on the data set `data` and write it to folder `out`; run again to resume, with more minutes to
+    train the dynamics further.
 
-    `out` holds a world that can be played from the first tenth of the second stage on, and `out/train` the
-    checkpoints, metrics.jsonl, curves.png, strip.png (truth over dream) and until the end the latents (size s: 2 to
-    3 kB a frame and reflection). deadline: the time (of `time.time`) to be done by; the second stage then takes all
-    that is left, whatever `config.minutes` says. Raises `DatasetError`, `ConfigError`, `BackendError` (no such device), `CheckpointError` or
-    `DiskFullError`; Ctrl-C saves first.
+    `out` holds a world that can be played from the first tenth of the second stage on, and `out/train` the checkpoints,
+    metrics.jsonl, curves.png, strip.png (truth over dream) and until the end the latents (size s: 2 to 3 kB a frame and
+    reflection). deadline: the time (of `time.time`) to be done by; the second stage then takes all that is left,
+    whatever `config.minutes` says. Raises `DatasetError`, `ConfigError`, `BackendError` (no such device),
+    `CheckpointError` or `DiskFullError`; Ctrl-C saves first.
     """
     config = config or TrainConfig()
     if config.minutes <= 0 and config.steps <= 0:
@@ -133,7 +133,8 @@ def _upgrade(name: str, was: Any) -> Any:
 
 
 def check(world: World, dataset: Dataset, held: list[int], strip: Path) -> dict[str, float]:
-    """Dream a few held-out clips, draw the first, and return the PSNR in dB at a few horizons (a glance, not a judgement)."""
+    """Dream a few held-out clips, draw the first, and return the PSNR in dB at a few horizons (a glance, not a
+    judgement)."""
     length = min(CONTEXT_FRAMES + STRIP_FRAMES, *(dataset.lengths[i] for i in held))
     some = held[: max(1, min(len(held), 8))]
     offset = [(dataset.lengths[i] - length) // 2 for i in some]
