@@ -1,8 +1,8 @@
-"""What the judge asks of a world, in one place: `JudgedWorld`. Whatever has these parts can be judged.
+"""What everybody asks of a world, in one place: `WorldModel`. Judge, planners, environments and server use nothing else.
 
-Shapes as in types.py: B rows (dreams side by side), T time, H = W = `size_px`. Everything has its batch axis.
-`worldling.World` has these parts; a model that is not ours gets them from `adapter.ForeignWorld`;
-`worldling.testing.WorldContract` tests the laws behind them.
+Shapes as in types.py: B rows (roll-outs side by side), T time, H = W = `size_px`. Everything has its batch axis.
+`worldling.World` has these members; a model that is not ours gets them from `worldling.ForeignWorld`;
+`worldling.testing.WorldContract` tests the laws behind them. What a world may lack is None (or empty), never absent.
 """
 
 from __future__ import annotations
@@ -13,37 +13,70 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from worldling.errors import JudgeError
-from worldling.types import ActionSpace, Step
+from worldling.errors import ConfigError
+from worldling.types import ActionSpace, Episode, Step
 
 if TYPE_CHECKING:
     import torch
 
 
-class JudgedConfig(Protocol):
-    """The settings the judge reads."""
+class WorldSettings(Protocol):
+    """The settings of a world that others read."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
 
     @property
     def context(self) -> int:
-        """Real frames shown before each dream, at least 1."""
+        """Real frames to start from, at least 1."""
+        ...
+
+    @property
+    def fps(self) -> float | None:
+        """Frames per second of its own time; None if not known."""
         ...
 
 
-class JudgedWorld(Protocol):
-    """A world before the judge.
+class BackendLabel(Protocol):
+    """What runs a world, in words for reports and logs."""
 
-    Optional powers, used where they are there:
-        device: the torch device it runs on; else it is timed as running on the CPU.
-        contexts: a few real clips (`.frames` uint8 `[T, H, W, 3]`, `.actions` `[T - 1, ...]`) to be timed on without a data set.
-        mean_frame: uint8 `[H, W, 3]`, the mean of the training frames, or None; else the judge takes its data's.
-        surprise(frames, actions): how unexpected each next real frame is, given all that came before it. uint8
-            `[B, T, H, W, 3]` and raw actions `[B, T - 1, ...]` to floats `[B, T - 1]`, in any unit that grows with
-            the surprise.
-    """
+    @property
+    def name(self) -> str:
+        """Its name, such as "reference"."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """Why and how it came to run this world; may be empty."""
+        ...
+
+
+class WorldState(Protocol):
+    """All that changes while a world runs, for B rows: made by `WorldModel.start`, advanced in place by `step`."""
+
+    @property
+    def batch(self) -> int:
+        """B, the number of rows."""
+        ...
+
+    @property
+    def index(self) -> int:
+        """Frames made since `start`."""
+        ...
+
+    def fork(self, n: int | None = None) -> "WorldState":
+        """Return an independent copy that steps as this one would; n: of B * n rows, each repeated n times in place."""
+        ...
+
+
+class WorldModel(Protocol):
+    """A world model of square frames and raw actions."""
 
     @property
     def size_px(self) -> int:
-        """Side of its square frames."""
+        """Side of its frames."""
         ...
 
     @property
@@ -52,8 +85,13 @@ class JudgedWorld(Protocol):
         ...
 
     @property
-    def config(self) -> JudgedConfig:
+    def config(self) -> WorldSettings:
         """Its settings."""
+        ...
+
+    @property
+    def backend(self) -> BackendLabel:
+        """What runs it."""
         ...
 
     @property
@@ -61,8 +99,8 @@ class JudgedWorld(Protocol):
         """What is known about it, as json: `name`, and `source`, what its training data were recorded from.
 
         `source` may hold `env_id`, `frame_skip`, `env_kwargs` and `seed`, as in a data set's dataset.json. The
-        judged data must agree with the first three; the seed tells whether they are held out. `cost`, what training
-        took, is for the suite of that name.
+        judged data must agree with the first three; the seed tells whether they are held out. `cost` is what training
+        took.
         """
         ...
 
@@ -72,20 +110,35 @@ class JudgedWorld(Protocol):
         ...
 
     @property
-    def backend_name(self) -> str:
-        """What runs it, for the report."""
+    def device(self) -> "torch.device | None":
+        """The torch device that it runs on, for timing; None is the CPU."""
         ...
 
-    def start(self, frames: np.ndarray, actions: np.ndarray, seed: int | Sequence[int] = 0) -> Any:
+    @property
+    def contexts(self) -> Sequence[Episode]:
+        """Real clips of `config.context` frames or more, to start from without a data set; may be empty."""
+        ...
+
+    @property
+    def mean_frame(self) -> np.ndarray | None:
+        """The mean of its training frames, uint8 `[H, W, 3]`; None if not known."""
+        ...
+
+    @property
+    def surprise_unit(self) -> str:
+        """Unit of `surprise`, such as "nats"."""
+        ...
+
+    def start(self, frames: np.ndarray, actions: np.ndarray, seed: int | Sequence[int] = 0) -> WorldState:
         """Look at real frames uint8 `[B, T, H, W, 3]`, T >= 1, and the raw actions `[B, T - 1, ...]` between them.
 
-        seed: of all that is drawn at random, one for all rows or one for each. Returns a state, which the judge
-        only hands back. Leaves its inputs as they are. Raises `ShapeError` or `ActionError`.
+        seed: of all that is drawn at random, one for all rows or one for each. Returns the state that follows the
+        frames. Leaves its inputs as they are. Raises `ShapeError` or `ActionError`.
         """
         ...
 
     def step(self, state: Any, action: np.ndarray, decode: bool = True) -> Step:
-        """Make the next frame of every row under raw actions `[B, ...]`, and advance `state` in place.
+        """Make the next frame of every row under raw actions `[B, ...]`, and advance `state`, one of its own, in place.
 
         The step's frame is uint8 `[B, H, W, 3]`, and may be None with `decode=False`; its latent `[B, N, C]` is
         always there. Raises `ActionError`, and then leaves `state` as it was.
@@ -104,19 +157,32 @@ class JudgedWorld(Protocol):
         """Turn latents `[..., N, C]` into frames uint8 `[..., H, W, 3]`."""
         ...
 
+    def surprise(self, frames: np.ndarray, actions: np.ndarray) -> np.ndarray | None:
+        """Say how unexpected each next real frame is, given all that came before it; None if it cannot tell.
 
-def name_of(world: JudgedWorld) -> str:
+        frames: uint8 `[B, T, H, W, 3]`; actions: raw `[B, T - 1, ...]`. Returns floats `[B, T - 1]` that grow with the
+        surprise, in `surprise_unit`.
+        """
+        ...
+
+
+def name_of(world: WorldModel) -> str:
     """Call a world by its folder, or else by its card's name."""
     return world.path.resolve().name if world.path else str(world.card.get("name", "world"))
 
 
-def check_judged(world: Any) -> None:
-    """Raise `JudgeError`, naming what is missing, unless `world` has the parts of a `JudgedWorld`."""
-    missing = [name for name in vars(JudgedWorld) if not name.startswith("_") and not hasattr(world, name)]
-    if "config" not in missing and not hasattr(world.config, "context"):
-        missing.append("config.context")
+def check_world(world: object) -> None:
+    """Raise `ConfigError`, naming what is missing, unless `world` has all members of a `WorldModel`."""
+    missing = _missing(world, WorldModel)
+    for name, part in (("config", WorldSettings), ("backend", BackendLabel)):
+        if name not in missing:
+            missing += [f"{name}.{member}" for member in _missing(getattr(world, name), part)]
     if missing:
-        raise JudgeError(
-            f"`world` must have all that a JudgedWorld has, got {type(world).__name__} without {', '.join(missing)}. "
-            "Inherit worldling.ForeignWorld, or add it (see worldling/judge/judged_world.py)."
+        raise ConfigError(
+            f"`world` must have all that a WorldModel has, got {type(world).__name__} without {', '.join(missing)}. "
+            "Inherit worldling.ForeignWorld, or add it (see worldling/protocol.py)."
         )
+
+
+def _missing(thing: object, protocol: type) -> list[str]:
+    return [name for name in vars(protocol) if not name.startswith("_") and not hasattr(thing, name)]
