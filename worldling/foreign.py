@@ -60,7 +60,7 @@ class ForeignState:
     index: int = 0
 
     def fork(self, n: int | None = None) -> "ForeignState":
-        """Return a copy; n: of B * n rows, each repeated n times in place. Raises `ConfigError` as `ForeignWorld.repeat`."""
+        """Return a copy; n: of B * n rows, each repeated n times in place. Raises as `ForeignWorld.repeat`."""
         if n is None:
             return dataclasses.replace(self)  # what is held is never changed, so that both may hold it
         return dataclasses.replace(self, held=self.repeat(self.held, n), batch=self.batch * n)

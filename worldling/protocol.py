@@ -1,4 +1,4 @@
-"""What everybody asks of a world, in one place: `WorldModel`. Judge, planners, environments and server use nothing else.
+"""What everybody asks of a world, in one place: `WorldModel`. Judge, planners, environments and server use it alone.
 
 Shapes as in types.py: B rows (roll-outs side by side), T time, H = W = `size_px`. Everything has its batch axis.
 `worldling.World` has these members; a model that is not ours gets them from `worldling.ForeignWorld`;

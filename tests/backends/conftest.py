@@ -1,28 +1,18 @@
-"""The tiny world with clips to start from, as a trained world has them; imported by the tests that need it."""
+"""Worlds for the backends to run, and a cache of their own."""
 
-import copy
-
-import numpy as np
 import pytest
 
-from worldling.types import Episode
+
+@pytest.fixture(scope="session")
+def world(make_world):
+    """The tiny world with clips to start from, as a trained world has them."""
+    return make_world(clips=True)
 
 
 @pytest.fixture(scope="session")
-def world(tiny_world, tiny_clip):
-    return with_clips(copy.copy(tiny_world), *tiny_clip)
-
-
-@pytest.fixture(scope="session")
-def warping(make_world, tiny_clip):
+def warping(make_world):
     """One whose head fetches cells from elsewhere in the picture."""
-    return with_clips(make_world(warp=2), *tiny_clip)
-
-
-def with_clips(world, frames, actions):
-    blank = np.zeros(actions.shape[1])
-    world.contexts = [Episode(f, a, blank, blank.astype(bool), blank.astype(bool)) for f, a in zip(frames, actions)]
-    return world
+    return make_world(warp=2, clips=True)
 
 
 @pytest.fixture()

@@ -5,11 +5,10 @@ import copy
 import numpy as np
 import pytest
 import torch
-from with_clips import warping  # noqa: F401
 
-from worldling.engine import compiled
-from worldling.engine.backends import BOUND
-from worldling.engine.deviation import deviation
+from worldling.backends import compiled
+from worldling.backends.choose import BOUND
+from worldling.backends.deviation import deviation
 from worldling.world_files import load_world, save_world
 
 pytestmark = pytest.mark.skipif(compiled.compiler() is None, reason="needs a C++ compiler")
@@ -23,23 +22,29 @@ def folder(warping, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def runner(folder):
+def backend(folder):
     """In fp32: what differs is then the compiler's doing alone."""
-    made = compiled.PackageRunner(load_world(folder), half=False)
-    made.prepare(1, watch=True)
-    return made
+    return compiled.CompiledOnCpu(load_world(folder), half=False)
 
 
-def test_stays_within_its_bound(warping, runner):
-    assert deviation(warping, {"torch": runner}, steps=32, starts=2)["torch"]["err"] < BOUND["torch"] / 10
+def test_stays_within_its_bound(warping, backend):
+    assert deviation(warping, {"torch": backend}, steps=32, starts=2)["torch"].err < BOUND["torch"] / 10
 
 
-def test_the_second_start_needs_no_compiler(folder, runner, monkeypatch, tiny_clip):
-    assert runner.how.startswith("built now")
+def test_the_second_start_needs_no_compiler(folder, backend, monkeypatch, tiny_clip):
+    assert backend.how.startswith("built now") and backend.how in backend.reason
     monkeypatch.setattr(compiled, "compiler", lambda: None)
-    again = compiled.PackageRunner(load_world(folder), half=False)
-    again.prepare(1, watch=True)
+    again = compiled.CompiledOnCpu(load_world(folder), half=False)
     assert again.how == "built before"
     world = load_world(folder)
     inputs = world.inputs(world.start(tiny_clip[0][0], tiny_clip[1][0]), torch.ones(1, 3))
-    assert all(np.array_equal(a, b) for a, b in zip(runner(inputs, True), again(inputs, True)))
+    first, second = (b.tick(inputs, decode=True) for b in (backend, again))
+    assert all(torch.equal(a, b) for a, b in zip(first.flat(), second.flat(), strict=True))
+
+
+def test_other_weights_run_on_the_reference(make_world, backend, tiny_clip):
+    other = make_world(seed=1, warp=2)
+    other.backend = backend.like(other)
+    assert other.backend.name == "reference"
+    ours, theirs = (w.rollout(w.start(*tiny_clip), [1, 2]) for w in (other, make_world(seed=1, warp=2)))
+    assert np.array_equal(ours, theirs)

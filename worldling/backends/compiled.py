@@ -18,10 +18,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from worldling.engine import cache
+from worldling.backends import cache
 from worldling.errors import BackendError
 from worldling.progress import Progress
-from worldling.world import Runner, World
+from worldling.tick import FlatTick, TickInputs, TickOutputs
+from worldling.world import Backend, Reference, World
 
 
 def compiler() -> str | None:
@@ -34,63 +35,70 @@ def cpu_has_bf16() -> bool:
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
-def start(world: World, quiet: bool = True) -> tuple[Runner, str]:
-    """Return a runner that is ready for one watched row, and one phrase on how it came about.
+def start(world: World, why: str = "as asked", quiet: bool = True) -> Backend:
+    """Return compiled torch for `world`, which is run by the reference; why: it was chosen.
 
-    Cost: a second from disk, else about half a minute of compiling. Raises `BackendError`.
+    Cost: a second from disk, else about half a minute of
+    compiling. Raises `BackendError`.
     """
     if world.device.type != "cpu":
-        return CudaRunner(world), "compiled, bf16, CUDA graphs"
-    runner = PackageRunner(world, half=cpu_has_bf16(), quiet=quiet)
-    runner.prepare(1, watch=True)
-    return runner, f"{'bf16' if runner.half else 'fp32, since this CPU has no bf16'}, {runner.how}"
+        return CompiledOnGpu(world, why)
+    return CompiledOnCpu(world, cpu_has_bf16(), why, quiet)
 
 
 class Mixed(nn.Module):
-    """A Tick whose products run in bf16; norms, softmax and scores stay in fp32."""
+    """A module whose products run in bf16; norms, softmax and scores stay in fp32."""
 
-    def __init__(self, tick: nn.Module, device: str) -> None:
+    def __init__(self, module: nn.Module, device: str) -> None:
         super().__init__()
-        self.tick, self.device = tick, device
+        self.module, self.device = module, device
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         with torch.autocast(self.device, torch.bfloat16):
-            return self.tick(*inputs)
+            return self.module(*inputs)
 
 
-class PackageRunner:
-    """A `Runner` over packages of native code, one for each batch size, built when first asked for."""
+class CompiledOnCpu(Reference):
+    """A `Backend` over packages of native code, one for each batch size, built when first asked for, that for 1 at once.
 
-    def __init__(self, world: World, half: bool, quiet: bool = True) -> None:
+    Encoding, decoding and remembering real frames stay eager: a package for each batch size would take half a minute.
+    So does another world's `like`, which is the reference.
+    """
+
+    name = "torch"
+
+    def __init__(self, world: World, half: bool, why: str = "as asked", quiet: bool = True) -> None:
+        super().__init__(world.tokenizer, world.dynamics, why)
         self.world, self.half, self.quiet, self.how = world, half, quiet, ""
         self.memory_dtype = torch.bfloat16 if half else torch.float32
         self._calls: dict[tuple[int, bool], Callable[..., Sequence[Tensor]]] = {}
+        self.prepare(1, decode=True)
+        self.reason = f"{why}; {'bf16' if half else 'fp32, since this CPU has no bf16'}, {self.how}"
 
-    def __call__(self, inputs: Sequence[Tensor], watch: bool) -> Sequence[Tensor]:
-        small = self.world.small_inputs
-        memory = [
-            t.to(self.memory_dtype).contiguous() for t in inputs[small:]
-        ]  # no copy for states made for this runner
-        return self.prepare(len(inputs[0]), watch)(*(t.contiguous() for t in inputs[:small]), *memory)
+    def tick(self, inputs: TickInputs, decode: bool) -> TickOutputs:
+        """Make the next frame, as in `Backend.tick`."""
+        memory = [t.to(self.memory_dtype).contiguous() for t in inputs.memory]  # no copy for states that started here
+        call = self.prepare(inputs.batch, decode)
+        return TickOutputs.from_flat(call(*(t.contiguous() for t in inputs.small), *memory), decode)
 
-    def prepare(self, batch: int, watch: bool) -> Callable[..., Sequence[Tensor]]:
+    def prepare(self, batch: int, decode: bool) -> Callable[..., Sequence[Tensor]]:
         """Return the code for `batch` rows, compiling it if it is on no disk."""
-        if (batch, watch) not in self._calls:
-            self._calls[batch, watch] = self._load(batch, watch)
-        return self._calls[batch, watch]
+        if (batch, decode) not in self._calls:
+            self._calls[batch, decode] = self._load(batch, decode)
+        return self._calls[batch, decode]
 
-    def _load(self, batch: int, watch: bool) -> Callable[..., Sequence[Tensor]]:
+    def _load(self, batch: int, decode: bool) -> Callable[..., Sequence[Tensor]]:
         from torch._inductor import aoti_load_package
 
         key = cache.fingerprint(self.world, torch.__version__, _cpu())
-        file = f"torch-{key}-{torch.get_num_threads()}-{batch}-{'frames' if watch else 'latents'}.pt2"
+        file = f"torch-{key}-{torch.get_num_threads()}-{batch}-{'frames' if decode else 'latents'}.pt2"
         path = cache.find(self.world, file)
         if path is not None:
             self.how = self.how or "built before"
             return aoti_load_package(str(path))
         folder = cache.place(self.world)
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
-            built = self._build(batch, watch, Path(temporary) / file)
+            built = self._build(batch, decode, Path(temporary) / file)
             if folder is None:
                 self.how = self.how or "built now, not kept"
                 return aoti_load_package(str(built))
@@ -99,14 +107,14 @@ class PackageRunner:
         self.how = self.how or f"built now, kept in {folder}"
         return aoti_load_package(str(folder / file))
 
-    def _build(self, batch: int, watch: bool, path: Path) -> Path:
+    def _build(self, batch: int, decode: bool, path: Path) -> Path:
         from torch._inductor import aoti_compile_and_package
 
         if compiler() is None:
             raise BackendError("`backend` torch must find a C++ compiler, got none. Install g++, or use reference.")
-        tick = self.world.tick(watch)
+        tick = FlatTick(self.ticks[decode])
         state = self.world.blank(batch, self.memory_dtype)
-        example = self.world.inputs(state, torch.zeros(batch, self.world.action_space.size))
+        example = self.world.inputs(state, torch.zeros(batch, self.world.action_space.size)).flat()
         with torch.no_grad(), Progress(f"compiling for {batch} rows", 2, "steps", self.quiet) as progress:
             program = torch.export.export(Mixed(tick, "cpu") if self.half else tick, example)
             progress.update(1)
@@ -115,24 +123,30 @@ class PackageRunner:
         return path
 
 
-class CudaRunner:
-    """A `Runner` that replays CUDA graphs, one for each batch size, captured when first asked for."""
+class CompiledOnGpu(Reference):
+    """A `Backend` that replays CUDA graphs, one for each batch size, captured when first asked for.
 
-    def __init__(self, world: World) -> None:
-        self.memory_dtype = torch.bfloat16
-        self._ticks = {
-            watch: torch.compile(
-                Mixed(world.tick(watch), world.device.type), mode="reduce-overhead", fullgraph=True, dynamic=False
+    Encoding, decoding and remembering real frames stay eager, and so does another world's `like`.
+    """
+
+    name, memory_dtype = "torch", torch.bfloat16
+
+    def __init__(self, world: World, why: str = "as asked") -> None:
+        super().__init__(world.tokenizer, world.dynamics, f"{why}; compiled, bf16, CUDA graphs")
+        self._compiled = {
+            decode: torch.compile(
+                Mixed(FlatTick(tick), world.device.type), mode="reduce-overhead", fullgraph=True, dynamic=False
             )
-            for watch in (True, False)
+            for decode, tick in self.ticks.items()
         }
 
-    def __call__(self, inputs: Sequence[Tensor], watch: bool) -> Sequence[Tensor]:
+    def tick(self, inputs: TickInputs, decode: bool) -> TickOutputs:
+        """Make the next frame, as in `Backend.tick`."""
         torch.compiler.cudagraph_mark_step_begin()
         with torch._dynamo.config.patch(recompile_limit=256):  # a graph for each batch size is what we want
-            made = self._ticks[watch](*inputs)
-        given = 1 + watch  # latent and frame are kept by our caller: off the graph's own buffers
-        return [t.clone() if i < given else t for i, t in enumerate(made)]
+            made = TickOutputs.from_flat(self._compiled[decode](*inputs.flat()), decode)
+        # latent and frame are kept by our caller: off the graph's own buffers
+        return made._replace(latent=made.latent.clone(), frame=None if made.frame is None else made.frame.clone())
 
 
 def _cpu() -> str:

@@ -8,56 +8,72 @@ err_free   PSNR in dB of the last frame when it runs free, median over starts; a
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from worldling.engine.calibrate import rollout_actions
+from worldling.backends.calibrate import rollout_actions
 from worldling.errors import BackendError
 from worldling.progress import Progress
-from worldling.world import Runner, World
+from worldling.tick import TickInputs, TickOutputs
+from worldling.world import Backend, Reference, World
 
 SAME = 99.0  # dB, written for equal frames
 
 
+@dataclass(frozen=True)
+class Deviation:
+    """How far a backend strays: err, relative; err_free, in dB. See the module."""
+
+    err: float
+    err_free: float
+
+
+class _Compared(Reference):
+    """The reference, which hands each frame's inputs to other backends too and sums up how far their frames are off."""
+
+    def __init__(self, world: World, others: Mapping[str, Backend]) -> None:
+        super().__init__(world.tokenizer, world.dynamics)
+        self.others = others
+        self.wrong, self.right = dict.fromkeys(others, 0.0), 0.0  # sums of squares
+
+    def tick(self, inputs: TickInputs, decode: bool) -> TickOutputs:
+        truth = super().tick(inputs, decode=True)
+        frame = truth.frame.float()
+        self.right += float(frame.square().sum())
+        for name, backend in self.others.items():
+            self.wrong[name] += float((backend.tick(inputs, decode=True).frame.float() - frame).square().sum())
+        return truth
+
+    def err(self, name: str) -> float:
+        """Return the relative L2 error of one of the others."""
+        return (self.wrong[name] / max(self.right, 1e-9)) ** 0.5
+
+
 def deviation(
-    world: World, runners: Mapping[str, Runner], steps: int = 256, starts: int = 4, quiet: bool = True
-) -> dict[str, dict[str, float]]:
-    """Return `{name: {"err", "err_free"}}` of each runner, over `starts` roll-outs of `steps` frames.
+    world: World, backends: Mapping[str, Backend], steps: int = 256, starts: int = 4, quiet: bool = True
+) -> dict[str, Deviation]:
+    """Say how far each backend of `world` strays, over `starts` roll-outs of `steps` frames.
 
     Raises `BackendError` if the world has no clips to start from.
     """
     if not world.contexts:
         raise BackendError("`world.contexts` must hold a clip to roll out from, got none. Train the world again.")
     actions = rollout_actions(world, starts, steps, np.random.default_rng(1))
-    wrong, right, last = dict.fromkeys(runners, 0.0), 0.0, {name: [] for name in runners}
-
-    def compare(inputs: Sequence[Tensor], watch: bool) -> Sequence[Tensor]:
-        nonlocal right
-        truth = world.reference(inputs, watch)
-        frame = truth[1].float()
-        right += float(frame.square().sum())
-        for name, runner in runners.items():
-            wrong[name] += float((runner(inputs, watch)[1].float() - frame).square().sum())
-        return truth
-
     comparing = copy.copy(world)
-    comparing.runner, comparing.memory_dtype = compare, torch.float32
-    with Progress("comparing with the reference", starts * (1 + len(runners)), "roll-outs", quiet) as progress:
+    comparing.backend = compared = _Compared(world, backends)
+    last: dict[str, list[float]] = {name: [] for name in backends}
+    with Progress("comparing with the reference", starts * (1 + len(backends)), "roll-outs", quiet) as progress:
         for i in range(starts):
             truth = _last_frame(comparing, i, actions[i])
-            for j, (name, runner) in enumerate(runners.items()):
-                progress.update(i * (1 + len(runners)) + 1 + j)
+            for j, (name, backend) in enumerate(backends.items()):
+                progress.update(i * (1 + len(backends)) + 1 + j)
                 free = copy.copy(world)
-                free.runner, free.memory_dtype = runner, getattr(runner, "memory_dtype", torch.float32)
+                free.backend = backend
                 last[name].append(_psnr(_last_frame(free, i, actions[i]), truth))
         progress.update(progress.total)
-    return {
-        name: {"err": (wrong[name] / max(right, 1e-9)) ** 0.5, "err_free": float(np.median(last[name]))}
-        for name in runners
-    }
+    return {name: Deviation(compared.err(name), float(np.median(last[name]))) for name in backends}
 
 
 def _last_frame(world: World, start: int, actions: np.ndarray) -> np.ndarray:

@@ -192,7 +192,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _play(a: argparse.Namespace) -> None:
     from worldling.alarm import DriftAlarm
-    from worldling.engine.library import load
+    from worldling.backends.load import load
     from worldling.serve.app import serve
 
     world = load(a.world, backend=a.backend, quiet=a.json)
@@ -261,8 +261,8 @@ def _train(a: argparse.Namespace) -> dict[str, Any]:
 
 
 def _bench(a: argparse.Namespace) -> dict[str, Any] | None:
-    from worldling.engine.bench import bench, table
-    from worldling.engine.library import load
+    from worldling.backends.bench import bench, table
+    from worldling.backends.load import load
 
     world = load(a.world, backend="reference", quiet=True)
     report = bench(world, a.backend, whole(a.batches, "batches"), a.seconds, a.latents, steps=a.steps, quiet=a.json)

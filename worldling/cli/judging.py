@@ -107,7 +107,7 @@ def _judge(a: argparse.Namespace) -> dict[str, Any]:
 
 
 def _judged_world(a: argparse.Namespace, name: str) -> WorldModel:
-    from worldling.engine.library import load
+    from worldling.backends.load import load
     from worldling.foreign import foreign_world
 
     return (
@@ -138,7 +138,7 @@ def _cost(a: argparse.Namespace) -> dict[str, Any] | None:
         users, size_px = 1 if a.users is None else a.users, 64 if a.size_px is None else a.size_px
         found = plan(prices, a.fps, users, size_px, a.train_frames, a.size)
     else:
-        from worldling.engine.library import load
+        from worldling.backends.load import load
         from worldling.judge.cost import world_cost
         from worldling.judge.speed import BATCHES
 
