@@ -71,25 +71,30 @@ class DriftAlarm:
 
     @classmethod
     def fit(
-        cls, world: WorldModel, clips: Sequence[np.ndarray], steps: Sequence[int] | None = None, rate: float = RATE
+        cls,
+        world: WorldModel,
+        clips: Sequence[np.ndarray] | np.ndarray,
+        steps: Sequence[int] | np.ndarray | None = None,
+        rate: float = RATE,
     ) -> "DriftAlarm":
         """Learn from real clips uint8 `[E, T, H, W, 3]`, each from its start on: at least `FEWEST_CLIPS`, better 2 / rate.
 
         steps `[T]`: the number of each frame, if not all of a clip are given; rate: share of real frames to ring on at
         most. The frames are looked at as the world draws them. Cost: encoding and decoding them. Raises `ShapeError`.
         """
-        clips = check_frames(clips, "clips", ndim=(5,))
-        if len(clips) < FEWEST_CLIPS or clips.shape[1] < 2:
+        films = check_frames(clips, "clips", ndim=(5,))
+        if len(films) < FEWEST_CLIPS or films.shape[1] < 2:
             raise ShapeError(
-                f"`clips` must be at least {FEWEST_CLIPS} clips of at least 2 frames, got {list(clips.shape)}. Record more."
+                f"`clips` must be at least {FEWEST_CLIPS} clips of at least 2 frames, got {list(films.shape)}. "
+                "Record more."
             )
-        sights, changes = _films(through(world, clips), steps)
+        sights, changes = _films(through(world, films), steps)
         known = changes[np.isfinite(changes)]
         change = np.quantile(known, (_RARE, 1 - _RARE)) if len(known) else np.array([np.log(_STILL), 0.0])
         alarm = cls(sights[:, 0], sights[:, 1:] - sights[:, :1], change, 1.0, rate)
         own = [
             alarm._excess(alarm.strays[e], *alarm._ranges(alarm.starts[e], without=e), changes[e])
-            for e in range(len(clips))
+            for e in range(len(films))
         ]
         alarm.limit = max(conformal_limit(np.stack(own), rate), _LEAST)
         return alarm

@@ -59,6 +59,7 @@ class State:
             self.latent[there], self.previous[there], self.memory.rows(pick), self.seeds[pick], self.index, shown=shown
         )
 
+    @torch.inference_mode()
     def put_row(self, row: int, other: "State") -> None:
         """Overwrite one row with the only row of `other`, a state of the same world."""
         for there, here in zip(self._tensors().values(), other._tensors().values(), strict=True):

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, overload
 
 import numpy as np
 import torch
@@ -152,17 +152,13 @@ class World:
         """Side of its frames."""
         return self.config.tokenizer.size_px
 
-    @property
-    def _warps(self) -> bool:
-        return self.config.dynamics.warp > 0
-
     @torch.inference_mode()
     def start(self, frames: Any, actions: Any, seed: int | Sequence[int] = 0) -> State:
         """Look at real frames and return the state that follows them.
 
         frames: uint8 `[T, H, W, 3]` or `[B, T, H, W, 3]`, T at least 1 (`config.context` or more is better);
-        actions: the T - 1 raw actions that led between them, with the same leading axes; seed: of a world of
-        chance's noise, the same for all rows or one for each.
+        actions: the T - 1 raw actions that led between them, with the same leading axes; seed: of the
+        noise of a stochastic world, the same for all rows or one for each.
         Raises `ShapeError` or `ActionError`.
         """
         latents, vectors, batched = self._look(frames, actions)
@@ -214,9 +210,9 @@ class World:
     def step(self, state: State, action: Any, decode: bool = True) -> Step:
         """Make the next frame, and advance `state` in place.
 
-        action: one raw action, or `[B, ...]` of them for a batch; decode: also paint the pixels (planners
+        action: one raw action, or `[B, ...]` of them for a batch; decode: also decode the pixels (planners
         and agents need not). Raises `ActionError`. Cost: one backbone pass, K head passes, one decoder pass; a head
-        that warps (dynamics/warp.py) also encodes once a pass, and needs the frame painted in any case.
+        that warps (dynamics/warp.py) also encodes once a pass, and needs the frame decoded in any case.
         """
         vector = self.action_space.encode(action)
         lead = (state.batch,) if state.batched else ()
@@ -224,6 +220,12 @@ class World:
             self.action_space.check(action, lead)  # raises: it says what was wrong
         frame = self.advance(state, torch.from_numpy(vector).view(state.batch, -1), decode)
         return Step(frame if frame is None or state.batched else frame[0], state.latent, state.index)
+
+    @overload
+    def rollout(self, state: State, actions: Any, decode: Literal[True] = True) -> np.ndarray: ...
+
+    @overload
+    def rollout(self, state: State, actions: Any, decode: Literal[False]) -> Tensor: ...
 
     @torch.inference_mode()
     def rollout(self, state: State, actions: Any, decode: bool = True) -> np.ndarray | Tensor:
@@ -254,11 +256,9 @@ class World:
         config = self.dynamics.config
         memory = Memory.empty(config, batch, self.device, memory_dtype or self.backend.memory_dtype)
         latent = torch.zeros(batch, config.tokens, config.channels, device=self.device)
-        shown = (
-            torch.zeros(batch, self.size_px, self.size_px, 3, dtype=torch.uint8, device=self.device)
-            if self._warps
-            else None
-        )
+        shown = None
+        if config.warp:
+            shown = torch.zeros(batch, self.size_px, self.size_px, 3, dtype=torch.uint8, device=self.device)
         return State(latent, latent.clone(), memory, torch.zeros(batch, dtype=torch.long), shown=shown)
 
     def inputs(self, state: State, vectors: Tensor) -> TickInputs:
@@ -282,21 +282,23 @@ class World:
         vectors: encoded actions `[B, A]`; rows: int64, the only rows to advance (the others stand still, and
         their frames mean nothing); None advances all. This is `step` without its checks.
         """
-        made = self.backend.tick(self.inputs(state, vectors), decode or self._warps)
+        warps = state.shown is not None
+        made = self.backend.tick(self.inputs(state, vectors), decode or warps)
         state.memory.remember(made.memory, self.dynamics.config, rows)
         latent, before, frame = made.latent, state.latent, made.frame
         if rows is not None:
             moves = torch.zeros(state.batch, 1, 1, dtype=torch.bool).index_fill(0, rows, True).to(self.device)
             before, latent = torch.where(moves, before, state.previous), torch.where(moves, latent, before)
-            frame = torch.where(moves[..., None], frame, state.shown) if self._warps else frame
+            if frame is not None and state.shown is not None:
+                frame = torch.where(moves[..., None], frame, state.shown)
         state.previous, state.latent = before, latent
         state.index += 1
-        if self._warps:
+        if warps:
             state.shown = frame
-        if not decode:
+        if frame is None or not decode:
             return None
         pixels = frame.cpu().numpy()
-        return pixels.copy() if self._warps else pixels  # what callers do to their frame the world does not see
+        return pixels.copy() if warps else pixels  # what callers do to their frame must not reach the state
 
     def _look(self, frames: Any, actions: Any) -> tuple[Tensor, Tensor, bool]:
         """Check clips and the actions between their frames, as `start` takes them; returns latents `[B, T, N, C]`,

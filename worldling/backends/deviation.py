@@ -8,10 +8,12 @@ err_free   PSNR in dB of the last frame when it runs free, median over starts; a
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
 from worldling.backends.calibrate import rollout_actions
 from worldling.errors import BackendError
@@ -40,15 +42,20 @@ class _Compared(Reference):
 
     def tick(self, inputs: TickInputs, decode: bool) -> TickOutputs:
         truth = super().tick(inputs, decode=True)
-        frame = truth.frame.float()
+        frame = _frame(truth)
         self.right += float(frame.square().sum())
         for name, backend in self.others.items():
-            self.wrong[name] += float((backend.tick(inputs, decode=True).frame.float() - frame).square().sum())
+            self.wrong[name] += float((_frame(backend.tick(inputs, decode=True)) - frame).square().sum())
         return truth
 
     def err(self, name: str) -> float:
         """Return the relative L2 error of one of the others."""
-        return (self.wrong[name] / max(self.right, 1e-9)) ** 0.5
+        return math.sqrt(self.wrong[name] / max(self.right, 1e-9))
+
+
+def _frame(made: TickOutputs) -> Tensor:
+    assert made.frame is not None, "it was to be decoded"
+    return made.frame.float()
 
 
 def deviation(
