@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from worldling.errors import CheckpointError, ShapeError
+from worldling.protocol import WorldModel
 from worldling.types import check_frames
 
 #: Share of real frames on which it is meant to ring at most.
@@ -70,31 +71,36 @@ class DriftAlarm:
 
     @classmethod
     def fit(
-        cls, world: Any, clips: Sequence[np.ndarray], steps: Sequence[int] | None = None, rate: float = RATE
+        cls,
+        world: WorldModel,
+        clips: Sequence[np.ndarray] | np.ndarray,
+        steps: Sequence[int] | np.ndarray | None = None,
+        rate: float = RATE,
     ) -> "DriftAlarm":
         """Learn from real clips uint8 `[E, T, H, W, 3]`, each from its start on: at least `FEWEST_CLIPS`, better 2 / rate.
 
         steps `[T]`: the number of each frame, if not all of a clip are given; rate: share of real frames to ring on at
         most. The frames are looked at as the world draws them. Cost: encoding and decoding them. Raises `ShapeError`.
         """
-        clips = check_frames(clips, "clips", ndim=(5,))
-        if len(clips) < FEWEST_CLIPS or clips.shape[1] < 2:
+        films = check_frames(clips, "clips", ndim=(5,))
+        if len(films) < FEWEST_CLIPS or films.shape[1] < 2:
             raise ShapeError(
-                f"`clips` must be at least {FEWEST_CLIPS} clips of at least 2 frames, got {list(clips.shape)}. Record more."
+                f"`clips` must be at least {FEWEST_CLIPS} clips of at least 2 frames, got {list(films.shape)}. "
+                "Record more."
             )
-        sights, changes = _films(through(world, clips), steps)
+        sights, changes = _films(through(world, films), steps)
         known = changes[np.isfinite(changes)]
         change = np.quantile(known, (_RARE, 1 - _RARE)) if len(known) else np.array([np.log(_STILL), 0.0])
         alarm = cls(sights[:, 0], sights[:, 1:] - sights[:, :1], change, 1.0, rate)
         own = [
             alarm._excess(alarm.strays[e], *alarm._ranges(alarm.starts[e], without=e), changes[e])
-            for e in range(len(clips))
+            for e in range(len(films))
         ]
         alarm.limit = max(conformal_limit(np.stack(own), rate), _LEAST)
         return alarm
 
     @classmethod
-    def fit_on(cls, world: Any, data: str | Path, rate: float = RATE, seed: int = 0) -> "DriftAlarm":
+    def fit_on(cls, world: WorldModel, data: str | Path, rate: float = RATE, seed: int = 0) -> "DriftAlarm":
         """Learn from `CLIPS` clips drawn at random from the data set in the folder `data`, recorded from what the world was trained on.
 
         Raises `DatasetError`, or `ShapeError` if its frames have another size than the world's.
@@ -113,7 +119,7 @@ class DriftAlarm:
             dataset.close()
         return cls.fit(world, clips, steps, rate)
 
-    def watch(self, world: Any, frames: np.ndarray) -> "Watch":
+    def watch(self, world: WorldModel, frames: np.ndarray) -> "Watch":
         """Begin to watch a dream that starts from real frames uint8 `[T, H, W, 3]`, or B of them from `[B, T, H, W, 3]`."""
         frames = check_frames(frames)
         return Watch(self, through(world, frames[..., -1, :, :, :]))
@@ -206,10 +212,8 @@ class Watch:
         self._before = None
 
 
-def through(world: Any, frames: np.ndarray) -> np.ndarray:
-    """Return real frames as the world draws them, so that only drift tells a dream from them; as they are if it cannot encode."""
-    if not (hasattr(world, "encode") and hasattr(world, "decode")):
-        return frames
+def through(world: WorldModel, frames: np.ndarray) -> np.ndarray:
+    """Return real frames as the world draws them, so that only drift tells a dream from them."""
     return world.decode(world.encode(frames))
 
 

@@ -4,10 +4,9 @@ import json
 
 import pytest
 
-from worldling.cli import commands
-from worldling.cli import build_parser, main
+from worldling.backends.choose import BACKENDS
+from worldling.cli import build_parser, commands, main
 from worldling.cli.options import BACKENDS as BACKEND_WORDS
-from worldling.engine.backends import BACKENDS
 
 
 def test_help_of_every_command_teaches(capsys):

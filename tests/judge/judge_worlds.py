@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from worldling.config import to_dict
 from worldling.data.store import DatasetMeta, DatasetWriter, open_dataset
-from worldling.judge import ForeignWorld
+from worldling.foreign import ForeignWorld
 from worldling.types import ActionSpace, Episode
 
 SIZE = 16
@@ -82,9 +84,9 @@ class NoisyWorld(CopyWorld):
         step = super().step(state, action, decode)
         if state.index > 20:
             noise = np.random.default_rng(state.index).normal(size=step.latent.shape)
-            step.latent = step.latent + torch.from_numpy(noise).float()
+            step = replace(step, latent=step.latent + torch.from_numpy(noise).float())
         if state.index > 40:
-            step.latent = step.latent * float("nan")
+            step = replace(step, latent=step.latent * float("nan"))
         return step
 
     def decode(self, latents):

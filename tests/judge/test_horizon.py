@@ -6,7 +6,8 @@ import pytest
 pytest.importorskip("mujoco")
 
 from worldling.alarm import DriftAlarm  # noqa: E402
-from worldling.judge import ForeignWorld, horizon, horizon_alarm  # noqa: E402
+from worldling.foreign import ForeignWorld
+from worldling.judge import horizon, horizon_alarm  # noqa: E402
 from worldling.judge.case import Case, Settings  # noqa: E402
 from worldling.judge.long_truth import draw_play, film_play, pushes  # noqa: E402
 from worldling.judge.report import plain  # noqa: E402

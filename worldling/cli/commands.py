@@ -192,14 +192,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _play(a: argparse.Namespace) -> None:
     from worldling.alarm import DriftAlarm
-    from worldling.engine.library import load
+    from worldling.backends.load import load
     from worldling.serve.app import serve
 
     world = load(a.world, backend=a.backend, quiet=a.json)
     alarm = None if a.alarm is None else DriftAlarm.fit_on(world, a.alarm) if a.alarm else DriftAlarm.load(world.path)
 
     def announce(url: str) -> None:
-        print(json.dumps({"url": url, "world": world.config.name, "backend": world.backend_name}), flush=True)
+        print(json.dumps({"url": url, "world": world.config.name, "backend": world.backend.name}), flush=True)
 
     serve(world, a.host, a.port, a.beside, a.fps, not a.no_browser, announce if a.json else None, alarm)
 
@@ -261,8 +261,8 @@ def _train(a: argparse.Namespace) -> dict[str, Any]:
 
 
 def _bench(a: argparse.Namespace) -> dict[str, Any] | None:
-    from worldling.engine.bench import bench, table
-    from worldling.engine.library import load
+    from worldling.backends.bench import bench, table
+    from worldling.backends.load import load
 
     world = load(a.world, backend="reference", quiet=True)
     report = bench(world, a.backend, whole(a.batches, "batches"), a.seconds, a.latents, steps=a.steps, quiet=a.json)

@@ -21,10 +21,10 @@ from worldling.checkpoint import read_json
 from worldling.errors import ConfigError
 from worldling.judge.case import Case
 from worldling.judge.cost_page import ledger_tables, sources_text
-from worldling.judge.judged_world import name_of
 from worldling.judge.prices import DeviceClass, Prices, check_number, is_number, read_prices
 from worldling.judge.report import Section, Text
 from worldling.judge.speed import BATCHES, hardware, time_world
+from worldling.protocol import WorldModel, name_of
 
 HOURS_A_MONTH = 730.0
 USERS, OCCUPANCY = 1, 0.1  # assumed where nobody says
@@ -91,7 +91,7 @@ def sessions_at_once(fps_all: float, fps: float, prices: Prices) -> int:
 
 
 def world_cost(
-    world: Any,
+    world: WorldModel,
     prices: Prices,
     device_class: str | None = None,
     report: str | Path | None = None,

@@ -21,13 +21,13 @@ from worldling.judge.exam import chosen_scenes
 from worldling.judge.horizon_alarm import alarm_plays, judge_alarm
 from worldling.judge.horizon_page import page
 from worldling.judge.intervals import Bootstrap
-from worldling.judge.judged_world import JudgedWorld
 from worldling.judge.long_truth import JOLT, Film, Play, draw_play, film_all
 from worldling.judge.motion_mask import motion_masks, spatial_iou, spatiotemporal_iou
 from worldling.judge.permanence import IN_ONE_PIECE, SENSIBLE, VISIBLE, Found, find, is_there, sensible_area
 from worldling.judge.report import Anchored, Section
 from worldling.judge.self_check import ANCHORS
 from worldling.progress import Progress
+from worldling.protocol import WorldModel
 
 HORIZONS = (1, 5, 10, 25, 50, 100, 200, 500, 1000)
 #: Motion is looked at over this many frames up to the horizon, or over all there are.
@@ -137,7 +137,7 @@ def _pictures(films: Sequence[Film], first: int) -> np.ndarray:
 
 
 def dream(
-    case: Case, world: JudgedWorld, plays: Sequence[Play], truth: Sequence[Film], ahead: Sequence[int]
+    case: Case, world: WorldModel, plays: Sequence[Play], truth: Sequence[Film], ahead: Sequence[int]
 ) -> np.ndarray:
     """Dream on from the frames shown, under each play's actions; returns uint8 `[n, L, H, W, 3]` at the frames `ahead`.
 

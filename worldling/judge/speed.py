@@ -14,10 +14,10 @@ import numpy as np
 
 from worldling.judge.case import Case
 from worldling.judge.energy import open_meter
-from worldling.judge.judged_world import JudgedWorld
 from worldling.judge.report import Section, Table, Text, show
 from worldling.machine import cpu_name
 from worldling.progress import Progress
+from worldling.protocol import WorldModel
 
 BATCHES = (1, 16)
 SECONDS = 2.0  # of counted steps, for each batch
@@ -47,7 +47,7 @@ def run(case: Case) -> Section:
     blocks = [
         Text(
             f"Action in, picture out, on {timing['device']}, {timing['cores']} cores, by the backend "
-            f"{case.world.backend_name}. Other work on the machine shows here."
+            f"{case.world.backend.name}. Other work on the machine shows here."
         ),
         Table(
             "Speed",
@@ -60,7 +60,7 @@ def run(case: Case) -> Section:
 
 
 def time_world(
-    world: JudgedWorld,
+    world: WorldModel,
     frames: np.ndarray,
     actions: np.ndarray,
     batches: Sequence[int] = BATCHES,
@@ -75,7 +75,7 @@ def time_world(
     joules_per_1000_frames (None where nothing counts them). Cost: `seconds` x 1.2 x batches.
     """
     seconds = SECONDS if seconds is None else seconds
-    rows, device = [], getattr(world, "device", None)
+    rows, device = [], world.device
     meter = open_meter(device)
     with Progress("timing", len(batches), "batches", quiet) as progress:
         for done, batch in enumerate(batches):
@@ -109,7 +109,7 @@ def hardware(device: Any = None) -> dict[str, Any]:
 
 
 def _steps(
-    world: JudgedWorld, state: Any, actions: list[np.ndarray], seconds: float, meter: Any
+    world: WorldModel, state: Any, actions: list[np.ndarray], seconds: float, meter: Any
 ) -> tuple[list[float], float | None]:
     """Step until `seconds` are counted; returns the seconds of each counted step, and the joules of all of them."""
     index, times, began = 0, [], time.perf_counter()

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from worldling.backends.load import load
 from worldling.config import write_atomic
 from worldling.data.dataset import Dataset
 from worldling.data.store import open_dataset
-from worldling.engine.library import load
 from worldling.errors import DatasetError
 from worldling.world import World
 

@@ -187,7 +187,7 @@ def make_worlds(a: argparse.Namespace, names: list[str], out: Path, place: Path,
 
 def train_and_judge(name: str, deadline: float, a: argparse.Namespace) -> None:
     """Train one world until shortly before the deadline, pack it and judge it; writes gpu_day.json into its folder."""
-    from worldling.engine.library import load
+    from worldling.backends.load import load
     from worldling.judge.judge import judge
     from worldling.train.train import train
 
@@ -223,7 +223,7 @@ def pack(world: Path, file: Path) -> str:
 def measure(names: list[str], a: argparse.Namespace, deadline: float) -> list[dict[str, Any]]:
     """Compare each world's backends with the reference and time them, one batch size after the other, while time is
     left."""
-    from worldling.engine.bench import bench, table
+    from worldling.backends.bench import bench, table
     from worldling.machine import find_device
     from worldling.world_files import load_world
 
@@ -248,7 +248,7 @@ def describe_machine(device: str) -> dict[str, Any]:
     """Return what the figures were measured on: json values."""
     import torch
 
-    from worldling.engine.bench import commit, versions
+    from worldling.backends.bench import commit, versions
     from worldling.machine import cpu_name, find_device
 
     where = find_device(device)

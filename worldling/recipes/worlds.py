@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from worldling.backends.load import load
 from worldling.data.record import record
-from worldling.engine.library import load
 from worldling.errors import ConfigError, nearest
 from worldling.judge.judge import ON_DATA, judge
 from worldling.train.recipe import TrainConfig

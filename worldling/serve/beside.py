@@ -9,6 +9,7 @@ import numpy as np
 
 from worldling.data.formats.video import VIDEO
 from worldling.errors import ServeError
+from worldling.protocol import WorldModel
 
 
 def squared_error(dream: np.ndarray, real: np.ndarray) -> float:
@@ -16,7 +17,7 @@ def squared_error(dream: np.ndarray, real: np.ndarray) -> float:
     return float(np.square(dream.astype(np.float32) - real.astype(np.float32)).mean())
 
 
-def open_beside(world: Any) -> "Beside":
+def open_beside(world: WorldModel) -> "Beside":
     """Open the environment that `world` was recorded from.
 
     Raises `ServeError` when the world's data came from no environment, `EnvError` when it cannot be opened.

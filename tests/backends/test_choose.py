@@ -5,12 +5,12 @@ import subprocess
 import sys
 
 import pytest
-from with_clips import world  # noqa: F401
 
 import worldling
-from worldling.engine import backends, compiled, openvino
-from worldling.engine.backends import BACKENDS, BOUND, use_backend
+from worldling.backends import choose, compiled, openvino_graph
+from worldling.backends.choose import BACKENDS, BOUND, use_backend
 from worldling.errors import BackendError
+from worldling.world import Reference
 from worldling.world_files import save_world
 
 
@@ -23,6 +23,14 @@ def test_every_backend_has_a_bound():
     assert set(BACKENDS) == set(BOUND)
 
 
+class Named(Reference):
+    """The reference under another name."""
+
+    def __init__(self, world, name, reason):
+        super().__init__(world.tokenizer, world.dynamics, reason)
+        self.name = name
+
+
 @pytest.mark.parametrize(
     "has, chosen",
     [
@@ -33,14 +41,14 @@ def test_every_backend_has_a_bound():
     ],
 )
 def test_auto_takes_the_best_there_is_and_says_why(world, monkeypatch, capsys, has, chosen):
-    monkeypatch.setattr(backends.importlib.util, "find_spec", lambda name: name if name in has else None)
-    monkeypatch.setattr(openvino, "is_built", lambda world, name: "int8" in has)
+    monkeypatch.setattr(choose.importlib.util, "find_spec", lambda name: name if name in has else None)
+    monkeypatch.setattr(openvino_graph, "is_built", lambda world, name: "int8" in has)
     monkeypatch.setattr(compiled, "compiler", lambda: "g++" if "g++" in has else None)
-    monkeypatch.setitem(BACKENDS, chosen, lambda world, quiet: (world.reference, "built"))
+    monkeypatch.setitem(BACKENDS, chosen, lambda world, why, quiet: Named(world, chosen, f"{why}; built"))
     used = use_backend(copy.copy(world), "auto")
     lines = capsys.readouterr().err.strip().splitlines()
-    assert used.backend_name == chosen and len(lines) == 1
-    assert lines[0].startswith(f"backend {chosen}: ") and used.backend_reason in lines[0]
+    assert used.backend.name == chosen and len(lines) == 1
+    assert lines[0].startswith(f"backend {chosen}: ") and used.backend.reason in lines[0]
 
 
 def test_openvino_missing_names_the_extra(world, monkeypatch):
@@ -59,7 +67,7 @@ def test_load(world, tmp_path):
     bare = copy.copy(world)
     bare.contexts = []
     path = save_world(bare, tmp_path / "w")
-    assert worldling.load(path, backend="reference").backend_name == "reference"
+    assert worldling.load(path, backend="reference").backend.name == "reference"
     with pytest.raises(BackendError, match="device"):
         worldling.load(path, device="tpu")
 

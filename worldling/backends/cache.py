@@ -15,16 +15,19 @@ PACKAGE = Path(__file__).parent.parent
 # The code that decides what a graph computes: a change in it makes every graph built before stale.
 SOURCES = (
     "types.py",
+    "tick.py",
+    "state.py",
     "world.py",
     "nn/*.py",
     "dynamics/model.py",
     "dynamics/sampler.py",
     "dynamics/warp.py",
     "tokenizer/model.py",
-    "engine/openvino.py",
-    "engine/eye.py",
-    "engine/calibrate.py",
-    "engine/compiled.py",
+    "backends/openvino_graph.py",
+    "backends/openvino.py",
+    "backends/tokenizer_graphs.py",
+    "backends/calibrate.py",
+    "backends/compiled.py",
 )
 
 

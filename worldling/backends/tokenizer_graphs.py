@@ -1,6 +1,6 @@
 """The tokenizer as OpenVINO graphs, for the CPU: three times as fast as eager torch, and the same levels and frames.
 
-Always in f32, whatever frames are made in: a level that tips here would be a frame the world was never shown.
+Always in f32, whatever precision the frames are made in: a level that differs here would be a frame the world was never shown.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from worldling.engine import cache, openvino
+from worldling.backends import cache, openvino_graph
 from worldling.tokenizer.model import Tokenizer
 from worldling.types import float_to_frames, frames_to_float
 from worldling.world import World
 
 
-class Look(nn.Module):
+class Encode(nn.Module):
     """Frames uint8 `[B, H, W, 3]` to latents `[B, N, C]` on the lattice."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -25,7 +25,7 @@ class Look(nn.Module):
         return self.tokenizer.encode(frames_to_float(frames))
 
 
-class Paint(Look):
+class Decode(Encode):
     """Latents `[B, N, C]` to frames uint8 `[B, H, W, 3]`."""
 
     def forward(self, latents: Tensor) -> Tensor:
@@ -40,14 +40,14 @@ class Graph:
     """
 
     def __init__(self, world: World, name: str, module: nn.Module, example: Tensor) -> None:
-        file = openvino.file_name(world, name)
+        file = openvino_graph.file_name(world, name)
         path = cache.find(world, file)
         if path is not None:
-            model = openvino.read(path)
+            model = openvino_graph.read(path)
         else:
-            model = openvino.convert(module, (example,))
-            openvino.save(world, model, file, compress=False)
-        self.graph = openvino.core().compile_model(
+            model = openvino_graph.convert(module, (example,))
+            openvino_graph.save(world, model, file, compress=False)
+        self.graph = openvino_graph.core().compile_model(
             model,
             "CPU",
             {
@@ -64,10 +64,10 @@ class Graph:
 def encoder(world: World) -> Graph:
     """Return what encodes frames uint8 `[B, H, W, 3]` of this world; see `Graph`."""
     size = world.size_px
-    return Graph(world, "encoder", Look(world.tokenizer), torch.zeros(2, size, size, 3, dtype=torch.uint8))
+    return Graph(world, "encoder", Encode(world.tokenizer), torch.zeros(2, size, size, 3, dtype=torch.uint8))
 
 
 def decoder(world: World) -> Graph:
-    """Return what paints latents `[B, N, C]` of this world; see `Graph`."""
+    """Return what decodes latents `[B, N, C]` of this world; see `Graph`."""
     config = world.config.dynamics
-    return Graph(world, "decoder", Paint(world.tokenizer), torch.zeros(2, config.tokens, config.channels))
+    return Graph(world, "decoder", Decode(world.tokenizer), torch.zeros(2, config.tokens, config.channels))

@@ -14,20 +14,28 @@ import copy
 import importlib.util
 import sys
 from collections.abc import Callable
-from functools import partial
 
-import torch
-
-from worldling.engine import compiled, openvino
-from worldling.engine.eye import decoder, encoder
+from worldling.backends import compiled, openvino_graph
+from worldling.backends.openvino import PRECISION, OpenVino
 from worldling.errors import BackendError, nearest
-from worldling.world import Runner, World
+from worldling.world import Backend, Reference, World
 
-# name -> start(world in fp32, quiet) -> (runner, how it came about). A runner may say its `memory_dtype`.
-BACKENDS: dict[str, Callable[[World, bool], tuple[Runner, str]]] = {
-    "reference": lambda world, quiet: (world.reference, "eager fp32 torch"),
+# start(world run by the reference, why it was chosen, quiet)
+Start = Callable[[World, str, bool], Backend]
+
+
+def _start_reference(world: World, why: str, quiet: bool) -> Backend:
+    return Reference(world.tokenizer, world.dynamics, f"{why}; eager fp32 torch")
+
+
+def _openvino(name: str) -> Start:
+    return lambda world, why, quiet: OpenVino(world, name, why, quiet)
+
+
+BACKENDS: dict[str, Start] = {
+    "reference": _start_reference,
     "torch": compiled.start,
-    **{name: partial(openvino.start, name=name) for name in openvino.PRECISION},
+    **{name: _openvino(name) for name in PRECISION},
 }
 
 # The bound of `err` (see deviation.py): relative error of a frame against the reference's, over 256-step roll-outs.
@@ -46,21 +54,10 @@ def use_backend(world: World, name: str = "auto", quiet: bool = False) -> World:
         )
     chosen, why = choose(world) if name == "auto" else (name, "as asked")
     plain = copy.copy(world)  # building reads a world that runs the reference, whatever `world` ran before
-    plain.runner, plain.memory_dtype = plain.reference, torch.float32
-    plain.encoder, plain.painter, plain.reader = plain.eager_encoder, plain.eager_painter, plain.eager_reader
-    runner, how = BACKENDS[chosen](plain, quiet=quiet)
-    world.runner = runner
-    world.memory_dtype = getattr(runner, "memory_dtype", torch.float32)
-    if isinstance(runner, openvino.OpenVinoRunner):  # which compiles for another batch in no time
-        world.encoder, world.painter, world.reader = encoder(plain), decoder(plain), runner.read
-        alike = "openvino-bf16" if chosen == "openvino-int8" else chosen  # int8 would need its calibration
-        world.equip = lambda other: use_backend(other, alike, quiet=True)
-    else:
-        world.encoder, world.painter, world.reader = world.eager_encoder, world.eager_painter, world.eager_reader
-        world.equip = lambda other: other
-    world.backend_name, world.backend_reason = chosen, f"{why}; {how}"
+    plain.backend = Reference(world.tokenizer, world.dynamics)
+    world.backend = BACKENDS[chosen](plain, why, quiet)
     if not quiet:
-        print(f"backend {chosen}: {world.backend_reason}", file=sys.stderr, flush=True)
+        print(f"backend {world.backend.name}: {world.backend.reason}", file=sys.stderr, flush=True)
     return world
 
 
@@ -69,7 +66,7 @@ def choose(world: World) -> tuple[str, str]:
     if world.device.type != "cpu":
         return "torch", f"the world lies on {world.device}"
     if importlib.util.find_spec("openvino") is not None:
-        if openvino.is_built(world, "openvino-int8"):
+        if openvino_graph.is_built(world, "openvino-int8"):
             return "openvino-int8", "fastest on a CPU"
         return "openvino-bf16", "starts at once; `worldling bench` or `--backend openvino-int8` builds the faster int8"
     if compiled.compiler() is not None:

@@ -22,14 +22,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from worldling.engine.backends import BACKENDS, BOUND, choose, use_backend
-from worldling.engine.calibrate import rollout_actions
-from worldling.engine.compiled import compiler
-from worldling.engine.deviation import SAME, deviation
+from worldling.backends.calibrate import rollout_actions
+from worldling.backends.choose import BACKENDS, BOUND, choose, use_backend
+from worldling.backends.compiled import compiler
+from worldling.backends.deviation import SAME, Deviation, deviation
 from worldling.errors import BackendError
 from worldling.machine import cpu_name
 from worldling.progress import Progress
-from worldling.world import State, World
+from worldling.state import State
+from worldling.world import World
 
 TURN_S = 0.5  # length of one arm's turn
 WARM_S = 0.1  # its first steps are not counted: they meet cold caches, and the arm before's threads still spinning
@@ -106,10 +107,8 @@ def bench(
             for kind, batch in kinds:
                 arms[name, kind, batch] = _arm(worlds[name], batch, kind == "frames", base)
                 progress.update(len(arms), name)
-    strayed = deviation(
-        world, {name: w.runner for name, w in worlds.items() if name != "reference"}, steps, starts, quiet
-    )
-    strayed["reference"] = {"err": 0.0, "err_free": SAME}
+    others = {name: w.backend for name, w in worlds.items() if name != "reference"}
+    strayed = {"reference": Deviation(0.0, SAME), **deviation(world, others, steps, starts, quiet)}
     with Progress("measuring", seconds * len(arms), "s", quiet) as progress:
         for turn in range(max(1, round(seconds / TURN_S))):
             for place, arm in enumerate(arms.values()):
@@ -131,7 +130,8 @@ def bench(
                 "num_steps": len(arm.times),
                 "memory_mb": arm.memory_mb,
                 "start_s": start_s[name],
-                **strayed[name],
+                "err": strayed[name].err,
+                "err_free": strayed[name].err_free,
                 "bound": BOUND[name],
                 "ratio_to_reference": against / p50,
             }

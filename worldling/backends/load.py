@@ -10,11 +10,11 @@ from worldling.world import World
 def load(name_or_path: str | Path, backend: str = "auto", device: str = "auto", quiet: bool = True) -> World:
     """Load a bundled world by name, or any world by its folder.
 
-    backend: see `worldling.engine.backends`; device: "cpu", "cuda" or "auto" (cuda if there is one); quiet:
-    do not say which backend was taken and why (`world.backend_name`, `world.backend_reason` tell it later).
+    backend: see `worldling.backends.choose`; device: "cpu", "cuda" or "auto" (cuda if there is one); quiet:
+    do not say which backend was taken and why (`world.backend.name` and `world.backend.reason` tell it later).
     Raises `CheckpointError` or `BackendError`.
     """
-    from worldling.engine.backends import use_backend
+    from worldling.backends.choose import use_backend
     from worldling.machine import find_device
     from worldling.world_files import load_world
 

@@ -62,7 +62,7 @@ def quantize(world: World, model: "ov.Model", quiet: bool = True) -> "ov.Model":
 
 
 def rollout_samples(world: World, quiet: bool = True) -> list[list[np.ndarray]]:
-    """Return inputs of single frames, as `Tick.forward` reads them, met while the fp32 reference dreams."""
+    """Return inputs of single frames, as `TickInputs.flat` orders them, met in roll-outs of `world` on the reference."""
     if not world.contexts:
         raise BackendError("`world.contexts` must hold a clip to calibrate int8 from, got none. Use openvino-bf16.")
     rng = np.random.default_rng(0)
@@ -77,7 +77,7 @@ def rollout_samples(world: World, quiet: bool = True) -> list[list[np.ndarray]]:
             inputs = world.inputs(state, actions[:, t])
             for row in range(ROWS):
                 if t * ROWS + row in chosen:
-                    samples.append([x[row : row + 1].numpy().copy() for x in inputs])
+                    samples.append([x[row : row + 1].numpy().copy() for x in inputs.flat()])
             world.advance(state, actions[:, t], decode=False)
             progress.update(t + 1)
     return samples

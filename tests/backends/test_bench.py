@@ -4,12 +4,12 @@ import json
 from importlib.util import find_spec
 
 import pytest
-from with_clips import world  # noqa: F401
 
-from worldling.engine.backends import BOUND, choose
-from worldling.engine.bench import bench, table
-from worldling.engine.deviation import deviation
+from worldling.backends.bench import bench, table
+from worldling.backends.choose import BOUND, choose
+from worldling.backends.deviation import Deviation, deviation
 from worldling.errors import BackendError
+from worldling.world import Reference
 
 ROW = {
     "backend",
@@ -57,10 +57,12 @@ def test_nothing_to_measure_is_told(world, wrong):
 
 
 def test_deviation_sees_a_wrong_backend(world):
-    def wrong(inputs, watch):
-        latent, frame, *fresh = world.reference(inputs, watch)
-        return [latent, 255 - frame, *fresh]
+    class Wrong(Reference):
+        def tick(self, inputs, decode):
+            made = super().tick(inputs, decode)
+            return made._replace(frame=255 - made.frame)
 
-    found = deviation(world, {"same": world.reference, "wrong": wrong}, steps=3, starts=2)
-    assert found["same"] == {"err": 0.0, "err_free": 99.0}
-    assert found["wrong"]["err"] > BOUND["openvino-int8"] and found["wrong"]["err_free"] < 40
+    same, wrong = (kind(world.tokenizer, world.dynamics) for kind in (Reference, Wrong))
+    found = deviation(world, {"same": same, "wrong": wrong}, steps=3, starts=2)
+    assert found["same"] == Deviation(err=0.0, err_free=99.0)
+    assert found["wrong"].err > BOUND["openvino-int8"] and found["wrong"].err_free < 40

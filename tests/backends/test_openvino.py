@@ -8,11 +8,10 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 import torch
-from with_clips import own_cache, warping, world  # noqa: F401
 
-from worldling.engine import cache, openvino
-from worldling.engine.backends import BOUND, use_backend
-from worldling.engine.deviation import deviation
+from worldling.backends import cache, openvino, openvino_graph
+from worldling.backends.choose import BOUND, use_backend
+from worldling.backends.deviation import deviation
 from worldling.errors import BackendError
 from worldling.judge.anchors import broken_copy
 from worldling.nn.lattice import snap
@@ -36,9 +35,9 @@ def fast(request, world):
 
 
 def test_stays_within_its_bound(world, fast):
-    found = deviation(world, {"fast": fast.runner}, steps=32, starts=2)["fast"]
-    assert found["err"] < BOUND[fast.backend_name], found
-    assert (found["err"] > 0) == (fast.backend_name != "openvino-f32")  # fp32 tips no level here; others must differ
+    found = deviation(world, {"fast": fast.backend}, steps=32, starts=2)["fast"]
+    assert found.err < BOUND[fast.backend.name], found
+    assert (found.err > 0) == (fast.backend.name != "openvino-f32")  # fp32 tips no level here; others must differ
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -46,8 +45,8 @@ def test_a_world_that_warps_stays_within_its_bound(warping, name):
     if name == "openvino-int8":
         skip_without_nncf()
     fast = use_backend(copy.copy(warping), name, quiet=True)
-    found = deviation(warping, {"fast": fast.runner}, steps=32, starts=2)["fast"]
-    assert found["err"] < BOUND[name], found
+    found = deviation(warping, {"fast": fast.backend}, steps=32, starts=2)["fast"]
+    assert found.err < BOUND[name], found
 
 
 def test_it_reads_what_it_is_shown_as_the_reference_does(world, tiny_clip):
@@ -58,7 +57,6 @@ def test_it_reads_what_it_is_shown_as_the_reference_does(world, tiny_clip):
     assert torch.equal(ours.memory.stamp, theirs.memory.stamp) and torch.allclose(
         ours.previous, theirs.previous, atol=1e-6
     )
-    assert use_backend(fast, "reference", quiet=True).reader == fast.eager_reader
 
 
 @pytest.mark.parametrize("rows", [3, 18])  # whole, and in parts
@@ -67,7 +65,7 @@ def test_reading_remembers_what_making_the_frame_would(warping, rows):
     rng = np.random.default_rng(rows)
     state = fast.start(rng.integers(0, 256, (rows, 1, 64, 64, 3), dtype=np.uint8), [])
     inputs = fast.inputs(state, torch.zeros(rows, fast.action_space.size))
-    read, made = fast.runner.read(inputs), fast.runner(inputs, True)[2:]
+    read, made = fast.backend.remember(inputs), fast.backend.tick(inputs, decode=True).memory
     assert len(read) == len(made) == len(state.memory.tensors)
     assert all(a.shape == b.shape and torch.equal(a, b) for a, b in zip(read, made))
 
@@ -79,7 +77,7 @@ def test_other_weights_run_as_the_world_does(world, name, alike, tiny_clip):
     if name == "openvino-int8":
         skip_without_nncf()
     broken = broken_copy(use_backend(copy.copy(world), name, quiet=True))
-    assert broken.backend_name == alike
+    assert broken.backend.name == alike
     plain = broken_copy(world)
     ours, theirs = (w.encode(tiny_clip[0]) for w in (broken, plain))
     assert torch.allclose(ours, theirs, atol=1e-6), "the same weights again"
@@ -91,8 +89,9 @@ def test_it_encodes_to_the_same_levels_however_many_frames_there_are(world, tmp_
     found = fast.encode(tiny_clip[0])
     assert torch.allclose(found, saved.encode(tiny_clip[0]), atol=1e-6)
     assert torch.equal(found[1, 2], fast.encode(tiny_clip[0][1, 2]))
-    assert openvino.is_built(saved, "encoder") and openvino.is_built(saved, "decoder"), "kept for the next start"
-    assert use_backend(fast, "reference", quiet=True).encoder == fast.eager_encoder
+    assert openvino_graph.is_built(saved, "encoder") and openvino_graph.is_built(saved, "decoder"), (
+        "kept for the next start"
+    )
 
 
 def test_it_paints_the_same_frames_however_many_there_are(world, tiny_clip):
@@ -100,7 +99,6 @@ def test_it_paints_the_same_frames_however_many_there_are(world, tiny_clip):
     found, plain = fast.decode(latents), world.decode(latents)
     assert np.abs(found.astype(int) - plain).max() <= 1 and (found != plain).mean() < 1e-3
     assert np.array_equal(found[1, 2], fast.decode(latents[1, 2]))
-    assert use_backend(fast, "reference", quiet=True).painter == fast.eager_painter
 
 
 def test_latents_lie_on_the_lattice(fast, tiny_clip):
@@ -163,12 +161,12 @@ def saved(world, folder):
 def test_the_second_start_reads_the_graph(world, tmp_path, own_cache):
     path = saved(world, tmp_path / "w")
     first = use_backend(load_world(path), "openvino-bf16", quiet=True)
-    assert "kept beside the world" in first.backend_reason
+    assert "kept beside the world" in first.backend.reason
     *eye, graph = sorted((path / ".engine").glob("*.xml"))
     assert [part.name.split("-")[0] for part in eye] == ["decoder", "encoder"]
     assert graph.name.startswith("openvino-bf16-") and not own_cache.exists()
     again = use_backend(load_world(path), "openvino-bf16", quiet=True)
-    assert "built before" in again.backend_reason
+    assert "built before" in again.backend.reason
     graph.write_text("<net")
     with pytest.raises(BackendError, match="Delete it"):
         use_backend(load_world(path), "openvino-bf16", quiet=True)
@@ -177,8 +175,10 @@ def test_the_second_start_reads_the_graph(world, tmp_path, own_cache):
 def test_the_first_start_dreams_as_every_later_one_does(warping, tmp_path, tiny_clip, own_cache):
     path = saved(warping, tmp_path / "w")  # the file's numbers are halves: what is run must be what was kept
     first, again = (use_backend(load_world(path), "openvino-bf16", quiet=True) for _ in range(2))
-    assert "built now" in first.backend_reason and "built before" in again.backend_reason
-    ours, theirs = ([t.clone() for t in w.runner(_inputs(w, tiny_clip), watch=True)] for w in (first, again))
+    assert "built now" in first.backend.reason and "built before" in again.backend.reason
+    ours, theirs = (
+        [t.clone() for t in w.backend.tick(_inputs(w, tiny_clip), decode=True).flat()] for w in (first, again)
+    )
     assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
@@ -192,7 +192,7 @@ def test_ctrl_c_after_two_worlds_were_dropped(world, tmp_path, own_cache):
     script = f"""
 import gc, signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has it ignored
-from worldling.engine.backends import use_backend
+from worldling.backends.choose import use_backend
 from worldling.world_files import load_world
 older, younger = (use_backend(load_world({str(path)!r}), "openvino-bf16", quiet=True) for _ in range(2))
 del older
@@ -212,8 +212,8 @@ def test_a_folder_that_cannot_be_written(world, tmp_path, own_cache):
     path = saved(world, tmp_path / "w")
     (path / ".engine").write_text("in the way")
     made = use_backend(load_world(path), "openvino-bf16", quiet=True)
-    assert str(own_cache) in made.backend_reason
-    assert "built before" in use_backend(load_world(path), "openvino-bf16", quiet=True).backend_reason
+    assert str(own_cache) in made.backend.reason
+    assert "built before" in use_backend(load_world(path), "openvino-bf16", quiet=True).backend.reason
 
 
 def test_graphs_of_older_weights_go_and_others_stay(tmp_path):
@@ -237,7 +237,11 @@ def test_graphs_of_older_weights_go_and_others_stay(tmp_path):
     assert len(list(shared.iterdir())) == 4, "other worlds' graphs lie there"
 
 
-def test_other_weights_need_another_graph(world):
+def test_every_source_of_a_graph_is_there():
+    assert all(list(cache.PACKAGE.glob(pattern)) for pattern in cache.SOURCES)
+
+
+def test_other_weights_or_other_code_need_another_graph(world, tmp_path, monkeypatch):
     before = cache.fingerprint(world)
     assert cache.fingerprint(copy.copy(world)) == before
     other = copy.copy(world)
@@ -245,6 +249,17 @@ def test_other_weights_need_another_graph(world):
     with torch.no_grad():
         next(other.tokenizer.parameters()).add_(0.01)
     assert cache.fingerprint(other) != before
+    copied = tmp_path / "package"
+    for path in {p for pattern in cache.SOURCES for p in cache.PACKAGE.glob(pattern)}:
+        (copied / path.relative_to(cache.PACKAGE)).parent.mkdir(parents=True, exist_ok=True)
+        (copied / path.relative_to(cache.PACKAGE)).write_bytes(path.read_bytes())
+    monkeypatch.setattr(cache, "PACKAGE", copied)
+    assert cache.fingerprint(world) == before
+    for pattern in ("tick.py", "backends/openvino_graph.py"):
+        with (copied / pattern).open("a") as file:
+            file.write("# changed")
+        assert cache.fingerprint(world) != before
+        before = cache.fingerprint(world)
 
 
 def test_int8_needs_clips(world):
