@@ -6,14 +6,10 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from worldling.cli.options import BACKENDS, left_out, pairs, whole
+from worldling.cli.options import BACKENDS, left_out, open_worlds, whole
 from worldling.errors import ConfigError
-from worldling.plugin import names_code
-
-if TYPE_CHECKING:
-    from worldling.protocol import WorldModel
 
 SUITES = "fidelity, stability, ocp, surprise, control, horizon, chaos, physion, speed, cost"
 Command = Callable[..., argparse.ArgumentParser]
@@ -84,14 +80,7 @@ def _judge(a: argparse.Namespace) -> dict[str, Any]:
     from worldling.judge.report import in_words
     from worldling.judge.side_by_side import judge_side_by_side
 
-    foreign = [name for name in a.world if names_code(name)]
-    if a.world_arg and not foreign:
-        raise ConfigError(f"`--world-arg` must go with file.py:callable, got {', '.join(a.world)}. Leave it out.")
-    if a.backend != "auto" and len(foreign) == len(a.world):
-        raise ConfigError(
-            f"`--backend` must be left out for {', '.join(foreign)}, got {a.backend}. A world not ours runs its own code."
-        )
-    worlds = [_judged_world(a, name) for name in a.world]
+    worlds = open_worlds(a.world, a.world_arg, a.backend, quiet=a.json)
     single = len(worlds) == 1
     out = Path(a.out) if a.out else (worlds[0].path if single and worlds[0].path else Path(".")) / "judge"
     dials = {name: getattr(a, name) for name in ("starts", "seed", "rollouts", "exam", "trials", "physion", "chaos")}
@@ -104,17 +93,6 @@ def _judge(a: argparse.Namespace) -> dict[str, Any]:
         return report
     print(f"wrote {out / 'report.html'} and report.json", file=sys.stderr)
     return in_words(report) if single else {name: in_words(one) for name, one in report["worlds"].items()}
-
-
-def _judged_world(a: argparse.Namespace, name: str) -> WorldModel:
-    from worldling.backends.load import load
-    from worldling.foreign import foreign_world
-
-    return (
-        foreign_world(name, pairs(a.world_arg, "world-arg"))
-        if names_code(name)
-        else load(name, a.backend, quiet=a.json)
-    )
 
 
 def _cost(a: argparse.Namespace) -> dict[str, Any] | None:
