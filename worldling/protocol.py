@@ -141,7 +141,8 @@ class WorldModel(Protocol):
         """Make the next frame of every row under raw actions `[B, ...]`, and advance `state`, one of its own, in place.
 
         The step's frame is uint8 `[B, H, W, 3]`, and may be None with `decode=False`; its latent `[B, N, C]` is
-        always there; reward and terminated, `[B]`, are None in a world that does not predict them. Raises `ActionError`, and then leaves `state` as it was.
+        always there; reward and terminated, `[B]`, are None in a world that does not predict them. Raises
+        `ActionError`, and then leaves `state` as it was.
         """
         ...
 

@@ -45,8 +45,8 @@ class WorldConfig:
     def __post_init__(self) -> None:
         if self.dynamics.warp not in (0, self.tokenizer.merge):
             raise ConfigError(
-                f"`dynamics.warp` must be 0 or the tokenizer's merge ({self.tokenizer.merge}), got {self.dynamics.warp}. "
-                "Use one of these."
+                f"`dynamics.warp` must be 0 or the tokenizer's merge ({self.tokenizer.merge}), "
+                f"got {self.dynamics.warp}. Use one of these."
             )
 
 

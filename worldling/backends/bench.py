@@ -159,8 +159,8 @@ def table(result: dict[str, Any]) -> str:
     for r in result["rows"]:
         memory = f"{r['memory_mb']:6.0f}" if r["memory_mb"] is not None else "     -"
         lines.append(
-            f"{r['backend']:14} {r['kind']:8} {r['batch']:5d} {r['fps_p50']:9,.0f} {r['p50_ms']:8.2f} {r['p99_ms']:8.2f} "
-            f"{r['ratio_to_reference']:6.2f} {memory} {r['err']:8.1e} {r['err_free']:7.1f}"
+            f"{r['backend']:14} {r['kind']:8} {r['batch']:5d} {r['fps_p50']:9,.0f} {r['p50_ms']:8.2f} "
+            f"{r['p99_ms']:8.2f} {r['ratio_to_reference']:6.2f} {memory} {r['err']:8.1e} {r['err_free']:7.1f}"
         )
     return "\n".join(lines)
 

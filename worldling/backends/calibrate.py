@@ -1,7 +1,7 @@
 """int8 by NNCF post-training quantization, calibrated on the world's own roll-outs.
 
-A world at play sees its own frames, not the data's: calibration on real frames alone would miss the
-ranges that matter.
+A world that runs sees its own frames, not the data's: calibration on real frames alone would miss the ranges
+that matter.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def quantize(world: World, model: "ov.Model", quiet: bool = True) -> "ov.Model":
 
 
 def rollout_samples(world: World, quiet: bool = True) -> list[list[np.ndarray]]:
-    """Return inputs of single frames, as `TickInputs.flat` orders them, met in roll-outs of `world` on the reference."""
+    """Return inputs of single frames, in the order of `TickInputs.flat`, from roll-outs of `world` by the reference."""
     if not world.contexts:
         raise BackendError("`world.contexts` must hold a clip to calibrate int8 from, got none. Use openvino-bf16.")
     rng = np.random.default_rng(0)

@@ -59,7 +59,7 @@ class Mixed(nn.Module):
 
 
 class CompiledOnCpu(Reference):
-    """A `Backend` over packages of native code, one for each batch size, built when first asked for, that for 1 at once.
+    """A `Backend` over packages of native code, one for each batch size: that of 1 at once, others when first needed.
 
     Encoding, decoding and remembering real frames stay eager: a package for each batch size would take half a minute.
     So does another world's `like`, which is the reference.

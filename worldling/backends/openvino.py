@@ -38,8 +38,9 @@ class Asked(NamedTuple):
 class OpenVino:
     """A `Backend` over graphs of fixed batch sizes, made from one batch-free graph when first needed.
 
-    world: on the CPU, run by the reference; name: in `PRECISION`; why: it was chosen. Encoding and decoding are graphs of
-    their own. Cost to make: under 2 s from disk; building takes seconds, for int8 tens of seconds. Raises `BackendError`.
+    world: on the CPU, run by the reference; name: in `PRECISION`; why: it was chosen. Encoding and decoding are graphs
+    of their own. Cost to make: under 2 s from disk; building takes seconds, for int8 tens of seconds. Raises
+    `BackendError`.
 
     Small batches run on all threads at once, for the shortest wait. Large ones are cut into parts that run side
     by side, one thread each: threads that need not meet after every operation get more done.

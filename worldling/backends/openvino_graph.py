@@ -82,7 +82,7 @@ def convert(module: torch.nn.Module, example: tuple[Tensor, ...]) -> "ov.Model":
 
 
 def _compare_instead(top: "ov.Node") -> None:
-    """Replace an argmax over the few levels of a channel by comparisons, 10x as fast: OpenVINO's is made for long axes."""
+    """Replace an argmax over the few levels of a channel by comparisons, 10x as fast: OpenVINO's is for long axes."""
     import openvino.opset13 as op
 
     scores, index = top.input_value(0), top.output(1)

@@ -1,6 +1,6 @@
 """The tokenizer as OpenVINO graphs, for the CPU: three times as fast as eager torch, and the same levels and frames.
 
-Always in f32, whatever precision the frames are made in: a level that differs here would be a frame the world was never shown.
+Always in f32, whatever precision the frames are made in: a level that differs here would be another real frame.
 """
 
 from __future__ import annotations
