@@ -102,8 +102,9 @@ class Whole(nn.Module):
     ) -> Tensor:
         """Draw the next frame with one pass, then commit it, or the true one, with another."""
         one = torch.ones(len(latent))
+        following = latent  # until it is drawn in the first round
         for finished in (False, True):
-            frame = following if finished else latent  # noqa: F821  (drawn in the first round)
+            frame = following
             x = self.enter(frame, finished, latent, previous, action)
             x, fresh = self.stack.layers_with_memory(x, memory.tensors, memory.age(self.config))
             if not finished:
@@ -124,7 +125,14 @@ def split_step(dynamics: Dynamics) -> Step:
     return step
 
 
-def train(model: nn.Module, loss_of: Callable[..., Tensor], clips: Clips, minutes: float, config: TrainConfig) -> int:
+def split_loss(dynamics: Dynamics) -> Callable[..., Tensor]:
+    """Return the loss of our design, as `Whole.loss`; the frames to be committed are not asked for."""
+    return lambda *clip: dynamics_loss(dynamics, ClipBatch(*clip[:-1])).total
+
+
+def train(
+    model: Dynamics | Whole, loss_of: Callable[..., Tensor], clips: Clips, minutes: float, config: TrainConfig
+) -> int:
     """Train for some minutes from the end of compilation on; returns the number of steps."""
     optimizer, step, began = optimizer_for(model, config.dynamics_lr, config.weight_decay), 0, None
     shape, autocast = model.config, autocast_for(torch.device("cpu"))
@@ -214,13 +222,10 @@ def compare(
     rows, shape = {}, dataclasses.replace(world.dynamics.config, warp=0)  # heads are not what is compared
     for name in ("split", "whole"):
         torch.manual_seed(0)
-        model = (Dynamics if name == "split" else Whole)(shape)
-        if name == "split":
-            loss_of = lambda *x: dynamics_loss(model, ClipBatch(*x[:-1])).total  # noqa: B023
-        else:
-            loss_of = model.loss
+        model: Dynamics | Whole = Dynamics(shape) if name == "split" else Whole(shape)
+        loss_of = split_loss(model) if isinstance(model, Dynamics) else model.loss
         steps = train(model, loss_of, clips, minutes, config)
-        step = split_step(model) if name == "split" else model.step
+        step = split_step(model) if isinstance(model, Dynamics) else model.step
         rows[name] = {
             "parameters": sum(p.numel() for p in model.parameters()),
             "steps": steps,

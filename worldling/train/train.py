@@ -74,14 +74,14 @@ def train(
     mean = pool.mean_frame()
     network = Tokenizer(networks.tokenizer).to(where)
     first = train_tokenizer(network, pool.to(where), every_reflection, folder, config, quiet)
-    tokenizer: Tokenizer = first.ema
+    tokenizer = first.ema
     num_pool = 2 * len(pool.pairs)
     del pool
     clips = encode_episodes(tokenizer, dataset, training, every_reflection, where, autocast_for(where), folder, quiet)
     contexts = starting_clips(dataset, held)
     source = to_dict(dataset.meta)
 
-    def world_of(dynamics: Dynamics, stage: Stage) -> World:
+    def world_of(dynamics: Dynamics, stage: Stage[Dynamics]) -> World:
         card = {
             "source": source,
             "data": {
@@ -107,7 +107,7 @@ def train(
         }
         return World(networks, tokenizer, dynamics, card, contexts, mean)
 
-    def show(dynamics: Dynamics, stage: Stage) -> World:
+    def show(dynamics: Dynamics, stage: Stage[Dynamics]) -> World:
         world = world_of(dynamics.eval(), stage)
         quality = world.card["quality"] = check(world, dataset, held, folder / "strip.png")
         stage.log(**quality)
