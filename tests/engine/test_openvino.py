@@ -14,7 +14,7 @@ from worldling.engine import cache, openvino
 from worldling.engine.backends import BOUND, use_backend
 from worldling.engine.deviation import deviation
 from worldling.errors import BackendError
-from worldling.judge.anchors import broken_copy
+from worldling.judge.baselines import broken_copy
 from worldling.nn.lattice import snap
 from worldling.world_files import load_world, save_world
 

@@ -12,9 +12,10 @@ import pytest
 ROOT = Path(__file__).parents[2] / "worldling"
 FLOORS = [
     {"types", "errors", "config", "plugin", "progress"},
-    {"checkpoint", "machine", "nn", "data", "scenes"},
+    {"checkpoint", "machine", "nn", "data", "scenes", "report", "timing", "frame_error"},
     {"tokenizer", "dynamics"},
     {"world", "world_files", "alarm"},
+    {"cost"},
     {"train", "compress", "engine", "plan", "rl", "judge"},
     {"serve"},
     {"cli", "testing", "recipes"},

@@ -16,10 +16,9 @@ from torch import Tensor
 
 from worldling.engine.calibrate import rollout_actions
 from worldling.errors import BackendError
+from worldling.frame_error import psnr
 from worldling.progress import Progress
 from worldling.world import Runner, World
-
-SAME = 99.0  # dB, written for equal frames
 
 
 def deviation(
@@ -52,7 +51,7 @@ def deviation(
                 progress.update(i * (1 + len(runners)) + 1 + j)
                 free = copy.copy(world)
                 free.runner, free.memory_dtype = runner, getattr(runner, "memory_dtype", torch.float32)
-                last[name].append(_psnr(_last_frame(free, i, actions[i]), truth))
+                last[name].append(float(psnr(_last_frame(free, i, actions[i]), truth)))
         progress.update(progress.total)
     return {
         name: {"err": (wrong[name] / max(right, 1e-9)) ** 0.5, "err_free": float(np.median(last[name]))}
@@ -64,8 +63,3 @@ def _last_frame(world: World, start: int, actions: np.ndarray) -> np.ndarray:
     clip, count = world.contexts[start % len(world.contexts)], world.config.context
     state = world.start(clip.frames[:count], clip.actions[: count - 1])
     return world.rollout(state, actions)[0, -1]
-
-
-def _psnr(a: np.ndarray, b: np.ndarray) -> float:
-    error = np.mean((a.astype(np.float32) - b.astype(np.float32)) ** 2)
-    return float(min(SAME, 10 * np.log10(255.0**2 / max(float(error), 1e-9))))

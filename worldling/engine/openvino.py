@@ -21,6 +21,7 @@ from torch import Tensor
 from worldling.engine import cache
 from worldling.engine.calibrate import quantize
 from worldling.errors import BackendError
+from worldling.machine import cpu_has_bf16
 from worldling.world import World
 
 if TYPE_CHECKING:
@@ -54,11 +55,6 @@ def core() -> "ov.Core":
     return import_openvino().Core()
 
 
-def supports_bf16() -> bool:
-    """Return whether this CPU multiplies in bf16."""
-    return "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-
-
 def file_name(world: World, name: str) -> str:
     """Return the name under which this world's graph for backend `name` is cached."""
     return f"{name}-{cache.fingerprint(world, import_openvino().__version__)}.xml"
@@ -77,7 +73,7 @@ def start(world: World, name: str, quiet: bool = True) -> tuple["OpenVinoRunner"
     ov = import_openvino()
     if world.device.type != "cpu":
         raise BackendError(f"`device` must be cpu for {name}, got {world.device}. Use the torch backend there.")
-    precision = PRECISION[name] if supports_bf16() else "f32"
+    precision = PRECISION[name] if cpu_has_bf16() else "f32"
     file = file_name(world, name)
     path = cache.find(world, file)
     if path is not None:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from worldling.errors import ActionError, ConfigError, JudgeError, ShapeError
+from worldling.frame_error import frame_error
 from worldling.judge.judged_world import JudgedWorld, check_judged
 from worldling.plugin import load_callable
 from worldling.types import ActionSpace, Step, check_frames, float_to_frames, frames_to_float
@@ -41,11 +42,6 @@ class ForeignState:
     held: Any
     batch: int
     index: int = 0
-
-
-def pixel_error(made: np.ndarray, real: np.ndarray) -> np.ndarray:
-    """Mean squared difference of uint8 frames `[..., H, W, 3]`, black to white being 1: `[...]`."""
-    return np.square((made.astype(np.float32) - real) / 255.0).mean(axis=(-3, -2, -1), dtype=np.float64)
 
 
 class ForeignWorld(ABC):
@@ -138,7 +134,7 @@ class ForeignWorld(ABC):
         errors = []
         for t in range(1, frames.shape[1]):
             made = self._advance(self.start(frames[:, :t], actions[:, : t - 1]), actions[:, t - 1])
-            errors.append(pixel_error(made, frames[:, t]))
+            errors.append(frame_error(made, frames[:, t]))
         return np.stack(errors, 1) if errors else np.zeros((len(frames), 0))
 
     def _advance(self, state: ForeignState, actions: np.ndarray) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,8 @@ from torch import Tensor
 from worldling.dynamics.loss import changing_weight, dynamics_loss
 from worldling.dynamics.memory import clip_age
 from worldling.dynamics.model import Dynamics
+from worldling.frame_error import psnr_of
+from worldling.machine import cpu_has_bf16
 from worldling.tokenizer.loss import tokenizer_loss
 from worldling.tokenizer.model import Tokenizer
 from worldling.train.latents import Clips, FramePool, busiest
@@ -31,7 +32,7 @@ SAVE_EVERY_S = 60.0
 
 def autocast_for(device: torch.device) -> torch.autocast:
     """Return bf16 autocast where the hardware computes in it, else a disabled one."""
-    fast = device.type == "cuda" or (device.type == "cpu" and torch.cpu._is_avx512_bf16_supported())
+    fast = device.type == "cuda" or (device.type == "cpu" and cpu_has_bf16())
     return torch.autocast(device.type, torch.bfloat16, enabled=fast)
 
 
@@ -80,7 +81,7 @@ def train_tokenizer(
                 loss, error = tokenizer_loss(
                     tokenizer, images, usual, config.tokenizer_jitter, calm, config.coarse, generator
                 )
-            stage.update(loss, psnr_db=-10 * math.log10(max(error.item() / 4, 1e-10)))
+            stage.update(loss, psnr_db=float(psnr_of(error.item() / 4)))
             if stage.due(SAVE_EVERY_S):
                 with stage.pause():
                     stage.save()
