@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from worldling.errors import CheckpointError, ShapeError
+from worldling.protocol import WorldModel
 from worldling.types import check_frames
 
 #: Share of real frames on which it is meant to ring at most.
@@ -70,7 +71,7 @@ class DriftAlarm:
 
     @classmethod
     def fit(
-        cls, world: Any, clips: Sequence[np.ndarray], steps: Sequence[int] | None = None, rate: float = RATE
+        cls, world: WorldModel, clips: Sequence[np.ndarray], steps: Sequence[int] | None = None, rate: float = RATE
     ) -> "DriftAlarm":
         """Learn from real clips uint8 `[E, T, H, W, 3]`, each from its start on: at least `FEWEST_CLIPS`, better 2 / rate.
 
@@ -94,7 +95,7 @@ class DriftAlarm:
         return alarm
 
     @classmethod
-    def fit_on(cls, world: Any, data: str | Path, rate: float = RATE, seed: int = 0) -> "DriftAlarm":
+    def fit_on(cls, world: WorldModel, data: str | Path, rate: float = RATE, seed: int = 0) -> "DriftAlarm":
         """Learn from `CLIPS` clips drawn at random from the data set in the folder `data`, recorded from what the world was trained on.
 
         Raises `DatasetError`, or `ShapeError` if its frames have another size than the world's.
@@ -113,7 +114,7 @@ class DriftAlarm:
             dataset.close()
         return cls.fit(world, clips, steps, rate)
 
-    def watch(self, world: Any, frames: np.ndarray) -> "Watch":
+    def watch(self, world: WorldModel, frames: np.ndarray) -> "Watch":
         """Begin to watch a dream that starts from real frames uint8 `[T, H, W, 3]`, or B of them from `[B, T, H, W, 3]`."""
         frames = check_frames(frames)
         return Watch(self, through(world, frames[..., -1, :, :, :]))
@@ -206,10 +207,8 @@ class Watch:
         self._before = None
 
 
-def through(world: Any, frames: np.ndarray) -> np.ndarray:
-    """Return real frames as the world draws them, so that only drift tells a dream from them; as they are if it cannot encode."""
-    if not (hasattr(world, "encode") and hasattr(world, "decode")):
-        return frames
+def through(world: WorldModel, frames: np.ndarray) -> np.ndarray:
+    """Return real frames as the world draws them, so that only drift tells a dream from them."""
     return world.decode(world.encode(frames))
 
 

@@ -6,7 +6,7 @@
         def make_world(self):
             return Mine("weights.safetensors")
 
-What a world is made of is written in judge/judged_world.py. That the action matters is not a law: that is judged.
+What a world is made of is written in protocol.py. That the action matters is not a law: that is judged.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from worldling.errors import ActionError, WorldlingError
-from worldling.judge.judged_world import JudgedWorld, check_judged
+from worldling.protocol import WorldModel, check_world
 
 Clip = tuple[np.ndarray, np.ndarray]
 
@@ -33,19 +33,19 @@ class WorldContract:
     tolerance = 1e-3
     steps = 6
 
-    def make_world(self) -> JudgedWorld:
+    def make_world(self) -> WorldModel:
         """Return the world to be tested."""
         raise NotImplementedError("`make_world` must return a world, got nothing. Write it in your test class.")
 
-    def make_clip(self, world: JudgedWorld) -> Clip:
+    def make_clip(self, world: WorldModel) -> Clip:
         """Return frames uint8 `[B >= 2, T > context, H, W, 3]` and their raw actions `[B, T - 1, ...]`: noise here."""
         rng, count = np.random.default_rng(0), world.config.context + 2
         frames = rng.integers(0, 256, (3, count, world.size_px, world.size_px, 3), dtype=np.uint8)
         return frames, self._actions(world, 3, count - 1)
 
-    def test_it_has_what_the_judge_asks_for(self) -> None:
+    def test_it_has_what_is_asked_of_a_world(self) -> None:
         world = self.make_world()
-        check_judged(world)
+        check_world(world)
         assert world.config.context >= 1, "`config.context` counts real frames: at least one"
 
     def test_frames_and_latents_have_the_promised_shapes(self) -> None:
@@ -138,38 +138,39 @@ class WorldContract:
         _equal(np.stack(made, 1), wanted, "a state must step as if no other were there")
 
     def test_fork_equals_original(self) -> None:
-        """Holds for states that have `fork()`; others need not have it."""
         world, frames, actions, then = self._given()
         state = world.start(frames, actions)
-        if not hasattr(state, "fork"):
-            return
         world.step(state, then[:, 0])
         fork, kept = state.fork(), state.fork()
         wanted = world.rollout(state, then)
         _equal(world.rollout(fork, then), wanted, "a fork must step as its original")
-        _equal(world.rollout(kept, then), wanted, "a fork must not move when another one steps")
+        _equal(world.rollout(kept.fork(), then), wanted, "a fork must not move when another one steps")
+        wide, each = kept.fork(2), np.repeat(then, 2, axis=0)
+        assert (wide.batch, wide.index) == (2 * len(frames), 1), "`fork(2)` must give two rows for each"
+        self._near(world.rollout(wide, each), np.repeat(wanted, 2, axis=0), "rows of `fork(2)` must be b0 b0 b1 b1 ...")
 
     def test_surprise_has_one_figure_for_each_next_frame(self) -> None:
-        """Holds for worlds that have `surprise`; others need not have it."""
+        """Holds for worlds that can tell it; others give None."""
         world, frames, actions, _ = self._given()
-        if not hasattr(world, "surprise"):
+        found = world.surprise(frames, actions)
+        if found is None:
             return
-        found = np.asarray(world.surprise(frames, actions))
+        found = np.asarray(found)
         wanted = (len(frames), frames.shape[1] - 1)
         assert found.shape == wanted, f"`surprise` must give [B, T - 1] = {wanted}, got {found.shape}"
         assert np.isfinite(found).all(), "`surprise` must give finite figures"
 
-    def _given(self) -> tuple[JudgedWorld, np.ndarray, np.ndarray, np.ndarray]:
+    def _given(self) -> tuple[WorldModel, np.ndarray, np.ndarray, np.ndarray]:
         """Return the world, frames and actions to start from, and actions `[B, steps, ...]` to go on with."""
         world = self.make_world()
         frames, actions = self.make_clip(world)
         return world, frames, actions, self._actions(world, len(frames), self.steps)
 
-    def _actions(self, world: JudgedWorld, rows: int, count: int) -> np.ndarray:
+    def _actions(self, world: WorldModel, rows: int, count: int) -> np.ndarray:
         rng, space = np.random.default_rng(1), world.action_space
         return np.stack([space.sample(rng) for _ in range(rows * count)]).reshape(rows, count, *space.shape)
 
-    def _steps(self, world: JudgedWorld, frames: np.ndarray, actions: np.ndarray, then: np.ndarray) -> np.ndarray:
+    def _steps(self, world: WorldModel, frames: np.ndarray, actions: np.ndarray, then: np.ndarray) -> np.ndarray:
         state = world.start(frames, actions)
         return np.stack([world.step(state, then[:, t]).frame.copy() for t in range(then.shape[1])], 1)
 
@@ -188,7 +189,7 @@ def _check(frames: Any, shape: tuple[int, ...], who: str) -> None:
     assert fits, f"{who} must give frames uint8 {list(shape)}, got {got}"
 
 
-def _wrong(world: JudgedWorld, right: np.ndarray) -> list[np.ndarray]:
+def _wrong(world: WorldModel, right: np.ndarray) -> list[np.ndarray]:
     """Return actions like `right`, but of another shape, for fewer rows, or out of bounds."""
     space = world.action_space
     wrong = [right[..., None], np.repeat(right, 2, axis=0)]

@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from worldling.dynamics.sampler import denoise, first_scores
 from worldling.dynamics.warp import View
 from worldling.errors import ActionError, ConfigError, ShapeError
 from worldling.nn.lattice import to_levels
+from worldling.protocol import BackendLabel
 from worldling.tokenizer.model import Tokenizer, TokenizerConfig
 from worldling.types import ActionSpace, Episode, Step, check_frames, float_to_frames, frames_to_float
 
@@ -72,14 +73,10 @@ class State:
         return len(self.latent)
 
     def fork(self, n: int | None = None) -> "State":
-        """Return an independent copy, or n copies of a single row (`[n, ...]`) that step as this one would."""
-        if n is not None and self.batch != 1:
-            raise ShapeError(
-                f"`state` must hold one row to be forked into {n}, got {self.batch}. Use `state.rows([i])`."
-            )
-        return dataclasses.replace(
-            self.rows([0] * n if n else range(self.batch)), batched=self.batched if n is None else True
-        )
+        """Return an independent copy that steps as this one would; n: of B * n rows, each repeated n times in place."""
+        times = 1 if n is None else n
+        rows = [row for row in range(self.batch) for _ in range(times)]
+        return dataclasses.replace(self.rows(rows), batched=self.batched if n is None else True)
 
     def rows(self, rows: Sequence[int]) -> "State":
         """Return an independent copy of some rows, repeats allowed."""
@@ -116,6 +113,11 @@ class Tick(nn.Module):
         following = denoise(self.dynamics.head, h, latent, noise, self.dynamics.config.passes, seen)
         frame = (float_to_frames(self.tokenizer.decode(following)),) if self.watch else ()
         return (following, *frame, *fresh)
+
+
+class _Label(NamedTuple):
+    name: str
+    reason: str
 
 
 # A runner is a Tick made fast: (inputs of Tick.forward, watch) -> outputs of Tick.forward. It gives the latent and
@@ -161,6 +163,13 @@ class World:
     def action_space(self) -> ActionSpace:
         """The actions it understands."""
         return self.config.action_space
+
+    surprise_unit = "nats"
+
+    @property
+    def backend(self) -> BackendLabel:
+        """What runs it, in words."""
+        return _Label(self.backend_name, self.backend_reason)
 
     @property
     def size_px(self) -> int:

@@ -11,10 +11,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2] / "worldling"
 FLOORS = [
-    {"types", "errors", "config", "plugin", "progress"},
+    {"types", "errors", "config", "plugin", "progress", "protocol"},
     {"checkpoint", "machine", "nn", "data", "scenes", "report", "timing", "frame_error"},
     {"tokenizer", "dynamics"},
-    {"world", "world_files", "alarm"},
+    {"world", "world_files", "foreign", "alarm"},
     {"cost"},
     {"train", "compress", "engine", "plan", "rl", "judge"},
     {"serve"},

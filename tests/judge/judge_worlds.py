@@ -7,7 +7,7 @@ import torch
 
 from worldling.config import to_dict
 from worldling.data.store import DatasetMeta, DatasetWriter, open_dataset
-from worldling.judge import ForeignWorld
+from worldling.foreign import ForeignWorld
 from worldling.types import ActionSpace, Episode
 
 SIZE = 16

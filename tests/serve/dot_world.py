@@ -1,6 +1,6 @@
 """A world small enough to hold in the head: a dot that goes where the action says, with a little noise.
 
-It has the parts of the World interface that the player uses, and so stands in for one in these tests.
+A foreign world: the player plays it through the protocol alone, as it plays ours.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from worldling.types import ActionSpace, Episode, Step
+from worldling.foreign import ForeignWorld
+from worldling.types import ActionSpace, Episode
 
 DISCRETE = ActionSpace("discrete", (4,), names=("NOOP", "FIRE", "RIGHT", "LEFT"))
 POINTER = ActionSpace("box", low=(0.0, 0.0), high=(512.0, 512.0), names=("x", "y"))
@@ -37,28 +38,15 @@ def moved(space: ActionSpace, place: np.ndarray, action: np.ndarray) -> np.ndarr
     return np.clip(place + 3 * push, 4, 60)
 
 
-class DotState:
-    """Place, noise and frame number."""
-
-    def __init__(self, place: np.ndarray, rng: np.random.Generator, index: int = 0) -> None:
-        self.place, self.rng, self.index, self.batch = place, rng, index, 1
-
-    def fork(self) -> "DotState":
-        rng = np.random.default_rng()
-        rng.bit_generator.state = self.rng.bit_generator.state
-        return DotState(self.place.copy(), rng, self.index)
-
-
-class DotWorld:
-    """See the module. step_s: how long a step takes; broken: `step` fails as a bug would."""
+class DotWorld(ForeignWorld):
+    """See the module. step_s: how long a step takes; broken: `predict` fails as a bug would."""
 
     def __init__(
         self, space: ActionSpace = DISCRETE, size_px: int = 64, fps: float = 20.0, step_s: float = 0.0
     ) -> None:
-        self.action_space, self.size_px, self.step_s, self.broken = space, size_px, step_s, False
-        self.config = SimpleNamespace(name="dots", context=4, fps=fps)
-        self.card = {"source": {"env_id": "Dot-v0", "env_kwargs": {}, "fps": fps, "frame_skip": 1}}
-        self.backend_name, self.num_steps = "a dot", 0
+        source = {"env_id": "Dot-v0", "env_kwargs": {}, "fps": fps, "frame_skip": 1}
+        super().__init__(size_px, space, context=4, name="dots", source=source)
+        self.step_s, self.broken, self.num_steps = step_s, False, 0
         self.contexts = [self._context(k) for k in range(3)]
 
     def _context(self, k: int) -> Episode:
@@ -70,20 +58,24 @@ class DotWorld:
             frames.append(paint(place, 0, self.size_px))
         return Episode(np.stack(frames), actions, *np.zeros((3, num - 1), np.float32))
 
-    def start(self, frames: np.ndarray, actions: np.ndarray, seed: int = 0) -> DotState:
-        rows, columns = np.nonzero(frames[-1][..., 0] > 200)
-        place = np.array([columns.mean(), rows.mean()]) * 64 / self.size_px
-        return DotState(place, np.random.default_rng(seed))
+    def watch(self, frames: np.ndarray, actions: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Remember where each dot is, its seed and how many steps it took."""
+        found = [np.nonzero(frame[..., 0] > 200) for frame in frames[:, -1]]
+        places = [np.array([columns.mean(), rows.mean()]) * 64 / self.size_px for rows, columns in found]
+        return np.stack(places), seeds, np.zeros(len(seeds), int)
 
-    def step(self, state: DotState, action: np.ndarray, decode: bool = True) -> Step:
+    def predict(self, state: tuple[np.ndarray, ...], actions: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+        """Move each dot, with a little noise of its own."""
         if self.broken:
             raise RuntimeError("the dot fell off")
         time.sleep(self.step_s)
-        state.place = moved(self.action_space, state.place, self.action_space.check(action, lead=()))
-        state.place = np.clip(state.place + state.rng.normal(0, 0.3, 2), 4, 60)
-        state.index += 1
         self.num_steps += 1
-        return Step(paint(state.place, state.index, self.size_px) if decode else None, None, state.index)
+        places, seeds, index = state
+        noise = [np.random.default_rng([seed, at]).normal(0, 0.3, 2) for seed, at in zip(seeds, index)]
+        places = np.stack([moved(self.action_space, place, action) for place, action in zip(places, actions)])
+        places, index = np.clip(places + noise, 4, 60), index + 1
+        frames = [paint(place, at, self.size_px) for place, at in zip(places, index)]
+        return np.stack(frames), (places, seeds, index)
 
 
 class DotEnvironment:

@@ -8,7 +8,8 @@ import pytest
 from worldling.alarm import DriftAlarm, conformal_limit
 from worldling.errors import CheckpointError, ShapeError
 
-NO_CODE = SimpleNamespace(size_px=32)  # a world that can neither encode nor decode: frames are looked at as they are
+#: Its code is the picture itself: frames are looked at as they are.
+NO_CODE = SimpleNamespace(size_px=32, encode=lambda frames: frames, decode=lambda frames: frames)
 LENGTH = 12
 
 

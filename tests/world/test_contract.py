@@ -1,12 +1,10 @@
 """Our own world keeps the contract that anybody's must; so does an honest stand-in, and no broken one does."""
 
-import copy
-
 import numpy as np
 import pytest
 
 from worldling import ForeignWorld
-from worldling.errors import JudgeError, ShapeError
+from worldling.errors import ConfigError, ShapeError
 from worldling.testing import WorldContract
 from worldling.types import ActionSpace
 
@@ -49,19 +47,9 @@ class Glow(ForeignWorld):
         return light.astype(np.uint8), (light, seeds + 1)
 
 
-class GlowState:
-    """A state that can be forked, with a memory and the last frame of its own."""
-
-    def __init__(self, state):
-        self.held, self.batch, self.index = state.held, state.batch, state.index
-
-    def fork(self):
-        return copy.deepcopy(self)
-
-
-class Forking(Glow):
-    def start(self, frames, actions, seed=0):
-        return GlowState(super().start(frames, actions, seed))
+class Mute(Glow):
+    def surprise(self, frames, actions):
+        return None
 
 
 class Boxed(Glow):
@@ -76,7 +64,7 @@ class Unsteered(Glow):
     space = ActionSpace("none")
 
 
-@pytest.mark.parametrize("honest", [Glow, Forking, Boxed, Switched, Unsteered])
+@pytest.mark.parametrize("honest", [Glow, Mute, Boxed, Switched, Unsteered])
 @pytest.mark.parametrize("law", LAWS)
 def test_honest_worlds_pass(law, honest):
     getattr(contract_of(honest), law)()
@@ -169,18 +157,20 @@ class OneMemory(Glow):
         return frames, None
 
 
-class WritesInItsState(Forking):
-    """A fork that is not deep enough for a state that is changed in place."""
-
-    def start(self, frames, actions, seed=0):
-        state = super().start(frames, actions, seed)
-        state.fork = lambda: copy.copy(state)
-        return state
+class WritesInItsState(Glow):
+    """Changes in place what it remembers, which its forks remember too."""
 
     def predict(self, state, actions):
         frames, (light, seeds) = super().predict(state, actions)
         state[0][:] = light
         return frames, (state[0], seeds)
+
+
+class ForksOtherRows(Glow):
+    """Repeats all rows one after the other instead of each in place."""
+
+    def repeat(self, held, n):
+        return tuple(np.concatenate([part] * n) for part in held)
 
 
 class OneSurprise(Glow):
@@ -189,7 +179,7 @@ class OneSurprise(Glow):
 
 
 BROKEN = {
-    "test_it_has_what_the_judge_asks_for": [NotAWorld],
+    "test_it_has_what_is_asked_of_a_world": [NotAWorld],
     "test_frames_and_latents_have_the_promised_shapes": [Flat],
     "test_rollout_equals_steps": [Skipping, ReusesItsFrame],
     "test_latents_decode_to_the_frames_shown": [ShowsAnother],
@@ -199,7 +189,7 @@ BROKEN = {
     "test_any_length_of_context_is_taken_or_refused": [RefusesItsContext],
     "test_wrong_actions_are_told": [TakesAnyAction, MovesBeforeItRefuses],
     "test_states_do_not_disturb_each_other": [OneMemory],
-    "test_fork_equals_original": [WritesInItsState],
+    "test_fork_equals_original": [WritesInItsState, ForksOtherRows],
     "test_surprise_has_one_figure_for_each_next_frame": [OneSurprise],
 }
 
@@ -213,5 +203,5 @@ def contract_of(world):
 @pytest.mark.parametrize("law", LAWS)
 def test_every_law_can_be_broken(law):
     for broken in BROKEN[law]:
-        with pytest.raises((AssertionError, JudgeError), match="must|give|context"):
+        with pytest.raises((AssertionError, ConfigError), match="must|give|context"):
             getattr(contract_of(broken), law)()

@@ -199,7 +199,7 @@ def _play(a: argparse.Namespace) -> None:
     alarm = None if a.alarm is None else DriftAlarm.fit_on(world, a.alarm) if a.alarm else DriftAlarm.load(world.path)
 
     def announce(url: str) -> None:
-        print(json.dumps({"url": url, "world": world.config.name, "backend": world.backend_name}), flush=True)
+        print(json.dumps({"url": url, "world": world.config.name, "backend": world.backend.name}), flush=True)
 
     serve(world, a.host, a.port, a.beside, a.fps, not a.no_browser, announce if a.json else None, alarm)
 

@@ -13,7 +13,7 @@ from worldling.errors import ConfigError
 from worldling.plugin import names_code
 
 if TYPE_CHECKING:
-    from worldling.judge.judged_world import JudgedWorld
+    from worldling.protocol import WorldModel
 
 SUITES = "fidelity, stability, ocp, surprise, control, horizon, chaos, physion, speed, cost"
 Command = Callable[..., argparse.ArgumentParser]
@@ -106,9 +106,9 @@ def _judge(a: argparse.Namespace) -> dict[str, Any]:
     return in_words(report) if single else {name: in_words(one) for name, one in report["worlds"].items()}
 
 
-def _judged_world(a: argparse.Namespace, name: str) -> JudgedWorld:
+def _judged_world(a: argparse.Namespace, name: str) -> WorldModel:
     from worldling.engine.library import load
-    from worldling.judge.adapter import foreign_world
+    from worldling.foreign import foreign_world
 
     return (
         foreign_world(name, pairs(a.world_arg, "world-arg"))

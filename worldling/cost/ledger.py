@@ -21,6 +21,7 @@ from worldling.checkpoint import read_json
 from worldling.cost.prices import DeviceClass, Prices, check_number, is_number
 from worldling.errors import ConfigError
 from worldling.machine import hardware
+from worldling.protocol import WorldModel, name_of
 from worldling.timing.steps import BATCHES, time_world
 
 HOURS_A_MONTH = 730.0
@@ -88,7 +89,7 @@ def sessions_at_once(fps_all: float, fps: float, prices: Prices) -> int:
 
 
 def world_cost(
-    world: Any,
+    world: WorldModel,
     prices: Prices,
     device_class: str | None = None,
     report: str | Path | None = None,
@@ -113,7 +114,7 @@ def world_cost(
     )
     if batch < 1 or (seconds is not None and seconds <= 0):
         raise ConfigError(f"`batch` and `seconds` must be above 0, got {batch} and {seconds}. Use 16 and 2.")
-    name = world.path.resolve().name if world.path else str(world.card.get("name", "world"))
+    name = name_of(world)
     timing = _reported(report, name) if report else vars(hardware(world.device))
     serving_on = prices.find(timing["device"], timing["cores"], device_class)
     trained = world.card.get("cost", {})

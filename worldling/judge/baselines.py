@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import nn
 
 from worldling.dynamics.model import Dynamics
+from worldling.foreign import ForeignWorld
+from worldling.protocol import WorldModel
 from worldling.tokenizer.model import Tokenizer
 from worldling.world import World
 
 
-class CopyLast:
+class CopyLast(ForeignWorld):
     """A world in which nothing ever happens: it shows the last frame it was given, for ever."""
 
-    backend_name, path = "stand-in", None
+    def __init__(self, world: WorldModel) -> None:
+        super().__init__(world.size_px, world.action_space, world.config.context, "copy last")
+        self.card = world.card
 
-    def __init__(self, world: Any) -> None:
-        self.size_px, self.action_space, self.config, self.card = (
-            world.size_px,
-            world.action_space,
-            world.config,
-            world.card,
-        )
-
-    def start(self, frames: np.ndarray, actions: np.ndarray, seed: Any = 0) -> np.ndarray:
-        """Return the last frames `[B, H, W, 3]`: all the state there is."""
+    def watch(self, frames: np.ndarray, actions: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+        """Remember the last frames `[B, H, W, 3]`."""
         return frames[:, -1]
 
-    def rollout(self, state: np.ndarray, actions: np.ndarray, decode: bool = True) -> np.ndarray:
-        """Return them once for each of `actions` `[B, T, ...]`: `[B, T, H, W, 3]`."""
-        return np.repeat(state[:, None], np.shape(actions)[1], axis=1)
+    def predict(self, state: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Show them again."""
+        return state, state
 
 
-def broken_copy(world: Any) -> World | None:
+def broken_copy(world: WorldModel) -> World | None:
     """Return the same networks with random weights, or None if the world is not ours.
 
     The head's scores, nothing in a fresh head, are drawn too; that it leans towards no change is built in and stays.

@@ -12,7 +12,7 @@ from worldling.data.formats.physion import read_stimuli
 from worldling.data.store import Dataset, DatasetMeta, read_meta
 from worldling.errors import JudgeError
 from worldling.judge.baselines import broken_copy
-from worldling.judge.judged_world import JudgedWorld
+from worldling.protocol import WorldModel
 from worldling.types import ActionSpace
 from worldling.world import World
 
@@ -82,7 +82,7 @@ class Case:
     data: open and checked to fit; None if only suites run that need none. quiet: show no progress.
     """
 
-    world: JudgedWorld
+    world: WorldModel
     data: Dataset | None
     settings: Settings = field(default_factory=Settings)
     quiet: bool = False
@@ -168,7 +168,7 @@ class Case:
         return frames, {name: np.concatenate(parts) for name, parts in state.items()}
 
 
-def check_fits(world: JudgedWorld, meta: DatasetMeta, path: object) -> None:
+def check_fits(world: WorldModel, meta: DatasetMeta, path: object) -> None:
     """Raise `JudgeError` unless the data were recorded from what the world was trained on."""
     if world.size_px != meta.size_px:
         raise JudgeError(
@@ -190,46 +190,46 @@ def check_fits(world: JudgedWorld, meta: DatasetMeta, path: object) -> None:
             )
 
 
-def has_clips(world: JudgedWorld) -> bool:
+def has_clips(world: WorldModel) -> bool:
     """Say whether the world brings clips of its own to start from."""
-    return bool(getattr(world, "contexts", None))
+    return bool(world.contexts)
 
 
-def check_clips(world: JudgedWorld) -> None:
+def check_clips(world: WorldModel) -> None:
     """Raise `JudgeError` unless the world brings clips of its own to start from."""
     if not has_clips(world):
         raise JudgeError("`data` must be given for a world without clips of its own, got none. Add --data FOLDER.")
 
 
-def is_physics(world: JudgedWorld) -> bool:
+def is_physics(world: WorldModel) -> bool:
     """Say whether the world was trained on the eight physics scenes."""
     from worldling.scenes import PHYSICS_IDS
 
     return env_id_of(world) in PHYSICS_IDS
 
 
-def is_chaos(world: JudgedWorld) -> bool:
+def is_chaos(world: WorldModel) -> bool:
     """Say whether the world was trained on one of the chaotic environments."""
     from worldling.scenes import CHAOS_IDS
 
     return env_id_of(world) in CHAOS_IDS
 
 
-def check_physics(world: JudgedWorld, suite: str) -> None:
+def check_physics(world: WorldModel, suite: str) -> None:
     """Raise `JudgeError` unless the world was trained on the physics scenes, or one of them, at their frame rate."""
     if not is_physics(world):
         raise _foreign(world, suite, "the physics scenes", "worldling/Physics-v0")
     _check_frames(world)
 
 
-def check_chaos(world: JudgedWorld, suite: str) -> None:
+def check_chaos(world: WorldModel, suite: str) -> None:
     """Raise `JudgeError` unless the world was trained on one of the chaotic environments."""
     if not is_chaos(world):
         raise _foreign(world, suite, "a chaotic environment", "worldling/Cloth-v0, Lorenz-v0 or Smoke-v0")
     _check_frames(world)
 
 
-def _check_frames(world: JudgedWorld) -> None:
+def _check_frames(world: WorldModel) -> None:
     frame_skip = world.card["source"].get("frame_skip", 1)
     if frame_skip != 1:
         raise JudgeError(
@@ -238,19 +238,19 @@ def _check_frames(world: JudgedWorld) -> None:
         )
 
 
-def env_id_of(world: JudgedWorld) -> str:
+def env_id_of(world: WorldModel) -> str:
     """Name the environment the world was trained on, as its card does."""
     return str(world.card.get("source", {}).get("env_id", "an unknown environment"))
 
 
-def _foreign(world: JudgedWorld, suite: str, wanted: str, env_id: str) -> JudgeError:
+def _foreign(world: WorldModel, suite: str, wanted: str, env_id: str) -> JudgeError:
     return JudgeError(
         f"`suite` {suite} must be given a world of {wanted}, got one of {env_id_of(world)}. "
         f"Train one on a recording of {env_id}, or choose fidelity or stability."
     )
 
 
-def check_stimuli(world: JudgedWorld, path: str | Path | None) -> None:
+def check_stimuli(world: WorldModel, path: str | Path | None) -> None:
     """Raise `JudgeError` unless `path` holds stimuli of Physion of the size of the world's frames."""
     if not path:
         raise JudgeError(
@@ -266,7 +266,7 @@ def check_stimuli(world: JudgedWorld, path: str | Path | None) -> None:
         )
 
 
-def is_held_out(world: JudgedWorld, meta: DatasetMeta) -> bool | None:
+def is_held_out(world: WorldModel, meta: DatasetMeta) -> bool | None:
     """Say whether the world was trained on other data than these; None if its card does not tell.
 
     The seed decides, whatever the policy: it makes the same scenes.

@@ -27,8 +27,8 @@ from worldling.judge.case import (
     is_held_out,
     is_physics,
 )
-from worldling.judge.judged_world import JudgedWorld, check_judged, name_of
 from worldling.judge.self_check import self_check
+from worldling.protocol import WorldModel, check_world, name_of
 from worldling.report.sections import Section, check_out, plain, write_report
 
 #: Suites by name: the module whose `run(case)` returns a `Section`. A new suite is one line here.
@@ -53,7 +53,7 @@ ON_CHAOS = ("chaos",)
 ON_STIMULI = ("physion",)
 
 
-def suites_for(world: JudgedWorld, dataset_path: str | Path | None, physion: str | Path = "") -> list[str]:
+def suites_for(world: WorldModel, dataset_path: str | Path | None, physion: str | Path = "") -> list[str]:
     """Name every suite that can be run on this world with these data: what `--suite all` means."""
     unfit = (
         *(ON_DATA if dataset_path is None else ()),
@@ -66,7 +66,7 @@ def suites_for(world: JudgedWorld, dataset_path: str | Path | None, physion: str
 
 
 def judge(
-    world: JudgedWorld,
+    world: WorldModel,
     dataset_path: str | Path | None = None,
     out: str | Path | None = None,
     suites: Sequence[str] = ON_DATA,
@@ -121,10 +121,10 @@ def judge(
 
 
 def check_task(
-    world: JudgedWorld, dataset_path: str | Path | None, suites: Sequence[str], dials: dict[str, Any]
+    world: WorldModel, dataset_path: str | Path | None, suites: Sequence[str], dials: dict[str, Any]
 ) -> tuple[list[str], Settings]:
     """Return the suites to run and the dials, after all checks that need no judging. Raises as `judge` does."""
-    check_judged(world)
+    check_world(world)
     known = [field.name for field in fields(Settings)]
     for name in dials:
         if name not in known:
@@ -159,7 +159,7 @@ def suite(name: str) -> Callable[[Case], Section]:
     return import_module(SUITES[name]).run
 
 
-def _about(world: JudgedWorld, case: Case, dataset_path: str | Path | None, names: list[str]) -> dict[str, Any]:
+def _about(world: WorldModel, case: Case, dataset_path: str | Path | None, names: list[str]) -> dict[str, Any]:
     data = None
     if case.data is not None:
         meta = case.data.meta
@@ -173,7 +173,7 @@ def _about(world: JudgedWorld, case: Case, dataset_path: str | Path | None, name
         }
     return {
         "world": name_of(world),
-        "backend": world.backend_name,
+        "backend": world.backend.name,
         "env_id": world.card.get("source", {}).get("env_id", case.data.meta.env_id if case.data else "unknown"),
         "size_px": world.size_px,
         "data": data,

@@ -9,13 +9,13 @@ from typing import Any
 
 from worldling.config import write_atomic
 from worldling.judge.judge import ON_DATA, check_task, judge
-from worldling.judge.judged_world import JudgedWorld, name_of
+from worldling.protocol import WorldModel, name_of
 from worldling.report.figures import interval_chart
 from worldling.report.sections import Figure, Section, Table, Text, check_out, page_html
 
 
 def judge_side_by_side(
-    worlds: Sequence[JudgedWorld],
+    worlds: Sequence[WorldModel],
     dataset_path: str | Path | None = None,
     out: str | Path | None = None,
     suites: Sequence[str] = ON_DATA,
@@ -41,7 +41,7 @@ def judge_side_by_side(
     return report
 
 
-def names_of(worlds: Sequence[JudgedWorld]) -> list[str]:
+def names_of(worlds: Sequence[WorldModel]) -> list[str]:
     """Call each world by its folder or its card's name, numbered where two share it."""
     plain = [name_of(world) for world in worlds]
     return [name if plain.count(name) == 1 else f"{name}-{plain[: i + 1].count(name)}" for i, name in enumerate(plain)]

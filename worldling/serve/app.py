@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from worldling.alarm import DriftAlarm
 from worldling.errors import ServeError, WorldlingError
+from worldling.protocol import WorldModel
 from worldling.serve.beside import Beside, open_beside
 from worldling.serve.connection import Connection
 from worldling.serve.messages import encode_jpeg
@@ -46,7 +47,11 @@ class Player:
     """
 
     def __init__(
-        self, world: Any, fps: float, open_real: Callable[[], Beside] | None = None, alarm: DriftAlarm | None = None
+        self,
+        world: WorldModel,
+        fps: float,
+        open_real: Callable[[], Beside] | None = None,
+        alarm: DriftAlarm | None = None,
     ) -> None:
         self.world, self.fps, self.alarm = world, fps, alarm
         self.connections: dict[str, Connection] = {}
@@ -67,7 +72,7 @@ class Player:
             "name": world.config.name,
             "size_px": world.size_px,
             "fps": self.fps,
-            "backend": world.backend_name,
+            "backend": world.backend.name,
             "num_starts": len(world.contexts),
             "beside": self.beside,
             "kept_frames": round(KEPT_S * self.fps),
@@ -214,7 +219,7 @@ def build_app(player: Player, hosts: tuple[str, ...] | None = LOOPBACK) -> "web.
 
 
 def serve(
-    world: Any,
+    world: WorldModel,
     host: str = "127.0.0.1",
     port: int = 8000,
     beside: bool = False,
@@ -228,10 +233,12 @@ def serve(
     beside: show the real environment next to the dream; fps: frames per second at speed 1, by default
     those of the data; port: 0 takes any free one; announce: called with the page's address once it
     can be opened, instead of printing it on stderr; alarm: says on the page when a dream has drifted.
-    Raises `ServeError` when the port is taken or the world has no starts; `EnvError` when `beside` and
+    Raises `ServeError` when the port is taken, the world has no starts, or neither it nor `fps` says its pace; `EnvError` when `beside` and
     the environment cannot be opened.
     """
     fps = fps if fps is not None else world.config.fps
+    if fps is None:
+        raise ServeError("`fps` must be given for a world that does not say its own, got none. Add --fps 30.")
     if not 0 < fps <= 1000:
         raise ServeError(f"`fps` must be above 0 and at most 1000, got {fps}. Try 30.")
     if not world.contexts:

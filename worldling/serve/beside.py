@@ -10,6 +10,7 @@ import numpy as np
 from worldling.data.formats.video import VIDEO
 from worldling.errors import ServeError
 from worldling.frame_error import frame_error
+from worldling.protocol import WorldModel
 
 
 def squared_error(dream: np.ndarray, real: np.ndarray) -> float:
@@ -17,7 +18,7 @@ def squared_error(dream: np.ndarray, real: np.ndarray) -> float:
     return float(frame_error(dream, real)) * 255.0**2
 
 
-def open_beside(world: Any) -> "Beside":
+def open_beside(world: WorldModel) -> "Beside":
     """Open the environment that `world` was recorded from.
 
     Raises `ServeError` when the world's data came from no environment, `EnvError` when it cannot be opened.

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from worldling.errors import ServeError
+from worldling.protocol import WorldState
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Shot:
 
 @dataclass
 class _Segment:
-    state: Any  # as it was right after shots[0]
+    state: WorldState  # as it was right after shots[0]
     shots: list[Shot]
 
 
@@ -71,7 +71,7 @@ class History:
         """Forget everything; the next `add` begins anew."""
         self._segments.clear()
 
-    def add(self, state: Any, shot: Shot) -> None:
+    def add(self, state: WorldState, shot: Shot) -> None:
         """Append `shot`, seen in `state`; forks the state when a segment begins."""
         if not self._segments or len(self._segments[-1].shots) >= self._segment_frames:
             self._segments.append(_Segment(state.fork(), []))
@@ -84,7 +84,7 @@ class History:
         segment = self._find(index)
         return segment.shots[index - segment.shots[0].index]
 
-    def cut(self, index: int) -> tuple[Any, list[np.ndarray]]:
+    def cut(self, index: int) -> tuple[WorldState, list[np.ndarray]]:
         """Drop every shot after `index`; return a fresh state and the actions that lead it to `index`."""
         segment = self._find(index)
         while self._segments[-1] is not segment:

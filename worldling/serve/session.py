@@ -13,6 +13,7 @@ import numpy as np
 
 from worldling.alarm import DriftAlarm
 from worldling.errors import ServeError
+from worldling.protocol import WorldModel, WorldState
 from worldling.serve.beside import Beside, squared_error
 from worldling.serve.history import History, Shot
 from worldling.serve.messages import encode_jpeg
@@ -38,7 +39,12 @@ class Session:
     """
 
     def __init__(
-        self, world: Any, fps: float, beside: Beside | None = None, start: int = 0, alarm: DriftAlarm | None = None
+        self,
+        world: WorldModel,
+        fps: float,
+        beside: Beside | None = None,
+        start: int = 0,
+        alarm: DriftAlarm | None = None,
     ) -> None:
         self.world, self.beside, self.start, self.alarm = world, beside, start, alarm
         self.history = History(max(2, round(KEPT_S * fps)), max(1, round(SEGMENT_S * fps)))
@@ -96,7 +102,7 @@ class Session:
         frames, actions = episode.frames[:num], episode.actions[: num - 1]
         if self.beside:
             frames = self.beside.start(start, actions)
-        state = self.world.start(frames, actions, seed=start // len(contexts))
+        state = self.world.start(frames[None], actions[None], seed=start // len(contexts))
         self.state, self.start = state, start
         self._rest = self._resting_action(actions)
         with self._lock:
@@ -113,7 +119,7 @@ class Session:
             if self._inputs:
                 self._held = self._inputs.pop(0)
             action, input_id = self._held
-        frame = check_frames(self.world.step(self.state, action).frame, "frame", ndim=(3,))
+        frame = self._step(self.state, action)
         real = self.beside.step(action) if self.beside else None
         self._remember(frame, action, input_id, real, drift=self._watch is not None and self._watch.look(frame).rings)
         return self.shot
@@ -130,7 +136,7 @@ class Session:
             return shot
         state, actions = self.history.cut(index)
         for action in actions:
-            self.world.step(state, action)  # drawn as before: latents alone may be other code, and not compiled yet
+            self._step(state, action)  # drawn as before: latents alone may be other code, and not compiled yet
         self.state = state
         if self._watch:
             self._watch.cut()
@@ -155,6 +161,10 @@ class Session:
         if num_frames is None and not self.take:
             raise ServeError("`take` must be recorded first, got none. Press record, or ask for `seconds`.")
         return list(self.take) if num_frames is None else list(self.history)[-max(1, num_frames) :]
+
+    def _step(self, state: WorldState, action: Any) -> np.ndarray:
+        """Make the next frame uint8 `[H, W, 3]` under one raw action."""
+        return check_frames(self.world.step(state, np.asarray(action)[None]).frame, "frame", ndim=(4,))[0]
 
     def _remember(
         self, frame: np.ndarray, action: Any, input_id: int, real: np.ndarray | None, drift: bool = False

@@ -5,38 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from worldling.progress import Progress
+from worldling.protocol import WorldModel
 from worldling.timing.energy import EnergyMeter, open_meter
-
-if TYPE_CHECKING:
-    from worldling.types import ActionSpace
 
 BATCHES = (1, 16)
 SECONDS = 2.0  # of counted steps, for each batch
 WARM_SHARE = 0.2  # of the seconds before, not counted: caches are cold and graphs are built
 WARM_STEPS, LEAST_STEPS = 3, 5
 ACTIONS = 64  # prepared for each row, used in a circle
-
-
-class Steppable(Protocol):
-    """What timing asks of a world: see `WorldModel` for shapes."""
-
-    @property
-    def action_space(self) -> ActionSpace:
-        """The raw actions it takes."""
-        ...
-
-    def start(self, frames: np.ndarray, actions: np.ndarray, seed: int | Sequence[int] = 0) -> Any:
-        """Return a state after real frames `[B, T, H, W, 3]` and the actions `[B, T - 1, ...]` between them."""
-        ...
-
-    def step(self, state: Any, action: np.ndarray, decode: bool = True) -> Any:
-        """Make the next frame of every row under raw actions `[B, ...]`."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -110,7 +90,7 @@ def time_steps(
 
 
 def time_world(
-    world: Steppable,
+    world: WorldModel,
     frames: np.ndarray,
     actions: np.ndarray,
     batches: Sequence[int] = BATCHES,
@@ -123,8 +103,7 @@ def time_world(
     to fill each batch; seconds: of counted steps for each batch (None: `SECONDS`). Cost: `seconds` x 1.2 x batches.
     """
     seconds = SECONDS if seconds is None else seconds
-    rows, device = [], getattr(world, "device", None)
-    meter = open_meter(device)
+    rows, meter = [], open_meter(world.device)
     with Progress("timing", len(batches), "batches", quiet) as progress:
         for done, batch in enumerate(batches):
             turn = np.arange(batch) % len(frames)

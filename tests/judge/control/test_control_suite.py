@@ -1,11 +1,10 @@
 """Control: what the suite says of dreams that are right, swapped, deaf or late; and the engine's forks."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
 from worldling.data.simulators import prepare_process
+from worldling.foreign import ForeignWorld
 from worldling.judge.baselines import CopyLast, broken_copy
 from worldling.judge.case import Case, Settings
 from worldling.judge.control.scores import NEVER, Reference
@@ -136,20 +135,9 @@ def test_a_broken_copy_dreams_otherwise_and_leaves_the_world_alone(tiny_world, t
 class Foreign(CopyLast):
     """Somebody else's world of the scenes, which dreams that nothing happens."""
 
-    path, backend_name = None, "foreign"
-
     def __init__(self):
-        self.card, self.size_px, self.config = (
-            {"source": {"env_id": "worldling/Physics-v0"}},
-            16,
-            SimpleNamespace(context=1),
-        )
-        self.action_space = ActionSpace("box", low=(-1, -1), high=(1, 1))
-
-    def encode(self, frames):
-        return frames
-
-    decode = encode
+        space = ActionSpace("box", low=(-1, -1), high=(1, 1))
+        ForeignWorld.__init__(self, 16, space, context=1, source={"env_id": "worldling/Physics-v0"})
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("mujoco")
 
 from worldling.alarm import DriftAlarm  # noqa: E402
-from worldling.judge import ForeignWorld  # noqa: E402
+from worldling.foreign import ForeignWorld
 from worldling.judge.case import Case, Settings  # noqa: E402
 from worldling.judge.horizon import alarm as horizon_alarm  # noqa: E402
 from worldling.judge.horizon import suite as horizon  # noqa: E402

@@ -1,4 +1,5 @@
-from types import SimpleNamespace
+import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,9 +7,9 @@ import torch
 from judge_worlds import CopyWorld
 
 from worldling.errors import JudgeError
+from worldling.foreign import ForeignWorld
 from worldling.frame_error import frame_error
 from worldling.judge import judge
-from worldling.judge.adapter import ForeignWorld
 from worldling.judge.baselines import CopyLast, broken_copy
 from worldling.judge.surprise.suite import more_surprised, surprise_of, unit_of
 from worldling.types import ActionSpace
@@ -75,7 +76,8 @@ def test_pairs_are_counted_from_the_edit_on():
 def test_worlds_that_do_not_tell_are_surprised_by_their_own_next_frame(tiny_world, tiny_clip):
     frames, actions = tiny_clip
     assert np.allclose(surprise_of(CopyLast(tiny_world), frames, actions), frame_error(frames[:, 1:], frames[:, :-1]))
-    mute = SimpleNamespace(config=SimpleNamespace(context=2), start=tiny_world.start, rollout=tiny_world.rollout)
+    mute = copy.copy(tiny_world)
+    mute.config, mute.surprise = replace(mute.config, context=2), lambda frames, actions: None
     guess = tiny_world.step(tiny_world.start(frames[:, 2:4], actions[:, 2:3]), actions[:, 3]).frame
     assert np.allclose(surprise_of(mute, frames, actions)[:, 3], frame_error(guess, frames[:, 4]))
     assert np.allclose(surprise_of(tiny_world, frames, actions), tiny_world.surprise(frames, actions))

@@ -26,6 +26,7 @@ from worldling.judge.truth.exam import chosen_scenes
 from worldling.judge.truth.forks import ANSWERS, APART, HORIZON, JUDGED, LATEST, Fork, checksum, fork_scene
 from worldling.judge.truth.processes import in_processes
 from worldling.progress import Progress
+from worldling.protocol import WorldModel
 from worldling.report.sections import Anchored, Section
 
 #: Who makes the futures, in the words of the report. All but the truth and the world are anchors.
@@ -119,7 +120,7 @@ def _means(table: dict[str, Any], measure: str = "") -> dict[str, Any]:
 def _dreamers(case: Case) -> dict[str, Dreamer]:
     """Say how each dreamer makes futures uint8 `[n, 5, HORIZON, H, W, 3]` of n forks."""
 
-    def dreaming(world: Any) -> Dreamer:
+    def dreaming(world: WorldModel) -> Dreamer:
         return lambda forks: dream_forks(world, forks, case.settings.seed)
 
     def reencoding(forks: Sequence[Fork]) -> np.ndarray:
@@ -138,7 +139,7 @@ def _in_order(by: dict[str, T], scenarios: Sequence[str]) -> dict[str, T]:
     return {scenario: by[scenario] for scenario in scenarios}
 
 
-def dream_forks(world: Any, forks: Sequence[Fork], seed: int, at_once: int = 12) -> np.ndarray:
+def dream_forks(world: WorldModel, forks: Sequence[Fork], seed: int, at_once: int = 12) -> np.ndarray:
     """Let a world dream the five futures of every fork: uint8 `[n, 5, HORIZON, H, W, 3]`.
 
     The futures of one fork share their seed, so that in a world of chance too only the actions differ. at_once: forks in a batch.

@@ -8,8 +8,8 @@ from worldling.cost.ledger import OCCUPANCY, USERS, Amount, Usage, asked, ledger
 from worldling.cost.prices import read_prices
 from worldling.cost.tables import ledger_tables, sources_text
 from worldling.judge.case import Case
-from worldling.judge.judged_world import name_of
 from worldling.judge.speed.suite import run as time_case
+from worldling.protocol import name_of
 from worldling.report.sections import Section, Text
 
 

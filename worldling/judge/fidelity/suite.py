@@ -65,7 +65,7 @@ def run(case: Case) -> Section:
 
 
 def _mean_frame(case: Case, sample: np.ndarray) -> tuple[np.ndarray, str]:
-    held = getattr(case.world, "mean_frame", None)
+    held = case.world.mean_frame
     if held is not None:
         return np.asarray(held, np.uint8), "mean of the training frames, kept by the world"
     mean = sample.mean(axis=0, dtype=np.float64).round().astype(np.uint8)

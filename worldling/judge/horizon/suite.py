@@ -19,7 +19,6 @@ from worldling.alarm import through
 from worldling.judge.case import Case
 from worldling.judge.horizon.alarm import alarm_plays, judge_alarm
 from worldling.judge.horizon.page import page
-from worldling.judge.judged_world import JudgedWorld
 from worldling.judge.measures.bootstrap import Bootstrap
 from worldling.judge.measures.motion_mask import motion_masks, spatial_iou, spatiotemporal_iou
 from worldling.judge.measures.permanence import IN_ONE_PIECE, SENSIBLE, VISIBLE, Found, find, is_there, sensible_area
@@ -27,6 +26,7 @@ from worldling.judge.self_check import ANCHORS
 from worldling.judge.truth.episodes import JOLT, Film, Play, draw_play, film_all
 from worldling.judge.truth.exam import chosen_scenes
 from worldling.progress import Progress
+from worldling.protocol import WorldModel
 from worldling.report.sections import Anchored, Section
 
 HORIZONS = (1, 5, 10, 25, 50, 100, 200, 500, 1000)
@@ -137,7 +137,7 @@ def _pictures(films: Sequence[Film], first: int) -> np.ndarray:
 
 
 def dream(
-    case: Case, world: JudgedWorld, plays: Sequence[Play], truth: Sequence[Film], ahead: Sequence[int]
+    case: Case, world: WorldModel, plays: Sequence[Play], truth: Sequence[Film], ahead: Sequence[int]
 ) -> np.ndarray:
     """Dream on from the frames shown, under each play's actions; returns uint8 `[n, L, H, W, 3]` at the frames `ahead`.
 

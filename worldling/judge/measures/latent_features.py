@@ -13,29 +13,30 @@ from typing import Any
 import numpy as np
 
 from worldling.judge.measures.readout import reduce
+from worldling.protocol import WorldModel
 
 MOMENTS = 8
 
 
-def rest(world: Any, batch: int, steps: int) -> np.ndarray:
+def rest(world: WorldModel, batch: int, steps: int) -> np.ndarray:
     """Return the actions `[batch, steps, ...]` of a hand that does nothing."""
     noop = world.action_space.noop
     return np.broadcast_to(noop, (batch, steps, *noop.shape))
 
 
-def begin(world: Any, shown: np.ndarray, seed: int) -> Any:
+def begin(world: WorldModel, shown: np.ndarray, seed: int) -> Any:
     """Show a world frames `[B, T, H, W, 3]` in which no hand moved; returns its state, each row with a seed of its own."""
     return world.start(
         shown, rest(world, len(shown), shown.shape[1] - 1), seed=[seed + row for row in range(len(shown))]
     )
 
 
-def latents_of(world: Any, frames: np.ndarray) -> np.ndarray:
+def latents_of(world: WorldModel, frames: np.ndarray) -> np.ndarray:
     """Encode some moments of frames uint8 `[B, T, H, W, 3]`: float16 `[B, F]`."""
     return _flat(world.encode(frames[:, _moments(frames.shape[1])]))
 
 
-def dream_with_latents(world: Any, shown: np.ndarray, steps: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def dream_with_latents(world: WorldModel, shown: np.ndarray, steps: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Dream as `ocp.dream_on` does; also return the latents of some moments, those of the dream itself.
 
     Returns frames uint8 `[B, steps, H, W, 3]` and float16 `[B, F]`, the same F as `latents_of` `steps` frames.

@@ -26,6 +26,7 @@ from worldling.judge.ocp.page import page
 from worldling.judge.readers.scene import read
 from worldling.judge.truth.exam import PAIRS, Exam, ExamTrial, chosen_scenes, make_exam
 from worldling.progress import Progress
+from worldling.protocol import WorldModel
 from worldling.report.sections import Anchored, Section
 
 #: What a readout is fitted on, in the words of the report.
@@ -227,14 +228,14 @@ def look(
     return {name: np.concatenate(parts) for name, parts in features.items()}, films
 
 
-def dream_features(world: Any, truth: np.ndarray, shown: int, seed: int) -> np.ndarray:
+def dream_features(world: WorldModel, truth: np.ndarray, shown: int, seed: int) -> np.ndarray:
     """Describe what is shown of frames `[n, T, H, W, 3]` and what a world dreams of the rest, as B does: `[n, F]`."""
     dream = dream_on(world, truth[:, :shown], truth.shape[1] - shown, seed)
     given = read(truth[:, :shown])
     return np.concatenate([observed_features(given), future_features(given, read(dream))], 1)
 
 
-def dream_on(world: Any, shown: np.ndarray, steps: int, seed: int) -> np.ndarray:
+def dream_on(world: WorldModel, shown: np.ndarray, steps: int, seed: int) -> np.ndarray:
     """Show the world frames `[B, T, H, W, 3]` in which no hand moved, and let it dream on: uint8 `[B, steps, H, W, 3]`."""
     return world.rollout(begin(world, shown, seed), rest(world, len(shown), steps))
 

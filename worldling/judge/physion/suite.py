@@ -26,6 +26,7 @@ from worldling.judge.ocp.suite import CONDITIONS, Known, look, right_answers
 from worldling.judge.physion.page import page
 from worldling.judge.readers.scene import read
 from worldling.progress import Progress
+from worldling.protocol import WorldModel
 from worldling.report.sections import Section
 
 #: Of the files' frames, 10 ms each: how many are shown, and at which one looking ends (Physion's usual clips).
@@ -159,11 +160,11 @@ def _groups(stimuli: list[Stimulus]) -> np.ndarray:
     return np.unique([s.name for s in stimuli], return_inverse=True)[1]
 
 
-def _held_out(world: Any, meta: DatasetMeta) -> bool | None:
+def _held_out(world: WorldModel, meta: DatasetMeta) -> bool | None:
     """Say whether the world was trained on other stimuli; a world of something else has not seen them."""
     return is_held_out(world, meta) if world.card.get("source", {}).get("env_id") == PHYSION else True
 
 
-def _frame_ms(world: Any) -> float | None:
-    fps = world.card.get("source", {}).get("fps") or getattr(world.config, "fps", None)
+def _frame_ms(world: WorldModel) -> float | None:
+    fps = world.card.get("source", {}).get("fps") or world.config.fps
     return 1000 / fps if fps else None

@@ -19,7 +19,7 @@ def run(case: Case) -> Section:
     Cost: a few seconds.
     """
     found = time_world(case.world, *case.beginnings(max(BATCHES)), quiet=case.quiet)
-    on = hardware(getattr(case.world, "device", None))
+    on = hardware(case.world.device)
     timing = {**vars(on), "energy": found.energy, "rows": [vars(row) for row in found.rows]}
     rows = timing["rows"]
     cells = [
@@ -36,7 +36,7 @@ def run(case: Case) -> Section:
     blocks = [
         Text(
             f"Action in, picture out, on {timing['device']}, {timing['cores']} cores, by the backend "
-            f"{case.world.backend_name}. Other work on the machine shows here."
+            f"{case.world.backend.name}. Other work on the machine shows here."
         ),
         Table(
             "Speed",

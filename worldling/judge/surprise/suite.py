@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from worldling.frame_error import frame_error
-from worldling.judge.adapter import ForeignWorld
 from worldling.judge.baselines import CopyLast
 from worldling.judge.case import Case
 from worldling.judge.measures.bootstrap import Bootstrap
@@ -27,8 +26,8 @@ from worldling.judge.surprise.page import page
 from worldling.judge.truth.exam import chosen_scenes
 from worldling.judge.truth.processes import in_processes
 from worldling.progress import Progress
+from worldling.protocol import WorldModel
 from worldling.report.sections import Anchored, Section
-from worldling.world import World
 
 RULES = {"max": np.max, "mean": np.mean}
 RULE = "max"
@@ -114,28 +113,26 @@ def _checksums(pairs: list[Any], clips: np.ndarray) -> tuple[bytes, bytes]:
     return hashlib.sha256(seeds.encode()).digest(), hashlib.sha256(clips.tobytes()).digest()
 
 
-def unit_of(world: Any) -> str:
+def unit_of(world: WorldModel) -> str:
     """Say what `surprise_of` counts this world's surprise in."""
-    own = getattr(type(world), "surprise", None)
-    if isinstance(world, World):
-        return "nats"
-    return "pixel error" if own in (None, ForeignWorld.surprise) else "a unit of its own"
+    return world.surprise_unit
 
 
-def watch(world: Any, clips: np.ndarray) -> np.ndarray:
+def watch(world: WorldModel, clips: np.ndarray) -> np.ndarray:
     """Show pairs uint8 `[n, 2, T, H, W, 3]`, in which no hand moved, to a world; its surprise at each next frame `[n, 2, T - 1]`."""
     flat = clips.reshape(-1, *clips.shape[2:])
     found = surprise_of(world, flat, np.zeros((len(flat), flat.shape[1] - 1, 2), np.float32))
     return found.reshape(*clips.shape[:2], -1)
 
 
-def surprise_of(world: Any, frames: np.ndarray, actions: np.ndarray) -> np.ndarray:
+def surprise_of(world: WorldModel, frames: np.ndarray, actions: np.ndarray) -> np.ndarray:
     """Say how unexpected each next frame of clips uint8 `[B, T, H, W, 3]` is to a world: `[B, T - 1]`.
 
-    `world.surprise` where there is one; else the squared error of the frame it makes after the last `config.context` true ones.
+    `world.surprise` if it can tell; else the squared error of the frame it makes after the last `config.context` true ones.
     """
-    if hasattr(world, "surprise"):
-        return np.asarray(world.surprise(frames, actions), np.float64)
+    found = world.surprise(frames, actions)
+    if found is not None:
+        return np.asarray(found, np.float64)
     errors = []
     for t in range(1, frames.shape[1]):
         first = max(0, t - world.config.context)

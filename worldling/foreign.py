@@ -1,4 +1,4 @@
-"""Judge a model that is not ours: inherit `ForeignWorld` and write two methods.
+"""Judge, play or serve a model that is not ours: inherit `ForeignWorld` and write two methods.
 
     class Mine(ForeignWorld):
         def watch(self, frames, actions, seeds):      # real frames, as numpy arrays -> whatever you remember
@@ -9,9 +9,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,42 +21,67 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from worldling.errors import ActionError, ConfigError, JudgeError, ShapeError
+from worldling.errors import ActionError, ConfigError, ShapeError
 from worldling.frame_error import frame_error
-from worldling.judge.judged_world import JudgedWorld, check_judged
 from worldling.plugin import load_callable
-from worldling.types import ActionSpace, Step, check_frames, float_to_frames, frames_to_float
+from worldling.protocol import WorldModel, check_world
+from worldling.types import ActionSpace, Episode, Step, check_frames, float_to_frames, frames_to_float
 
 
 @dataclass(frozen=True)
 class ForeignConfig:
-    """The settings of a foreign world. context: real frames shown before each dream."""
+    """The settings of a foreign world.
+
+    context: real frames it is started from; fps: frames per second of its own time, None if not known.
+    """
 
     name: str
     context: int
+    fps: float | None = None
+
+
+@dataclass(frozen=True)
+class OwnCode:
+    """The `backend` of a world that runs itself."""
+
+    name: str = "its own code"
+    reason: str = ""
 
 
 @dataclass
 class ForeignState:
-    """What changes while a foreign world runs. held: what its `watch` or `predict` returned last; batch: B."""
+    """What changes while a foreign world runs.
+
+    held: what its `watch` or `predict` returned last; batch: B; repeat: (held, n) to what is held for B * n rows.
+    """
 
     held: Any
     batch: int
+    repeat: Callable[[Any, int], Any]
     index: int = 0
+
+    def fork(self, n: int | None = None) -> "ForeignState":
+        """Return a copy; n: of B * n rows, each repeated n times in place. Raises `ConfigError` as `ForeignWorld.repeat`."""
+        if n is None:
+            return dataclasses.replace(self)  # what is held is never changed, so that both may hold it
+        return dataclasses.replace(self, held=self.repeat(self.held, n), batch=self.batch * n)
 
 
 class ForeignWorld(ABC):
-    """A `JudgedWorld` around any model: PyTorch, JAX or none. Write `watch` and `predict`; the rest follows.
+    """A `WorldModel` around any model: PyTorch, JAX or none. Write `watch` and `predict`; the rest follows.
 
-    size_px, action_space, context: see `JudgedWorld`; name: for the report (default: the class's); source: what
-    your training data were recorded from, as far as you can tell: `{"env_id": ..., "seed": ...}`.
+    size_px, action_space, context: see `WorldModel`; name: for the report (default: the class's); source: what
+    your training data were recorded from, as far as you can tell: `{"env_id": ..., "seed": ..., "fps": ...}`.
 
-    Latents are the pixels in [-1, 1]. A model with latents of its own may override `encode` and `decode`.
+    Latents are the pixels in [-1, 1]. A model with latents of its own may override `encode` and `decode`; one that
+    has real clips to start from sets `contexts`, one that runs on a GPU sets `device`.
     """
 
-    backend_name = "its own code"
+    backend = OwnCode()
     path: Path | None = None
+    device: torch.device | None = None
     mean_frame: np.ndarray | None = None
+    contexts: Sequence[Episode] = ()
 
     def __init__(
         self,
@@ -68,7 +94,8 @@ class ForeignWorld(ABC):
         if context < 1:
             raise ConfigError(f"`context` must be at least 1, got {context}. A dream begins with a real frame.")
         self.size_px, self.action_space = size_px, action_space
-        self.config = ForeignConfig(name or type(self).__name__, context)
+        fps = (source or {}).get("fps")
+        self.config = ForeignConfig(name or type(self).__name__, context, None if fps is None else float(fps))
         self.card: dict[str, Any] = {"name": self.config.name, "source": dict(source or {})}
 
     @abstractmethod
@@ -86,8 +113,34 @@ class ForeignWorld(ABC):
         state: what `watch` or `predict` returned, not to be changed; actions: raw actions `[B, ...]`, checked.
         """
 
+    def repeat(self, held: Any, n: int) -> Any:
+        """Return what you remember for B * n rows, each of the B repeated n times in place, for planners.
+
+        This default knows arrays and tensors `[B, ...]`, None, and tuples, lists and dicts of such. Override it if you
+        remember anything else. Raises `ConfigError` on what it does not know.
+        """
+        if held is None:
+            return None
+        if isinstance(held, np.ndarray):
+            return np.repeat(held, n, axis=0)
+        if isinstance(held, Tensor):
+            return held.repeat_interleave(n, 0)
+        if type(held) in (tuple, list):
+            return type(held)(self.repeat(part, n) for part in held)
+        if type(held) is dict:
+            return {key: self.repeat(part, n) for key, part in held.items()}
+        raise ConfigError(
+            f"`repeat` must be written for what this world remembers, got {type(held).__name__}. "
+            f"Override {type(self).__name__}.repeat(held, n)."
+        )
+
+    @property
+    def surprise_unit(self) -> str:
+        """Unit of `surprise`; say it if you override that."""
+        return "pixel error" if type(self).surprise is ForeignWorld.surprise else "a unit of its own"
+
     def start(self, frames: Any, actions: Any, seed: int | Sequence[int] = 0) -> ForeignState:
-        """Look at real frames, as in `JudgedWorld.start`. Raises `ShapeError` or `ActionError`."""
+        """Look at real frames, as in `WorldModel.start`. Raises `ShapeError` or `ActionError`."""
         frames = check_frames(frames, ndim=(5,))
         size, (batch, count) = self.size_px, frames.shape[:2]
         if frames.shape[2:4] != (size, size) or not count:
@@ -96,16 +149,16 @@ class ForeignWorld(ABC):
             )
         actions = self.action_space.check(actions, (batch, count - 1))
         seeds = np.broadcast_to(np.asarray(seed, np.int64), (batch,)).copy()
-        return ForeignState(self.watch(frames, actions, seeds), batch)
+        return ForeignState(self.watch(frames, actions, seeds), batch, self.repeat)
 
     def step(self, state: ForeignState, action: Any, decode: bool = True) -> Step:
-        """Make the next frame of every row, as in `JudgedWorld.step`. Raises `ActionError`, or `ShapeError` if
+        """Make the next frame of every row, as in `WorldModel.step`. Raises `ActionError`, or `ShapeError` if
         `predict` gives something else than frames and a state."""
         frames = self._advance(state, self.action_space.check(action, (state.batch,)))
         return Step(frames if decode else None, self.encode(frames), state.index)
 
     def rollout(self, state: ForeignState, actions: Any, decode: bool = True) -> np.ndarray | Tensor:
-        """Step through raw actions `[B, T, ...]`, as in `JudgedWorld.rollout`. Raises as `step` does."""
+        """Step through raw actions `[B, T, ...]`, as in `WorldModel.rollout`. Raises as `step` does."""
         actions = self.action_space.check(actions)
         lead = actions.shape[: actions.ndim - len(self.action_space.shape)]
         if len(lead) != 2 or lead[0] != state.batch:
@@ -152,11 +205,10 @@ class ForeignWorld(ABC):
         return frames
 
 
-def foreign_world(text: str, arguments: Mapping[str, Any]) -> JudgedWorld:
+def foreign_world(text: str, arguments: Mapping[str, Any]) -> WorldModel:
     """Make the world that `text` names, `file.py:callable` or `module:callable`, by calling it with `arguments`.
 
-    Raises `ConfigError` if there is no such callable or it takes other arguments, `JudgeError` if what it makes
-    is not a `JudgedWorld`.
+    Raises `ConfigError` if there is no such callable, it takes other arguments, or what it makes is not a `WorldModel`.
     """
     make = load_callable(text, "world")
     try:
@@ -168,7 +220,7 @@ def foreign_world(text: str, arguments: Mapping[str, Any]) -> JudgedWorld:
         ) from None
     if inspect.isabstract(make):
         unwritten = ", ".join(sorted(make.__abstractmethods__))
-        raise JudgeError(f"`{text}` must be a whole world, got a class without {unwritten}. Write it.")
+        raise ConfigError(f"`{text}` must be a whole world, got a class without {unwritten}. Write it.")
     world = make(**arguments)
-    check_judged(world)
+    check_world(world)
     return world
