@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -28,6 +27,7 @@ from worldling.dynamics.loss import ClipBatch, changing_weight, dynamics_loss
 from worldling.dynamics.memory import Memory, clip_age
 from worldling.dynamics.model import Backbone, Dynamics, DynamicsConfig, Head
 from worldling.dynamics.sampler import denoise
+from worldling.frame_error import psnr
 from worldling.learn.augmentation import augment_history
 from worldling.learn.clips import Clips
 from worldling.learn.frames import split
@@ -36,6 +36,7 @@ from worldling.learn.optimizer import optimizer_for
 from worldling.learn.precision import autocast_for
 from worldling.learn.reflection import reflections
 from worldling.nn.lattice import from_levels, jitter
+from worldling.timing.steps import time_steps
 from worldling.train.recipe import TrainConfig
 from worldling.world import World
 from worldling.world_files import load_world
@@ -184,16 +185,12 @@ def judge(step: Step, world: World, clips: Clips, starts: int = 128) -> dict[str
         dream.append(latent)
     result = {}
     for h in HORIZONS:
-        a, b = (world.decode(x).astype(np.float32) for x in (dream[CONTEXT - 2 + h], truth[:, CONTEXT - 2 + h]))
-        result[f"psnr_h{h}_db"] = float(
-            (-10 * np.log10(np.maximum(((a - b) ** 2).mean((1, 2, 3)), 0.1) / 255**2)).mean()
-        )
-    memory, times = Memory.empty(config, 1), []
-    for t in range(200):
-        began = time.perf_counter()
-        step(latent[:1], previous[:1], batch["action"][:1, 0], memory, None)
-        times.append(time.perf_counter() - began)
-    return {**result, "ms_per_frame": 1000 * float(np.median(times[50:]))}
+        ours, theirs = (world.decode(x) for x in (dream[CONTEXT - 2 + h], truth[:, CONTEXT - 2 + h]))
+        result[f"psnr_h{h}_db"] = float(psnr(ours, theirs).mean())
+    memory = Memory.empty(config, 1)
+    alone = latent[:1], previous[:1], batch["action"][:1, 0], memory, None
+    times = time_steps(lambda _: step(*alone), 0.0, 0.0, warm_steps=50, least_steps=150)
+    return {**result, "ms_per_frame": times.percentile_ms(50)}
 
 
 def main() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from worldling.frame_error import psnr_of
 from worldling.learn.frames import FramePool
 from worldling.learn.optimizer import optimizer_for
 from worldling.learn.precision import autocast_for
@@ -65,4 +65,4 @@ def train_tokenizer(
 
 def _metrics(error: Tensor) -> dict[str, float]:
     """Return the PSNR of a mean squared error of pictures in [-1, 1]."""
-    return {"psnr_db": -10 * math.log10(max(error.item() / 4, 1e-10))}
+    return {"psnr_db": float(psnr_of(error.item() / 4))}
