@@ -45,8 +45,7 @@ def encode_episodes(
         actions.append(torch.from_numpy(np.concatenate([vectors, np.zeros_like(vectors[:1])])))
         offsets.append(offsets[-1] + dataset.lengths[i])
     made_of = hashlib.sha256(str([identity(dataset), episodes, reflections]).encode())
-    for tensor in tokenizer.state_dict().values():
-        made_of.update(tensor.cpu().numpy().tobytes())
+    made_of.update(digest(tokenizer).encode())
     file = folder / _LATENTS.replace("*", made_of.hexdigest()[:16])
     if not file.exists():
         for cut_off in folder.glob(f".{_LATENTS}*"):  # by a kill
@@ -61,6 +60,14 @@ def encode_episodes(
                 progress.update(done)
     cached = torch.from_numpy(np.load(file, mmap_mode="c"))
     return Clips(cached, torch.cat(actions), offsets, shape.levels)
+
+
+def digest(tokenizer: Tokenizer) -> str:
+    """Return a digest of the weights of `tokenizer`, by which latents and dynamics know theirs."""
+    found = hashlib.sha256()
+    for tensor in tokenizer.state_dict().values():
+        found.update(tensor.cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()[:16]
 
 
 def identity(dataset: Dataset) -> dict[str, Any]:
