@@ -1,4 +1,4 @@
-"""Long true episodes of the physics scenes under a hand that pushes and rests, drawn only where they are looked at."""
+"""Long true episodes of the physics scenes under random pushes, drawn only where they are looked at."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from worldling.judge.truth.exam import ENV_ID
 from worldling.judge.truth.processes import in_processes
 from worldling.progress import Progress
 
-#: The hand, like the one of the recordings: bursts of this mean length in frames, this share of them pushes, this strong.
+#: Pushes like those of the recordings: bursts of this mean length in frames, this share of them pushes, this strong.
 BURST, PUSHED, STRENGTH = 4, 0.65, (0.3, 1.0)
-JOLT = 1e-3  # how much the velocities of a jolted simulation differ (standard deviation, share)
+#: How much the velocities of a perturbed simulation differ (standard deviation, share).
+PERTURBATION = 1e-3
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Play:
     """One episode to be played.
 
     actions `[T, 2]`: action t leads from frame t to t + 1; looked: the frames that are drawn; marked: those in which
-    the engine is also asked what is seen; jolt: the frame in which all velocities are changed a little, or None.
+    the engine is also asked what is seen; perturbed_at: the frame in which all velocities are changed a little, or None.
     """
 
     scenario: str
@@ -31,18 +32,23 @@ class Play:
     actions: np.ndarray
     looked: tuple[int, ...]
     marked: tuple[int, ...] = ()
-    jolt: int | None = None
+    perturbed_at: int | None = None
 
-    def jolted(self, frame: int, last: int) -> "Play":
-        """Return the same episode up to frame `last`, with its velocities changed by `JOLT` in `frame`, and the engine not asked."""
+    def perturbed(self, frame: int, last: int) -> Play:
+        """Return the same episode up to frame `last`, perturbed by `PERTURBATION` in `frame`, and the engine not asked."""
         return replace(
-            self, actions=self.actions[:last], looked=tuple(t for t in self.looked if t <= last), marked=(), jolt=frame
+            self,
+            actions=self.actions[:last],
+            looked=tuple(t for t in self.looked if t <= last),
+            marked=(),
+            perturbed_at=frame,
         )
 
-    def under_other_pushes(self, frame: int, last: int) -> "Play":
+    def under_other_pushes(self, frame: int, last: int) -> Play:
         """Return the same episode up to frame `last`, with other pushes from `frame` on, and the engine not asked."""
         others = pushes(np.random.default_rng([self.geometry, self.motion]), last - frame)
-        return replace(self.jolted(frame, last), actions=np.concatenate([self.actions[:frame], others]), jolt=None)
+        actions = np.concatenate([self.actions[:frame], others])
+        return replace(self.perturbed(frame, last), actions=actions, perturbed_at=None)
 
 
 @dataclass(frozen=True)
@@ -107,8 +113,8 @@ def _film(env: Any, play: Play, size_px: int) -> Film:
     looked, marked = set(play.looked), set(play.marked)
     frames, seen, energy = [], [], []
     for t in range(len(play.actions) + 1):
-        if t == play.jolt:
-            env.trial.jolt(np.random.default_rng([play.geometry, play.motion]), JOLT)
+        if t == play.perturbed_at:
+            env.trial.jolt(np.random.default_rng([play.geometry, play.motion]), PERTURBATION)
         if t in looked:
             frames.append(env.draw(size_px))
         if t in marked:
