@@ -51,8 +51,8 @@ def hardware(device: "torch.device | None" = None) -> Hardware:
 def keep_memory() -> None:
     """Let the C library keep what is freed from now on, and give back what was freed before, where it is glibc.
 
-    A training step asks for the same large arrays again and again; fetching them from the system each time, page by page,
-    takes a fifth of the step. Gigabytes left over from reading data cost as much again (docs/lab.md).
+    A training step asks for the same large arrays again and again; fetching them from the system each time, page by
+    page, takes a fifth of the step. Gigabytes left over from reading data cost as much again (docs/lab.md).
     """
     try:
         libc = ctypes.CDLL("libc.so.6")

@@ -317,9 +317,9 @@ def _offer(found: ClassPlan, prices: Prices) -> str:
 def _assumptions(prices: Prices, asked: Target) -> list[str]:
     given = prices.assumptions
     lines = [
-        f"Assumed: {share(given.planned_share)} of the measured speed is counted on (on other days the same code ran .7 "
-        "to 1.4 x as fast); sessions are stepped in batches, all at their frame rate; machines stay on for all of the "
-        "month.",
+        f"Assumed: {share(given.planned_share)} of the measured speed is counted on (on other days the same code ran "
+        ".7 to 1.4 x as fast); sessions are stepped in batches, all at their frame rate; machines stay on for all "
+        "of the month.",
         f"Assumed for CPUs that were not measured: each further core adds {share(given.core_scaling)} of one that was, "
         "whatever its make, as more sessions; no single session and no training gets faster.",
     ]

@@ -96,7 +96,8 @@ def line_chart(lines: Sequence[Line], x_label: str, y_label: str, band: tuple[fl
 def interval_chart(rows: Sequence[tuple[str, Sequence[tuple[str, Interval]]]], x_label: str) -> str:
     """Draw shares with their intervals as SVG with a legend.
 
-    rows: (label, [(name, interval)]), drawn as a dot and a bar per name. All rows name the same things in the same order; an interval of no value leaves its place empty.
+    rows: (label, [(name, interval)]), drawn as a dot and a bar per name. All rows name the same things in the
+    same order; an interval of no value leaves its place empty.
     """
     names = [name for name, _ in rows[0][1]]
     step, left = 15, 300

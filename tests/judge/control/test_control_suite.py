@@ -168,8 +168,8 @@ def test_a_fork_is_made_from_its_number_and_the_engine_goes_on_from_its_state(en
         assert np.array_equal(play(env, second.state, actions, 16), truth), "the same state, the same future"
     assert np.array_equal(second.truth[1:, : second.onset], np.repeat(second.truth[:1, : second.onset], 4, axis=0))
     ends = []
-    for jolt in (None, np.random.default_rng(0)):
-        play(env, second.state, second.actions[1], 16, jolt)
+    for generator in (None, np.random.default_rng(0)):
+        play(env, second.state, second.actions[1], 16, generator)
         ends.append(env.get_state()["physics"])
     assert not np.array_equal(*ends), "perturbed, it goes elsewhere"
 

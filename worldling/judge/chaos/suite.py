@@ -22,7 +22,7 @@ from worldling.judge.chaos.result import ChaosCurves, ChaosResult, LyapunovTime,
 from worldling.judge.measures.bootstrap import Bootstrap
 from worldling.judge.measures.chaos_error import (
     BLUR,
-    LOST,
+    ERROR_LIMIT,
     blurred,
     grey,
     growth,
@@ -55,10 +55,10 @@ _FILM_MOMENTS = 8
 class Seen:
     """What is kept of n starts, T frames ahead, by condition; NaN where a condition was not run.
 
-    apart `[n, T]`: squared error of blurred frames; vrmse `[n, T]`; spectrum `[n]`; state `[n, T]`: squared error of what is
-    read from the frames, in spreads (Lorenz); overlap `[n, T]`: of the cloth's outline; at_start `[n]`: squared error in
-    the very frame of the perturbation; reencoded `[n]`: of true frames encoded and decoded; parted `[n, 1 + T]`: squared
-    distance of states.
+    apart `[n, T]`: squared error of blurred frames; vrmse `[n, T]`; spectrum `[n]`; state `[n, T]`: squared error of
+    what is read from the frames, in spreads (Lorenz); overlap `[n, T]`: of the cloth's outline; at_start `[n]`:
+    squared error in the very frame of the perturbation; reencoded `[n]`: of true frames encoded and decoded; parted
+    `[n, 1 + T]`: squared distance of states.
     """
 
     shape: tuple[int, int]
@@ -201,7 +201,7 @@ def _result(case: Case, clips: Clips, seen: Seen, lyapunov: LyapunovTime, boot: 
         env_id=clips.env_id,
         frames_ahead=ahead,
         fps=clips.dataset.meta.fps,
-        limit=LOST,
+        limit=ERROR_LIMIT,
         blur=BLUR,
         seed=case.settings.seed,
         context=min(case.context, SHOWN),
@@ -238,7 +238,10 @@ def _result(case: Case, clips: Clips, seen: Seen, lyapunov: LyapunovTime, boot: 
 def _tokenizer_error(
     seen: Seen, open_variance: float, mean_valid: float, errors: np.ndarray, ladder: np.ndarray
 ) -> TokenizerError:
-    """Say what the tokenizer alone costs; errors: at the start, of the simulators off by SHARES; ladder: their times."""
+    """Say what the tokenizer alone costs.
+
+    errors: at the start, of the simulators off by SHARES; ladder: their valid frames.
+    """
     shares = np.array(SHARES)
     error = float(np.sqrt(seen.reencoded["world"].mean() / open_variance))
     share = float(np.exp(np.interp(np.log(max(error, 1e-9)), np.log(errors), np.log(shares))))

@@ -2,7 +2,8 @@
 
 Which true future a prediction is nearest to, when red responds to a push, and how red moves just after one.
 
-Shapes: n forks, 5 futures in the order of ANSWERS (4 of them pushed), T = HORIZON frames, K = JUDGED frames since the push.
+Shapes: n forks, 5 futures in the order of ANSWERS (4 of them pushed), T = HORIZON frames, K = JUDGED frames since the
+push.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class Measured:
 
     pictures, places `[n, 4, K]`: whether the pushed future is nearest to the true one under the same actions, by
     all frames of so many since the push; 1 / k where k are equally near. lead_db `[n, 4]`: how much nearer than to the
-    next, over all K. answer `[n, 4]`: frames from the push until red responds, NEVER if it does not. motion `[n, 5, F]`: see `motion`.
+    next, over all K. answer `[n, 4]`: frames from the push until red responds, NEVER if it does not. motion
+    `[n, 5, F]`: see `motion`.
     """
 
     pictures: np.ndarray
@@ -118,7 +120,10 @@ def motion(paths: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 
 def _squares(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """Squared difference of every future with every true one: uint8 `[n, 4, T, H, W, 3]` twice to sums `[n, i, j, T]`."""
+    """Squared difference of every future with every true one.
+
+    uint8 `[n, 4, T, H, W, 3]` twice to sums `[n, i, j, T]`.
+    """
     count, pushed, steps = ours.shape[:3]
     total = np.empty((count, pushed, pushed, steps))
     for row in range(count):
@@ -129,7 +134,10 @@ def _squares(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
 
 
 def _lead_db(mse: np.ndarray) -> np.ndarray:
-    """How many dB nearer future i is to true future i than to the nearest other: mean squares `[n, i, j]` to `[n, i]`."""
+    """How many dB nearer future i is to true future i than to the nearest other.
+
+    Mean squares `[n, i, j]` to `[n, i]`.
+    """
     mse = np.maximum(mse, ROUNDING_MSE)
     own = np.diagonal(mse, axis1=1, axis2=2)
     others = np.where(np.eye(mse.shape[1], dtype=bool), np.inf, mse).min(axis=2)

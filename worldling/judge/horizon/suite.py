@@ -210,10 +210,10 @@ def _frames(case: Case, plays: Sequence[Play], films: Sequence[Film], grid: Grid
 def predict(
     case: Case, world: WorldModel, plays: Sequence[Play], truth: Sequence[Film], ahead: Sequence[int]
 ) -> np.ndarray:
-    """Predict on from the frames shown, under each play's actions; returns uint8 `[n, L, H, W, 3]` at the frames `ahead`.
+    """Predict on from the frames shown, under each play's actions.
 
-    Frame 0, the last one shown, is given encoded and decoded, so that nothing seems to move only because the world's
-    decoder sets in.
+    Returns uint8 `[n, L, H, W, 3]` at the frames `ahead`. Frame 0, the last one shown, is given encoded and
+    decoded, so that nothing seems to move only because the world's decoder sets in.
     """
     last = case.context - 1
     shown = np.stack([film.frames[: last + 1] for film in truth])
@@ -278,8 +278,8 @@ def _kinetic(found: Mapping[str, Found], both: Bootstrap, grid: Grid) -> dict[st
 
 def _definition() -> str:
     return (
-        f"there: at least 2 pixels of 64 x 64, no less than {SENSIBLE[0]:g} and no more than {SENSIBLE[1]:g} times what "
-        "the thing covers in the true episode (its smallest and largest tenth left out), and "
+        f"there: at least 2 pixels of 64 x 64, no less than {SENSIBLE[0]:g} and no more than {SENSIBLE[1]:g} times "
+        "what the thing covers in the true episode (its smallest and largest tenth left out), and "
         f"{IN_ONE_PIECE * 100:.0f} % of it in one piece; should be there: the engine shows at least "
         f"{VISIBLE * 64**2:.0f} pixels of it, and the true frame passes the same test"
     )

@@ -13,8 +13,9 @@ import numpy as np
 from worldling.judge.measures.bootstrap import Bootstrap
 from worldling.report.values import Interval
 
-#: A prediction is valid until its normalised error exceeds this, as in Pathak et al. (Phys. Rev. Lett. 120, 024102, 2018).
-LOST = 0.4
+#: A prediction is valid until its normalised error exceeds this, as in Pathak et al. (Phys. Rev. Lett. 120, 024102,
+#: 2018).
+ERROR_LIMIT = 0.4
 BLUR = 1 / 16  # standard deviation, in shares of the picture
 _SIDE = 16  # places along each side at which the blurred picture is read
 _FIT_TO = 0.3  # perturbed copies part exponentially until their distance is this share of the spread
@@ -58,7 +59,7 @@ def variance(apart: np.ndarray) -> float:
     return float(apart[:, apart.shape[1] // 2 :].mean() / 2.0)
 
 
-def valid_frames(error: np.ndarray, limit: float = LOST) -> np.ndarray:
+def valid_frames(error: np.ndarray, limit: float = ERROR_LIMIT) -> np.ndarray:
     """Frames until errors `[n, T]` first exceed `limit`, T if they never do; what is not a number exceeds it: `[n]`."""
     lost = ~(error <= limit)
     return np.where(lost.any(1), lost.argmax(1), error.shape[1]).astype(float)

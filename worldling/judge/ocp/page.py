@@ -16,9 +16,9 @@ def page(result: OcpResult) -> Section:
     """Lay out the tables and a film strip of every scene."""
     scenes = list(result.scenes)
     intro = (
-        f"Shown {result.observed_frames} frames (a quarter of a second) of a scene, will the red thing touch the yellow "
-        f"one within two seconds? {result.trials_per_scene} trials in each of {len(scenes)} scenes, in pairs that look "
-        "the same in the first frame: one ends in contact, one does not, so guessing gives 50 %. The protocol is "
+        f"Shown {result.observed_frames} frames (a quarter of a second) of a scene, will the red thing touch the "
+        f"yellow one within two seconds? {result.trials_per_scene} trials in each of {len(scenes)} scenes, in pairs "
+        "that look the same in the first frame: one ends in contact, one does not, so guessing gives 50 %. The protocol is "
         "Physion's, the scenes are ours: these numbers are Physion-style and must not be compared with Physion's."
     )
     headings = ["readout fitted on", "all scenes", *scenes]

@@ -29,7 +29,7 @@ _CLIPS, _CLIP_FRAMES = 40, 51
 
 @dataclass(frozen=True)
 class UsualRange:
-    """Between which values (lowest, highest) real clips lie: the spread of latents, and the mean grey level of frames."""
+    """The range (lowest, highest) of real clips: spread of the latents, and mean grey level of the frames."""
 
     latent_std: tuple[float, float]
     frame_mean: tuple[float, float]

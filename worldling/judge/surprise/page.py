@@ -23,7 +23,10 @@ _UNITS = {
     "its surprise is the squared error of the frame it predicts from the ones before. Figures in nats must not be "
     "compared with these.",
 }
-_OWN_UNIT = "Surprise is counted in what this world's `surprise` gives. Figures of other worlds must not be compared with these."
+_OWN_UNIT = (
+    "Surprise is counted in what this world's `surprise` gives. Figures of other worlds must not be compared with "
+    "these."
+)
 
 
 def page(result: SurpriseResult) -> Section:
@@ -77,8 +80,8 @@ def _others(result: SurpriseResult) -> Table:
         "One that expects the last frame again is surprised by all that moves, and much of what cannot happen also "
         "moves more: where it does as well as the world, the amount of change gives the edit away, and the world's "
         "figure is no proof of physics. The simulator is run again without the edit, its velocities changed by 0.1 %: "
-        f"the best there is. It and the random weights are shown {result.all['simulator'][result.rule].n} of the pairs. "
-        "Random weights say their surprise as the world does, the other two by pixel error.",
+        f"the best there is. It and the random weights are shown {result.all['simulator'][result.rule].n} of the pairs."
+        " Random weights say their surprise as the world does, the other two by pixel error.",
         "share",
     )
 

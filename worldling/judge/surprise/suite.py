@@ -190,7 +190,10 @@ def _checksums(pairs: Sequence[Pair], clips: np.ndarray) -> tuple[bytes, bytes]:
 
 
 def surprise_at(world: WorldModel, clips: np.ndarray) -> np.ndarray:
-    """Return a world's surprise at each next frame of pairs uint8 `[n, 2, T, H, W, 3]` under no action: `[n, 2, T - 1]`."""
+    """Return a world's surprise at each next frame of pairs uint8 `[n, 2, T, H, W, 3]`, under no action.
+
+    Returns `[n, 2, T - 1]`.
+    """
     flat = clips.reshape(-1, *clips.shape[2:])
     found = surprise_of(world, flat, np.zeros((len(flat), flat.shape[1] - 1, 2), np.float32))
     return found.reshape(*clips.shape[:2], -1)
