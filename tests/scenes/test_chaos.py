@@ -43,7 +43,7 @@ def test_seed_and_actions_make_the_frames(env):
     assert not np.array_equal(film(env, away)[-1], frames[-1]), "the action steers"
 
 
-def test_one_goes_back_to_a_state_and_a_jolt_is_as_large_as_asked(env):
+def test_one_goes_back_to_a_state_and_a_perturbation_is_as_large_as_asked(env):
     raw, actions = env.raw.unwrapped, hand(3, 1)
     env.reset(3)
     film(env, actions)
@@ -56,7 +56,7 @@ def test_one_goes_back_to_a_state_and_a_jolt_is_as_large_as_asked(env):
     for share in (1e-3, 1e-2):
         raw.set_state(state)
         before = raw.record()[raw.measured].astype(float)
-        raw.jolt(np.random.default_rng(0), share)
+        raw.perturb(np.random.default_rng(0), share)
         moved.append(np.abs(raw.record()[raw.measured] - before).mean())
     assert 0 < moved[0] and moved[1] / moved[0] == pytest.approx(10, rel=0.05)
 

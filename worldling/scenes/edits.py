@@ -76,18 +76,18 @@ def seen(possible: np.ndarray, impossible: np.ndarray) -> bool:
     return bool(((apart > TELLING).mean(axis=(1, 2)) >= SEEN).any())
 
 
-def simulate(pair: Pair, jolt: np.random.Generator | None = None) -> np.ndarray:
+def simulate(pair: Pair, generator: np.random.Generator | None = None) -> np.ndarray:
     """Simulate the pair's trial again from its seed, without the edit: uint8 `[FRAMES, H, W, 3]`.
 
-    jolt: multiply all velocities by 1 + noise of 1e-3 at the last frame before the edit.
+    generator: multiply all velocities by 1 + noise of 1e-3 at the last frame before the edit.
     """
     trial = Trial(pair.trial)
     camera = Camera(trial)
     try:
         frames = _until(trial, camera, pair.edit.frame, pair.possible.shape[1])
         trial.set_state(trial.get_state())
-        if jolt is not None:
-            trial.jolt(jolt, NOISE)
+        if generator is not None:
+            trial.perturb(generator, NOISE)
         return np.stack(frames + _onward(trial, camera, pair.possible.shape[1]))
     finally:
         camera.close()

@@ -128,7 +128,7 @@ class LorenzEnv(ChaosEnv):
         """Go back to a state."""
         self.state, self.frame = state["point"].copy(), state["frame"]
 
-    def jolt(self, rng: np.random.Generator, share: float) -> None:
+    def perturb(self, rng: np.random.Generator, share: float) -> None:
         """Move x, y and z by noise of `share` of their standard deviations."""
         self.state = self.state + share * self.spread * rng.standard_normal(3)
 

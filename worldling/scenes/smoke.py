@@ -2,7 +2,7 @@
 
 The solver is PhiFlow's (pip install "worldling[fluid]", MIT): incompressible flow on a grid of 64 x 64, smoke carried by MacCormack's
 scheme, velocity semi-Lagrangian, so that the grid's own blur is all the viscosity there is. About 3 frames a second on
-one core: record it overnight. Nobody has published its Lyapunov time: the judge measures how fast jolted copies part.
+one core: record it overnight. Nobody has published its Lyapunov time: the judge measures how fast perturbed copies part.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _FILL = 0.5  # share of what is missing to full smoke that the jet adds in a fra
 _PILLAR = (0.5, 0.60, 0.10)  # x, height, radius
 _JET = (0.5, 0.10, 0.055)
 _BLOBS = 6  # puffs of smoke and of wind in the room at first
-_COARSE = 6  # points along each side of the grid on which a jolt is drawn
+_COARSE = 6  # points along each side of the grid on which a perturbation is drawn
 _SOLVE = {"rel_tol": 1e-3, "abs_tol": 1e-3, "max_iterations": 200, "rank_deficiency": 0}
 _COLOURS = np.array([[10, 12, 26], [92, 32, 60], [222, 96, 38], [255, 206, 110], [255, 250, 235]], np.float64)
 _FULL = 1.2  # smoke that is drawn in the last colour, and that the jet blows
@@ -100,7 +100,7 @@ class SmokeEnv(ChaosEnv):
         """Go back to a state."""
         self.smoke, self.wind, self.frame = state["smoke"], state["wind"], state["frame"]
 
-    def jolt(self, rng: np.random.Generator, share: float) -> None:
+    def perturb(self, rng: np.random.Generator, share: float) -> None:
         """Change every cell's smoke and wind by smooth noise of `share` of itself; the flow would smooth away any other."""
         smoke, across, up = self._field(), self._wind("x"), self._wind("y")
         self._set(

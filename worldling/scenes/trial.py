@@ -80,7 +80,7 @@ class Trial:
         self.touched = self.touched or self.touching
         self.frame += 1
 
-    def jolt(self, rng: np.random.Generator, share: float) -> None:
+    def perturb(self, rng: np.random.Generator, share: float) -> None:
         """Multiply every velocity by 1 + noise of that standard deviation: a copy that is all but the same."""
         self.data.qvel[:] *= 1.0 + share * rng.standard_normal(self.model.nv)
 
