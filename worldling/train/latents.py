@@ -16,7 +16,7 @@ from torch import Tensor
 
 from worldling.config import new_file, to_dict
 from worldling.data.dataset import Dataset
-from worldling.data.formats import seed_of
+from worldling.data.fingerprint import files_fingerprint
 from worldling.dynamics.loss import CHANGES
 from worldling.errors import DatasetError
 from worldling.nn.lattice import from_levels, to_levels
@@ -213,7 +213,7 @@ def encode_episodes(
 
 def identity(dataset: Dataset) -> dict[str, Any]:
     """Tell a recording from others by what it was made from and the sizes of its files: json values."""
-    return {**to_dict(dataset.meta), "files": seed_of(dataset.path, dataset.shards)}
+    return {**to_dict(dataset.meta), "files": files_fingerprint(dataset.path, dataset.shards)}
 
 
 def forget_latents(folder: Path) -> None:
