@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from worldling.data import store
-from worldling.data.store import PIECE_FRAMES, DatasetMeta, DatasetWriter, open_dataset
+from worldling.data.dataset import DatasetMeta
+from worldling.data.store import PIECE_FRAMES, DatasetWriter, open_dataset
 from worldling.errors import ActionError, DatasetError, DiskFullError, ShapeError
 from worldling.types import ActionSpace, Episode
 

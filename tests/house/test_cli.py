@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from worldling.cli import commands
-from worldling.cli import build_parser, main
+from worldling.cli import build_parser, commands, main
 from worldling.cli.options import BACKENDS as BACKEND_WORDS
 from worldling.engine.backends import BACKENDS
 

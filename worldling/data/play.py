@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from worldling.data.dataset import DatasetMeta
 from worldling.data.environment import Environment, Transition, open_environment
 from worldling.data.policies import Policy, load_policy
-from worldling.data.store import PIECE_FRAMES, DatasetMeta, DatasetWriter
+from worldling.data.store import PIECE_FRAMES, DatasetWriter
 from worldling.errors import EnvError
 from worldling.types import Episode
 

@@ -17,10 +17,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from worldling.data.dataset import DatasetMeta
 from worldling.data.environment import Environment, open_environment
 from worldling.data.play import Job, play
 from worldling.data.policies import Policy, load_policy, policy_name
-from worldling.data.store import DatasetMeta, DatasetWriter, open_dataset, read_meta
+from worldling.data.store import DatasetWriter, open_dataset, read_meta
 from worldling.errors import ConfigError, DatasetError
 from worldling.progress import Progress
 

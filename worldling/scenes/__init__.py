@@ -3,26 +3,22 @@
     import gymnasium, worldling.scenes
     env = gymnasium.make("worldling/Dominoes-v0")
 
-`worldling/Physics-v0` draws one of the eight scenes for each episode; Cloth, Lorenz and Smoke are chaotic systems that can be
-steered. MuJoCo is imported when one that needs it is made (pip install "worldling[physics]"), and so is PhiFlow (`[fluid]`).
+`worldling/Physics-v0` draws one of the eight scenes for each episode; Cloth, Lorenz and Smoke are chaotic systems that
+can be steered. MuJoCo is imported when an environment that needs it is made (pip install "worldling[physics]"), and so
+is PhiFlow (`[fluid]`).
 """
 
 from __future__ import annotations
 
 import gymnasium
 
-#: Raised whenever seeds come to mean other trials.
-VERSION = "2"
-SCENARIOS = ("dominoes", "support", "collide", "contain", "drop", "link", "roll", "drape")
-CHAOS = ("cloth", "lorenz", "smoke")
-PREFIX = "worldling/"
-#: Ids of the environments: of the eight scenes and their mixture, and of the chaotic systems.
-PHYSICS_IDS = tuple(f"{PREFIX}{name.title()}-v0" for name in (*SCENARIOS, "physics"))
-CHAOS_IDS = tuple(f"{PREFIX}{name.title()}-v0" for name in CHAOS)
+from worldling.scenes.names import CHAOS, CHAOS_IDS, PHYSICS_IDS, PREFIX, SCENARIOS, VERSION
 
-for _name, _id in zip((*SCENARIOS, None), PHYSICS_IDS):
+__all__ = ["CHAOS", "CHAOS_IDS", "PHYSICS_IDS", "PREFIX", "SCENARIOS", "VERSION"]
+
+for _scenario, _id in zip((*SCENARIOS, None), PHYSICS_IDS, strict=True):
     gymnasium.register(
-        _id, entry_point="worldling.scenes.env:SceneEnv", kwargs={"scenario": _name}, disable_env_checker=True
+        _id, entry_point="worldling.scenes.env:SceneEnv", kwargs={"scenario": _scenario}, disable_env_checker=True
     )
-for _name, _id in zip(CHAOS, CHAOS_IDS):
+for _name, _id in zip(CHAOS, CHAOS_IDS, strict=True):
     gymnasium.register(_id, entry_point=f"worldling.scenes.{_name}:{_name.title()}Env", disable_env_checker=True)

@@ -14,8 +14,8 @@ import gymnasium
 import numpy as np
 
 from worldling.errors import EnvError, nearest
-from worldling.scenes import SCENARIOS, VERSION
 from worldling.scenes.camera import AGENT, PATIENT, Camera
+from worldling.scenes.names import SCENARIOS, VERSION
 from worldling.scenes.trial import FPS, Trial, TrialSeed
 
 _MASK_PX = 64

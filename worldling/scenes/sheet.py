@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from worldling.config import write_atomic
-from worldling.scenes import PREFIX
 from worldling.scenes.camera import Camera
+from worldling.scenes.names import PREFIX
 from worldling.scenes.scenarios import SCENES
 from worldling.scenes.trial import FPS, Trial, TrialSeed
 

@@ -8,8 +8,9 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from worldling.scenes import SCENARIOS, mjcf
+from worldling.scenes import mjcf
 from worldling.scenes.draw import Draw
+from worldling.scenes.names import SCENARIOS
 from worldling.scenes.scenarios import Motion, lay_out
 
 FPS = 12.5  # at 25 most things move less than a level of a latent channel from frame to frame, and dreams freeze

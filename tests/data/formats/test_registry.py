@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from worldling.cli import build_parser
+from worldling.data.dataset import DatasetMeta
 from worldling.data.environment import shrink
 from worldling.data.formats import registry
 from worldling.data.formats.format import Format, ReadOptions
 from worldling.data.formats.registry import FORMATS, detect_format, find_format, import_data, is_imported
-from worldling.data.store import DatasetMeta, DatasetWriter, open_dataset
+from worldling.data.store import DatasetWriter, open_dataset
 from worldling.errors import ConfigError, DataError, DatasetError
 from worldling.types import ActionSpace, Episode
 

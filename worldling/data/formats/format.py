@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from worldling.data.dataset import DatasetMeta
 from worldling.data.environment import check_size_px
-from worldling.data.store import DatasetMeta
 from worldling.errors import ConfigError, DataError
 from worldling.types import Episode
 

@@ -27,10 +27,11 @@ import numpy as np
 from PIL import Image
 
 from worldling.config import from_dict, to_dict
+from worldling.data.dataset import DatasetMeta
 from worldling.data.environment import shrink
 from worldling.data.fingerprint import files_fingerprint
 from worldling.data.formats.format import Format, ReadOptions, Source
-from worldling.data.store import PIECE_FRAMES, DatasetMeta
+from worldling.data.store import PIECE_FRAMES
 from worldling.errors import ConfigError, DataError, DatasetError
 from worldling.types import ActionSpace, Episode
 
@@ -163,7 +164,7 @@ def by_scenario(stimuli: Iterable[Stimulus]) -> dict[str, list[Stimulus]]:
 
 
 def scenario_of(name: str, file: Path) -> str:
-    """Tell a stimulus's scenario by its name, or else by those of its file and folders (`file` as in the imported folder)."""
+    """Tell a stimulus's scenario by its name, or else by those of its file (as in the imported folder) and its folders."""
     for text in (name, file.stem, *(parent.name for parent in file.parents)):
         for sign, scenario in SCENARIOS.items():
             if re.search(f"(?<![a-z]){sign}", text, re.IGNORECASE):

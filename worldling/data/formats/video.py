@@ -21,10 +21,11 @@ from pathlib import Path
 import numpy as np
 
 from worldling.config import from_dict
+from worldling.data.dataset import DatasetMeta
 from worldling.data.environment import shrink
 from worldling.data.fingerprint import files_fingerprint
 from worldling.data.formats.format import Format, ReadOptions, Source
-from worldling.data.store import PIECE_FRAMES, DatasetMeta
+from worldling.data.store import PIECE_FRAMES
 from worldling.errors import ActionError, ConfigError, DataError
 from worldling.types import ActionSpace, Episode
 
