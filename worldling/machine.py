@@ -24,8 +24,8 @@ def cpu_name() -> str:
 def keep_memory() -> None:
     """Let the C library keep what is freed from now on, and give back what was freed before, where it is glibc.
 
-    A training step asks for the same large arrays again and again; fetching them from the system each time, page by page,
-    takes a fifth of the step. Gigabytes left over from reading data cost as much again (docs/lab.md).
+    A training step asks for the same large arrays again and again; fetching them from the system each time, page by
+    page, takes a fifth of the step. Gigabytes left over from reading data cost as much again (docs/lab.md).
     """
     try:
         libc = ctypes.CDLL("libc.so.6")
@@ -36,7 +36,7 @@ def keep_memory() -> None:
     libc.mallopt(-1, -1)  # M_TRIM_THRESHOLD: nothing goes back
 
 
-def find_device(name: str) -> "torch.device":
+def find_device(name: str) -> torch.device:
     """Return the device of that name; "auto" is cuda if there is one. Raises `BackendError` if it is not there."""
     import torch
 

@@ -89,7 +89,8 @@ def _judge(a: argparse.Namespace) -> dict[str, Any]:
         raise ConfigError(f"`--world-arg` must go with file.py:callable, got {', '.join(a.world)}. Leave it out.")
     if a.backend != "auto" and len(foreign) == len(a.world):
         raise ConfigError(
-            f"`--backend` must be left out for {', '.join(foreign)}, got {a.backend}. A world not ours runs its own code."
+            f"`--backend` must be left out for {', '.join(foreign)}, got {a.backend}. "
+            "A world not ours runs its own code."
         )
     worlds = [_judged_world(a, name) for name in a.world]
     single = len(worlds) == 1

@@ -154,6 +154,7 @@ class Dataset:
 
 
 def broken(path: Path, reason: str) -> DatasetError:
+    """Build the error for a shard that cannot be read."""
     return DatasetError(
         f"`{path}` must be a whole shard of a worldling data set, got a damaged or foreign file ({reason}). "
         "Delete it to use the other shards, or record again."

@@ -93,7 +93,7 @@ class DatasetWriter:
         write_atomic(self.path / f"shard-{self.worker}-{self._number:04d}.h5", data)
         self._number += 1
 
-    def __enter__(self) -> "DatasetWriter":
+    def __enter__(self) -> DatasetWriter:
         return self
 
     def __exit__(self, *exc: object) -> None:

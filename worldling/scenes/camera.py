@@ -24,7 +24,8 @@ NOTHING, AGENT, PATIENT, OTHER = 0, 1, 2, 3
 def _context() -> Any:
     named = os.environ.get("MUJOCO_GL", "")
     try:
-        # Asked for by its name: mujoco itself looks at MUJOCO_GL only once, and may have been imported before it was set.
+        # Asked for by its name: mujoco itself looks at MUJOCO_GL only once, and may have been imported before it
+        # was set.
         library = importlib.import_module(f"mujoco.{named}" if named in ("egl", "osmesa") else "mujoco.gl_context")
         context = library.GLContext(_LARGEST_PX, _LARGEST_PX)
         context.make_current()
@@ -99,7 +100,7 @@ class Camera:
     def _thing_of_geom(self) -> np.ndarray:
         """Number of the thing that each geom belongs to: of the world, nothing."""
         trial, things, following = self.trial, {}, OTHER
-        for geom, body in enumerate(trial.model.geom_bodyid):
+        for body in trial.model.geom_bodyid:
             if body == 0:
                 continue
             if body not in things:

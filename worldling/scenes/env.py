@@ -8,7 +8,7 @@ touches yellow; an episode ends only by its length.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -30,7 +30,7 @@ class SceneEnv(gymnasium.Env):
     Raises `EnvError` for unknown names.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": FPS, "version": VERSION}
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": FPS, "version": VERSION}
 
     def __init__(
         self,

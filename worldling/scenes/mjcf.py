@@ -49,7 +49,7 @@ class Body:
 
 @dataclass
 class Cloth:
-    """A square cloth of `count` x `count` points, `spacing` metres apart, level about `pos` before it is turned by `euler`.
+    """A square cloth of `count` x `count` points, `spacing` metres apart, level about `pos` until turned by `euler`.
 
     held: numbers of points that hang on a body called `hand`, which is moved by mocap and starts at `hand`; second: the
     colour of every other quarter.
@@ -137,8 +137,9 @@ def _sky(view: View) -> str:
 def _body(index: int, body: Body) -> str:
     parts = body.parts or [(body.shape, body.size, (0, 0, 0), (0, 0, 0))]
     geoms = "".join(
-        f'<geom type="{shape}" size="{_text(size)}" pos="{_text(pos)}" euler="{_text(euler)}" rgba="{_text(body.rgb)} 1" '
-        f'density="{body.density:.6g}" friction="{body.friction:.4g} .004 .0004" priority="1"/>'
+        f'<geom type="{shape}" size="{_text(size)}" pos="{_text(pos)}" euler="{_text(euler)}" '
+        f'rgba="{_text(body.rgb)} 1" density="{body.density:.6g}" '
+        f'friction="{body.friction:.4g} .004 .0004" priority="1"/>'
         for shape, size, pos, euler in parts
     )
     joint = "" if body.role == "fixed" else "<freejoint/>"
@@ -154,9 +155,9 @@ def _cloth(cloth: Cloth) -> str:
         else ""
     )
     return hand + (
-        f'<flexcomp name="cloth" type="grid" dim="2" count="{cloth.count} {cloth.count} 1" euler="{_text(cloth.euler)}" '
-        f'spacing="{cloth.spacing} {cloth.spacing} {cloth.spacing}" pos="{_text(cloth.pos)}" mass="{cloth.mass}" '
-        f'radius=".012" {paint}><edge equality="true" damping=".01"/>'
+        f'<flexcomp name="cloth" type="grid" dim="2" count="{cloth.count} {cloth.count} 1" '
+        f'euler="{_text(cloth.euler)}" spacing="{cloth.spacing} {cloth.spacing} {cloth.spacing}" pos="{_text(cloth.pos)}" '
+        f'mass="{cloth.mass}" radius=".012" {paint}><edge equality="true" damping=".01"/>'
         '<contact condim="3" solref=".01 1" selfcollide="none" friction=".5"/></flexcomp>'
     )
 
@@ -168,8 +169,8 @@ def _held(cloth: Cloth) -> str:
         for point in cloth.held
     )
     paint = (
-        f'<asset><texture name="cloth" type="2d" builtin="checker" rgb1="{_text(cloth.rgb)}" rgb2="{_text(cloth.second)}" '
-        'width="64" height="64"/><material name="cloth" texture="cloth"/></asset>'
+        f'<asset><texture name="cloth" type="2d" builtin="checker" rgb1="{_text(cloth.rgb)}" '
+        f'rgb2="{_text(cloth.second)}" width="64" height="64"/><material name="cloth" texture="cloth"/></asset>'
         if cloth.second
         else ""
     )

@@ -159,7 +159,8 @@ def contain(draw: Draw) -> Layout:
             )
         )
     bowl = Body("fixed", "box", (), (x, y, tall * 0.95), rgb=draw.colour())
-    # A wall is turned about z first and then leans outward in its own frame: nested frames in MJCF's intrinsic xyz angles.
+    # A wall is turned about z first and then leans outward in its own frame: nested frames in MJCF's intrinsic xyz
+    # angles.
     bowl.parts = [(shape, size, pos, _lean_out(angle, lean)) for shape, size, pos, _, angle in walls]
     inside = draw.chance(0.65)
     far = wide + 0.22

@@ -1,8 +1,9 @@
 """Smoke in a closed room: a jet that a person turns and opens blows warm smoke up, past a round pillar.
 
-The solver is PhiFlow's (pip install "worldling[fluid]", MIT): incompressible flow on a grid of 64 x 64, smoke carried by MacCormack's
-scheme, velocity semi-Lagrangian, so that the grid's own blur is all the viscosity there is. About 3 frames a second on
-one core: record it overnight. Nobody has published its Lyapunov time: the judge measures how fast jolted copies part.
+The solver is PhiFlow's (pip install "worldling[fluid]", MIT): incompressible flow on a grid of 64 x 64, smoke carried
+by MacCormack's scheme, velocity semi-Lagrangian, so that the grid's own blur is all the viscosity there is. About 3
+frames a second on one core: record it overnight. Nobody has published its Lyapunov time: the judge measures how fast
+jolted copies part.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ class SmokeEnv(ChaosEnv):
         return np.rint(picture * (1.0 - cover) + 120.0 * cover).astype(np.uint8)
 
     def record(self) -> dict[str, np.ndarray]:
-        """field `[64, 64]`: the smoke, from the floor up."""
+        """Field `[64, 64]`: the smoke, from the floor up."""
         return {"field": self._field().astype(np.float32)}
 
     def get_state(self) -> dict[str, Any]:
@@ -101,14 +102,17 @@ class SmokeEnv(ChaosEnv):
         self.smoke, self.wind, self.frame = state["smoke"], state["wind"], state["frame"]
 
     def jolt(self, rng: np.random.Generator, share: float) -> None:
-        """Change every cell's smoke and wind by smooth noise of `share` of itself; the flow would smooth away any other."""
+        """Change each cell's smoke and wind by smooth noise of `share` of itself; any other would be smoothed away."""
         smoke, across, up = self._field(), self._wind("x"), self._wind("y")
         self._set(
             *(part * (1.0 + share * smooth_noise(rng, _COARSE, part.shape)[..., 0]) for part in (smoke, across, up))
         )
 
     def _settle(self) -> None:
-        """Let the pressure take the divergence out of the wind. Twice is not once: each time the pillar's soft edge brakes it."""
+        """Let the pressure take the divergence out of the wind.
+
+        Twice is not once: each time the pillar's soft edge brakes it.
+        """
         solve = Solve("CG", **_SOLVE, suppress=[math.NotConverged, math.Diverged])
         self.wind, _ = fluid.make_incompressible(self.wind, [self._pillar], solve)
 

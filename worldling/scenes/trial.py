@@ -16,7 +16,8 @@ from worldling.scenes.scenarios import Motion, lay_out
 FPS = 12.5  # at 25 most things move less than a level of a latent channel from frame to frame, and dreams freeze
 SUBSTEPS = round(1.0 / FPS / mjcf.TIMESTEP)
 PUSH = 15.0  # m/s2 that an action of 1 gives the agent; what rests begins to slide at a third of it
-#: Metres by which two things may overlap as they are laid out, and geometries drawn until they do not: the engine throws apart what does.
+#: Metres by which two things may overlap as they are laid out, and geometries drawn until they do not: the engine
+#: throws apart what does.
 OVERLAP, TRIES = 0.005, 50
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 
@@ -107,10 +108,7 @@ class Trial:
         geoms = contact.geom
         bodies = self.model.geom_bodyid[geoms]  # geom -1 (a flex) reads the last geom's body: masked below
         yellow = (bodies == self.patient) & (geoms >= 0)
-        if self.cloth:
-            red = contact.flex >= 0
-        else:
-            red = (bodies == self.agent) & (geoms >= 0)
+        red = contact.flex >= 0 if self.cloth else (bodies == self.agent) & (geoms >= 0)
         return contact.dist[red[:, 0] & yellow[:, 1] | red[:, 1] & yellow[:, 0]]
 
     def get_state(self) -> dict[str, Any]:

@@ -164,7 +164,7 @@ def by_scenario(stimuli: Iterable[Stimulus]) -> dict[str, list[Stimulus]]:
 
 
 def scenario_of(name: str, file: Path) -> str:
-    """Tell a stimulus's scenario by its name, or else by those of its file (as in the imported folder) and its folders."""
+    """Tell a stimulus's scenario by its name, else by those of its `file` (in the imported folder) and its folders."""
     for text in (name, file.stem, *(parent.name for parent in file.parents)):
         for sign, scenario in SCENARIOS.items():
             if re.search(f"(?<![a-z]){sign}", text, re.IGNORECASE):
