@@ -20,7 +20,8 @@ _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: 
 
 def to_dict(config: Any) -> dict[str, Any]:
     """Turn a (nested) dataclass into plain json values."""
-    return json.loads(json.dumps(dataclasses.asdict(config)))
+    values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    return values
 
 
 def from_dict(cls: type[T], values: dict[str, Any], where: str = "config") -> T:

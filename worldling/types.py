@@ -144,7 +144,8 @@ class ActionSpace:
             return np.zeros((*lead, 1), np.float32)
         if self.kind == "box":
             low, high = np.asarray(self.low, np.float32), np.asarray(self.high, np.float32)
-            return ((array - low) / np.maximum(high - low, 1e-8) * 2 - 1).astype(np.float32)
+            scaled = (array - low) / np.maximum(high - low, 1e-8) * 2 - 1
+            return np.asarray(scaled, np.float32)
         if self.kind == "multi_binary":
             return array.astype(np.float32) * 2 - 1
         flat = array[..., None] if self.kind == "discrete" else array

@@ -48,12 +48,10 @@ def main(argv: list[str] | None = None) -> int:
         return 130
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            error = DiskFullError(f"the disk must have room, got: {error}. Free some and run the command again.")
-        else:
-            error = WorldlingError(
-                f"the disk must let us read and write, got: {error}. Choose another place, or its rights."
-            )
-        return _fail(error, arguments)
+            full = DiskFullError(f"the disk must have room, got: {error}. Free some and run the command again.")
+            return _fail(full, arguments)
+        refused = f"the disk must let us read and write, got: {error}. Choose another place, or its rights."
+        return _fail(WorldlingError(refused), arguments)
     if result is not None:
         print(json.dumps(result) if arguments.json else _plain(result))
     return 0
@@ -196,7 +194,13 @@ def _play(a: argparse.Namespace) -> None:
     from worldling.serve.app import serve
 
     world = load(a.world, backend=a.backend, quiet=a.json)
-    alarm = None if a.alarm is None else DriftAlarm.fit_on(world, a.alarm) if a.alarm else DriftAlarm.load(world.path)
+    alarm = (
+        None
+        if a.alarm is None
+        else DriftAlarm.fit_on(world, a.alarm)
+        if a.alarm
+        else DriftAlarm.load(world.path or a.world)
+    )
 
     def announce(url: str) -> None:
         print(json.dumps({"url": url, "world": world.config.name, "backend": world.backend_name}), flush=True)

@@ -99,8 +99,11 @@ def _judge(a: argparse.Namespace) -> dict[str, Any]:
     dials |= {"lengths": whole(a.lengths, "lengths"), "scenes": a.scene}
     if a.horizons is not None:
         dials["horizons"] = whole(a.horizons, "horizons")
-    run = judge if single else judge_side_by_side
-    report = run(worlds[0] if single else worlds, a.data, out, a.suite or ("all",), a.json, **dials)
+    suites = a.suite or ("all",)
+    if single:
+        report = judge(worlds[0], a.data, out, suites, a.json, **dials)
+    else:
+        report = judge_side_by_side(worlds, a.data, out, suites, a.json, **dials)
     if a.json:
         return report
     print(f"wrote {out / 'report.html'} and report.json", file=sys.stderr)

@@ -28,13 +28,13 @@ class DatasetMeta:
     env_id: str
     size_px: int
     action_space: ActionSpace
-    env_kwargs: dict = field(default_factory=dict)
+    env_kwargs: dict[str, Any] = field(default_factory=dict)
     frame_skip: int = 1
     fps: float = 30.0
     policy: str = ""
     seed: int = 0
     license: str = "unknown"
-    versions: dict = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
 
 
 class Dataset:
@@ -105,7 +105,7 @@ class Dataset:
 
     def _read(self, shard: int, name: str, start: int, stop: int) -> np.ndarray:
         try:
-            return self._open(shard)[name][start:stop]
+            return np.asarray(self._open(shard)[name][start:stop])
         except (OSError, KeyError) as error:
             raise broken(self.shards[shard], str(error)) from None
 

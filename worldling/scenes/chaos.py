@@ -7,7 +7,7 @@ frames; an episode ends only by its length.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -29,7 +29,7 @@ class ChaosEnv(gymnasium.Env):
     Raises `EnvError` for an unknown obs_type.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": FPS}
+    metadata = {"render_modes": ["rgb_array"], "render_fps": FPS}  # noqa: RUF012 - so Gymnasium declares it
     measured = ""
     shape: tuple[int, ...] = ()
 
@@ -111,4 +111,5 @@ def smooth_noise(rng: np.random.Generator, coarse: int, shape: tuple[int, int], 
     rows, columns = (
         np.maximum(0.0, 1.0 - np.abs(np.linspace(0, coarse - 1, count)[:, None] - np.arange(coarse))) for count in shape
     )
-    return np.einsum("ia,jb,abc->ijc", rows, columns, rng.standard_normal((coarse, coarse, channels)))
+    noise = np.einsum("ia,jb,abc->ijc", rows, columns, rng.standard_normal((coarse, coarse, channels)))
+    return np.asarray(noise)

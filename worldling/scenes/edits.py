@@ -144,14 +144,16 @@ class _Thing:
         self.bodies = model.flex_vertbodyid if self.flex else np.array([body])
         self.places = model.jnt_qposadr[model.body_jntadr[self.bodies]]
         self.speeds = model.body_dofadr[self.bodies]
-        self.rows = slice(None) if self.flex else np.flatnonzero(model.geom_bodyid == body)
+        #: Numbers of its geoms, or of all cloths: there is one.
+        self.rows = np.arange(model.nflex) if self.flex else np.flatnonzero(model.geom_bodyid == body)
 
     def _column(self, name: str) -> np.ndarray:
-        return getattr(self.model, f"{'flex' if self.flex else 'geom'}_{name}")
+        column: np.ndarray = getattr(self.model, f"{'flex' if self.flex else 'geom'}_{name}")
+        return column
 
     def get(self, name: str) -> np.ndarray:
         """A copy of a property of its first geom, or of its cloth."""
-        return self._column(name)[self.rows][0].copy()
+        return np.array(self._column(name)[self.rows][0])
 
     def set(self, name: str, value: np.ndarray | int) -> None:
         """Give a property to all its geoms, or to its cloth."""
@@ -163,11 +165,12 @@ def _draw(scenario: str, kind: str, stream: np.random.Generator, size_px: int) -
     geometry, motion = (int(n) for n in stream.integers(2**62, size=2))
     trial = Trial(TrialSeed(scenario, geometry, motion))
     thing = ("agent", "patient")[int(stream.integers(2))] if kind in ("vanish", "teleport", "anti_gravity") else "both"
-    frame: int | None = int(stream.integers(BEFORE, LATEST + 1))
+    frame = int(stream.integers(BEFORE, LATEST + 1))
     if kind == "pass_through":
-        frame = first_contact(trial)
-        if frame is None or not BEFORE <= frame <= LONGEST - AFTER:
+        met = first_contact(trial)
+        if met is None or not BEFORE <= met <= LONGEST - AFTER:
             return None
+        frame = met
         trial.start(motion)
     camera = Camera(trial)
     try:

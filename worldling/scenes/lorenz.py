@@ -80,7 +80,7 @@ def exponents(states: np.ndarray, pushes: np.ndarray) -> np.ndarray:
         vectors, lengths = np.linalg.qr(vectors)
         if frame >= _ALIGN:
             total += np.log(np.abs(np.diagonal(lengths, axis1=-2, axis2=-1)))
-    return total / ((frames - _ALIGN) * FRAME_TIME)
+    return np.asarray(total / ((frames - _ALIGN) * FRAME_TIME))
 
 
 def project(state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -119,7 +119,7 @@ class LorenzEnv(ChaosEnv):
         """Draw the view from the front in orange (no blue in it) and that from above in blue (no red), added up."""
         front, above = (np.minimum(1.0, 1.8 * _blob(place, size_px)) for place in project(self.state))
         picture = np.stack([8 + 240 * front, 12 + 120 * front**2 + 80 * above**2, 24 + 225 * above], -1)
-        return np.rint(np.minimum(picture, 255)).astype(np.uint8)
+        return np.asarray(np.rint(np.minimum(picture, 255)), np.uint8)
 
     def record(self) -> dict[str, np.ndarray]:
         """Point `[3]`: x, y, z."""
@@ -142,4 +142,4 @@ def _blob(place: np.ndarray, size_px: int) -> np.ndarray:
     """A round Gaussian spot of brightness 1: `[size_px, size_px]`."""
     at = (np.arange(size_px) + 0.5) / size_px
     across, down = (np.exp(-0.5 * ((at - where) / _WIDTH) ** 2) for where in place)
-    return down[:, None] * across
+    return np.asarray(down[:, None] * across)

@@ -12,7 +12,8 @@ TIMESTEP = 0.004
 
 RED, YELLOW = (0.85, 0.07, 0.07), (0.97, 0.83, 0.05)
 #: Colours of everything else: none of them is near red or yellow.
-COLOURS = (
+Colour = tuple[float, float, float]  # red, green, blue in 0..1
+COLOURS: tuple[Colour, ...] = (
     (0.13, 0.38, 0.80),
     (0.10, 0.55, 0.35),
     (0.48, 0.26, 0.66),
@@ -22,9 +23,13 @@ COLOURS = (
     (0.36, 0.45, 0.62),
     (0.22, 0.66, 0.50),
 )
-UNSEEN_COLOURS = ((0.05, 0.05, 0.06), (0.72, 0.36, 0.72), (0.55, 0.70, 0.92))
-FLOORS = ((0.52, 0.54, 0.57), (0.40, 0.42, 0.46), (0.60, 0.62, 0.60), (0.46, 0.52, 0.56))
-UNSEEN_FLOORS = ((0.30, 0.36, 0.33), (0.70, 0.70, 0.74))
+UNSEEN_COLOURS: tuple[Colour, ...] = ((0.05, 0.05, 0.06), (0.72, 0.36, 0.72), (0.55, 0.70, 0.92))
+FLOORS: tuple[Colour, ...] = ((0.52, 0.54, 0.57), (0.40, 0.42, 0.46), (0.60, 0.62, 0.60), (0.46, 0.52, 0.56))
+UNSEEN_FLOORS: tuple[Colour, ...] = ((0.30, 0.36, 0.33), (0.70, 0.70, 0.74))
+
+
+#: One geom of a body of several: shape, size, place, and turn in degrees.
+Part = tuple[str, tuple[float, ...], tuple[float, float, float], tuple[float, float, float]]
 
 
 @dataclass
@@ -44,7 +49,7 @@ class Body:
     rgb: tuple[float, float, float] = (0.5, 0.5, 0.5)
     density: float = 400.0
     friction: float = 0.5
-    parts: list[tuple] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
 
 
 @dataclass
@@ -156,8 +161,8 @@ def _cloth(cloth: Cloth) -> str:
     )
     return hand + (
         f'<flexcomp name="cloth" type="grid" dim="2" count="{cloth.count} {cloth.count} 1" '
-        f'euler="{_text(cloth.euler)}" spacing="{cloth.spacing} {cloth.spacing} {cloth.spacing}" pos="{_text(cloth.pos)}" '
-        f'mass="{cloth.mass}" radius=".012" {paint}><edge equality="true" damping=".01"/>'
+        f'euler="{_text(cloth.euler)}" spacing="{cloth.spacing} {cloth.spacing} {cloth.spacing}" '
+        f'pos="{_text(cloth.pos)}" mass="{cloth.mass}" radius=".012" {paint}><edge equality="true" damping=".01"/>'
         '<contact condim="3" solref=".01 1" selfcollide="none" friction=".5"/></flexcomp>'
     )
 

@@ -22,7 +22,7 @@ _INK, _PAPER = (40, 40, 40), (250, 250, 250)
 def scene_list() -> dict[str, str]:
     """Return what happens in every scene, by its Gymnasium id."""
     return {
-        **{f"{PREFIX}{name.title()}-v0": inspect.getdoc(scene) for name, scene in SCENES.items()},
+        **{f"{PREFIX}{name.title()}-v0": inspect.cleandoc(scene.__doc__ or "") for name, scene in SCENES.items()},
         f"{PREFIX}Physics-v0": "Another one of the eight in each episode.",
     }
 

@@ -49,6 +49,8 @@ class SmokeEnv(ChaosEnv):
     """Smoke in a room; the action turns the jet right (1) or left (-1) and opens (1) or throttles (-1) it."""
 
     measured, shape = "field", (CELLS, CELLS)
+    smoke: Any  # PhiFlow's grids; its package has no types
+    wind: Any
 
     def begin(self, rng: np.random.Generator) -> None:
         """Fill the room with a few puffs of smoke in a wind."""
@@ -117,10 +119,10 @@ class SmokeEnv(ChaosEnv):
         self.wind, _ = fluid.make_incompressible(self.wind, [self._pillar], solve)
 
     def _field(self) -> np.ndarray:
-        return self.smoke.values.numpy("y,x")
+        return np.asarray(self.smoke.values.numpy("y,x"))
 
     def _wind(self, axis: str) -> np.ndarray:
-        return self.wind.vector[axis].values.numpy("y,x")
+        return np.asarray(self.wind.vector[axis].values.numpy("y,x"))
 
     def _set(self, smoke: np.ndarray, across: np.ndarray, up: np.ndarray) -> None:
         """Take smoke `[64, 64]` and the wind on the cells' inner walls, `[64, 63]` across and `[63, 64]` up."""

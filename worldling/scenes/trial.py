@@ -94,11 +94,11 @@ class Trial:
 
     def agent_place(self) -> np.ndarray:
         """Centre of red `[3]`, metres."""
-        return self.data.flexvert_xpos.mean(axis=0) if self.cloth else self.data.xipos[self.agent].copy()
+        return np.array(self.data.flexvert_xpos.mean(axis=0) if self.cloth else self.data.xipos[self.agent])
 
     def patient_place(self) -> np.ndarray:
         """Centre of yellow `[3]`, metres."""
-        return self.data.xipos[self.patient].copy()
+        return np.array(self.data.xipos[self.patient])
 
     def gaps(self) -> np.ndarray:
         """Distances of the engine's contacts between red and yellow now, metres, below 0 where they overlap: `[n]`."""
@@ -109,7 +109,7 @@ class Trial:
         bodies = self.model.geom_bodyid[geoms]  # geom -1 (a flex) reads the last geom's body: masked below
         yellow = (bodies == self.patient) & (geoms >= 0)
         red = contact.flex >= 0 if self.cloth else (bodies == self.agent) & (geoms >= 0)
-        return contact.dist[red[:, 0] & yellow[:, 1] | red[:, 1] & yellow[:, 0]]
+        return np.asarray(contact.dist[red[:, 0] & yellow[:, 1] | red[:, 1] & yellow[:, 0]])
 
     def get_state(self) -> dict[str, Any]:
         """Return everything that `set_state` needs to go on from here."""
@@ -131,7 +131,7 @@ class Trial:
         self.touching, self.touched = state["touching"], state["touched"]
 
     def _body(self, index: int) -> int:
-        return mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_BODY, f"b{index}")
+        return int(mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_BODY, f"b{index}"))
 
     def _launch(self, motion: Motion) -> None:
         for index, (velocity, spin) in motion.items():
@@ -148,7 +148,7 @@ class Trial:
     def _cloth_rows(self) -> np.ndarray:
         """Rows of qvel (in threes) that belong to the cloth's points."""
         bodies = self.model.flex_vertbodyid
-        return self.model.body_dofadr[bodies] // 3
+        return np.asarray(self.model.body_dofadr[bodies] // 3)
 
     def _push(self, action: np.ndarray) -> None:
         push = PUSH * np.asarray([action[0], action[1], 0.0])

@@ -95,7 +95,7 @@ def _episodes(video: Path, actions: np.ndarray | None, size_px: int, frame_skip:
     def episode(cut: bool) -> Episode:
         count = len(held) - 1
         taken = np.zeros((count, 0), np.float32) if actions is None else actions[first : first + count]
-        if len(taken) < count:
+        if actions is not None and len(taken) < count:
             raise _unequal(video, len(actions), f"more than {first + len(taken)}")
         ended = np.zeros(count, bool)
         truncated = ended.copy()
