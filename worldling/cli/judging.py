@@ -90,8 +90,11 @@ def _judge(a: argparse.Namespace) -> dict[str, Any]:
     settings |= {"lengths": whole(a.lengths, "lengths"), "scenes": a.scene}
     if a.horizons is not None:
         settings["horizons"] = whole(a.horizons, "horizons")
-    run = judge if single else judge_side_by_side
-    report = run(worlds[0] if single else worlds, a.data, out, a.suite or ("all",), a.json, **settings)
+    suites = a.suite or ("all",)
+    if single:
+        report = judge(worlds[0], a.data, out, suites, a.json, **settings)
+    else:
+        report = judge_side_by_side(worlds, a.data, out, suites, a.json, **settings)
     if a.json:
         return report
     print(f"wrote {out / 'report.html'} and report.json", file=sys.stderr)

@@ -13,7 +13,7 @@ import torch
 
 from worldling.config import new_file, to_dict
 from worldling.data.dataset import Dataset
-from worldling.data.formats import seed_of
+from worldling.data.fingerprint import files_fingerprint
 from worldling.learn.clips import Clips
 from worldling.learn.reflection import Reflection
 from worldling.nn.lattice import to_levels
@@ -72,7 +72,7 @@ def digest(tokenizer: Tokenizer) -> str:
 
 def identity(dataset: Dataset) -> dict[str, Any]:
     """Tell a recording from others by what it was made from and the sizes of its files: json values."""
-    return {**to_dict(dataset.meta), "files": seed_of(dataset.path, dataset.shards)}
+    return {**to_dict(dataset.meta), "files": files_fingerprint(dataset.path, dataset.shards)}
 
 
 def forget_latents(folder: Path) -> None:

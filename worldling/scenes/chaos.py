@@ -29,7 +29,7 @@ class ChaosEnv(gymnasium.Env):
     Raises `EnvError` for an unknown obs_type.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": FPS}
+    metadata = {"render_modes": ["rgb_array"], "render_fps": FPS}  # noqa: RUF012 - so Gymnasium declares it
     measured = ""
     shape: tuple[int, ...] = ()
 
@@ -107,8 +107,9 @@ def steering(rng: np.random.Generator) -> Iterator[np.ndarray]:
 
 
 def smooth_noise(rng: np.random.Generator, coarse: int, shape: tuple[int, int], channels: int = 1) -> np.ndarray:
-    """Draw noise of variance 1 on a grid of `coarse` x `coarse` and go between its points in straight lines: `[*shape, channels]`."""
+    """Draw noise `[*shape, channels]` of variance 1 on a grid of `coarse` x `coarse`, linear between its points."""
     rows, columns = (
         np.maximum(0.0, 1.0 - np.abs(np.linspace(0, coarse - 1, count)[:, None] - np.arange(coarse))) for count in shape
     )
-    return np.einsum("ia,jb,abc->ijc", rows, columns, rng.standard_normal((coarse, coarse, channels)))
+    noise = np.einsum("ia,jb,abc->ijc", rows, columns, rng.standard_normal((coarse, coarse, channels)))
+    return np.asarray(noise)

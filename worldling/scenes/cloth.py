@@ -1,8 +1,8 @@
 """A cloth that hangs from a hand: a person swings it right and left, up and down, over two posts.
 
-MuJoCo's flex: 81 points that keep their distances and do not collide with each other. A frame is 20 ms, so that 25 frames a second
-show it at half speed, as Physion's films do. Nobody has published its Lyapunov time: the judge measures how fast
-perturbed copies part.
+MuJoCo's flex: 81 points that keep their distances and do not collide with each other. A frame is 20 ms, so that 25
+frames a second show it at half speed, as Physion's films do. Nobody has published its Lyapunov time: the judge measures
+how fast perturbed copies part.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class ClothEnv(ChaosEnv):
         return self.camera.frame(size_px)
 
     def record(self) -> dict[str, np.ndarray]:
-        """points `[81, 3]` and hand `[3]`, metres."""
+        """Points `[81, 3]` and hand `[3]`, metres."""
         return {"points": self.data.flexvert_xpos.astype(np.float32), "hand": self.data.mocap_pos[0].astype(np.float32)}
 
     def get_state(self) -> dict[str, Any]:
@@ -113,13 +113,16 @@ class ClothEnv(ChaosEnv):
         self.hand_speed, self.frame = state["hand_speed"].copy(), state["frame"]
 
     def perturb(self, rng: np.random.Generator, share: float) -> None:
-        """Move the points by smooth noise of `share` of their spread, and change their velocities by `share` of a usual speed."""
+        """Move the points by smooth noise of `share` of their spread, their velocities by `share` of a usual one."""
         self.data.qpos.reshape(-1, 3)[:] += share * self.spread * _smooth(rng)
         self.data.qvel.reshape(-1, 3)[:] += share * _SPEED * _smooth(rng)
         self._place()
 
     def _place(self) -> None:
-        """Say where everything is now; a step ends with the places before it. Forward dynamics would spoil the solver's warm start."""
+        """Say where everything is now; a step ends with the places before it.
+
+        Forward dynamics would spoil the solver's warm start.
+        """
         mujoco.mj_kinematics(self.model, self.data)
         mujoco.mj_comPos(self.model, self.data)
         mujoco.mj_flex(self.model, self.data)

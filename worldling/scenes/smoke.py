@@ -1,8 +1,9 @@
 """Smoke in a closed room: a jet that a person turns and opens blows warm smoke up, past a round pillar.
 
-The solver is PhiFlow's (pip install "worldling[fluid]", MIT): incompressible flow on a grid of 64 x 64, smoke carried by MacCormack's
-scheme, velocity semi-Lagrangian, so that the grid's own blur is all the viscosity there is. About 3 frames a second on
-one core: record it overnight. Nobody has published its Lyapunov time: the judge measures how fast perturbed copies part.
+The solver is PhiFlow's (pip install "worldling[fluid]", MIT): incompressible flow on a grid of 64 x 64, smoke carried
+by MacCormack's scheme, velocity semi-Lagrangian, so that the grid's own blur is all the viscosity there is. About 3
+frames a second on one core: record it overnight. Nobody has published its Lyapunov time: the judge measures how fast
+perturbed copies part.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ class SmokeEnv(ChaosEnv):
     """Smoke in a room; the action turns the jet right (1) or left (-1) and opens (1) or throttles (-1) it."""
 
     measured, shape = "field", (CELLS, CELLS)
+    smoke: Any  # PhiFlow's grids; its package has no types
+    wind: Any
 
     def begin(self, rng: np.random.Generator) -> None:
         """Fill the room with a few puffs of smoke in a wind."""
@@ -89,7 +92,7 @@ class SmokeEnv(ChaosEnv):
         return np.rint(picture * (1.0 - cover) + 120.0 * cover).astype(np.uint8)
 
     def record(self) -> dict[str, np.ndarray]:
-        """field `[64, 64]`: the smoke, from the floor up."""
+        """Field `[64, 64]`: the smoke, from the floor up."""
         return {"field": self._field().astype(np.float32)}
 
     def get_state(self) -> dict[str, Any]:
@@ -101,22 +104,25 @@ class SmokeEnv(ChaosEnv):
         self.smoke, self.wind, self.frame = state["smoke"], state["wind"], state["frame"]
 
     def perturb(self, rng: np.random.Generator, share: float) -> None:
-        """Change every cell's smoke and wind by smooth noise of `share` of itself; the flow would smooth away any other."""
+        """Change each cell's smoke and wind by smooth noise of `share` of itself; any other would be smoothed away."""
         smoke, across, up = self._field(), self._wind("x"), self._wind("y")
         self._set(
             *(part * (1.0 + share * smooth_noise(rng, _COARSE, part.shape)[..., 0]) for part in (smoke, across, up))
         )
 
     def _settle(self) -> None:
-        """Let the pressure take the divergence out of the wind. Twice is not once: each time the pillar's soft edge brakes it."""
+        """Let the pressure take the divergence out of the wind.
+
+        Twice is not once: each time the pillar's soft edge brakes it.
+        """
         solve = Solve("CG", **_SOLVE, suppress=[math.NotConverged, math.Diverged])
         self.wind, _ = fluid.make_incompressible(self.wind, [self._pillar], solve)
 
     def _field(self) -> np.ndarray:
-        return self.smoke.values.numpy("y,x")
+        return np.asarray(self.smoke.values.numpy("y,x"))
 
     def _wind(self, axis: str) -> np.ndarray:
-        return self.wind.vector[axis].values.numpy("y,x")
+        return np.asarray(self.wind.vector[axis].values.numpy("y,x"))
 
     def _set(self, smoke: np.ndarray, across: np.ndarray, up: np.ndarray) -> None:
         """Take smoke `[64, 64]` and the wind on the cells' inner walls, `[64, 63]` across and `[63, 64]` up."""
