@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 import os
 import tempfile
 import typing
@@ -52,6 +53,15 @@ def _fields(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _fields(item) for key, item in value.items()}
     return [_fields(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def finite(value: Any) -> Any:
+    """Return json values with null for numbers that are none (NaN, infinity), which json does not know."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def renamed(cls: type, values: dict[str, Any]) -> dict[str, Any]:

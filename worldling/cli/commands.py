@@ -16,7 +16,7 @@ from typing import Any
 
 from worldling.cli.judging import add_cost, add_judge
 from worldling.cli.options import BACKENDS, open_worlds, pairs, whole
-from worldling.config import to_dict
+from worldling.config import finite, to_dict
 from worldling.data.formats.registry import import_data, known_formats
 from worldling.errors import ConfigError, DatasetError, DiskFullError, WorldlingError
 
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
         refused = f"the disk must let us read and write, got: {error}. Choose another place, or its rights."
         return _fail(WorldlingError(refused), arguments)
     if result is not None:
-        print(json.dumps(result) if arguments.json else _plain(result))
+        print(json.dumps(finite(result), allow_nan=False) if arguments.json else _plain(result))
     return 0
 
 
@@ -276,7 +276,13 @@ def _info(a: argparse.Namespace) -> dict[str, Any]:
     if (Path(a.path) / "dataset.json").is_file():
         from worldling.data.contact_sheet import dataset_info, write_contact_sheet
 
-        return {**dataset_info(a.path), "contact_sheet": str(write_contact_sheet(a.path))}
+        info = dataset_info(a.path)
+        try:
+            sheet = str(write_contact_sheet(a.path))
+        except (OSError, DiskFullError) as error:  # a folder on a medium that can only be read, or full
+            sheet = None
+            print(f"no contact sheet: {a.path} cannot be written to ({error})", file=sys.stderr, flush=True)
+        return {**info, "contact_sheet": sheet}
     from worldling.world_files import bundled_worlds, find_world, load_world
 
     if Path(a.path).is_dir() and not (Path(a.path) / "config.json").exists():
