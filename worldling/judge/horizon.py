@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from worldling.alarm import through
+from worldling.alarm import reconstruct
 from worldling.judge.case import Case
 from worldling.judge.exam import chosen_scenes
 from worldling.judge.horizon_alarm import alarm_plays, judge_alarm
@@ -66,7 +66,7 @@ def run(case: Case) -> Section:
         "simulator": _pictures(films[n : 2 * n], last),
         "others": _pictures(films[2 * n : 3 * n], last),
     }
-    made["reencoded"] = through(case.world, made["truth"])
+    made["reencoded"] = reconstruct(case.world, made["truth"])
     made["world"] = dream(case, case.world, plays, truth, ahead)
     made["copy_last"] = np.broadcast_to(made["truth"][:, :1], made["truth"].shape)
     if case.broken is not None:
@@ -150,7 +150,7 @@ def dream(
     state = world.start(shown, actions[:, :last], seed=[case.settings.seed + row for row in range(len(plays))])
     column, total = {t: i for i, t in enumerate(ahead)}, ahead[-1]
     frames = np.empty((len(plays), len(ahead), *shown.shape[2:]), np.uint8)
-    frames[:, 0] = through(world, shown[:, -1])
+    frames[:, 0] = reconstruct(world, shown[:, -1])
     with Progress("horizon", total, "frames", case.quiet) as progress:
         for t in range(1, total + 1):
             step = world.step(state, actions[:, last + t - 1], decode=t in column)

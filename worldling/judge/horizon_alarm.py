@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from worldling.alarm import FILE, DriftAlarm, through
+from worldling.alarm import FILE, DriftAlarm, reconstruct
 from worldling.judge.case import Case
 from worldling.judge.intervals import Bootstrap
 from worldling.judge.long_truth import Film, Play, draw_play
@@ -48,9 +48,9 @@ def judge_alarm(
     fitting = np.arange(len(real)) % (FIT + HELD_OUT) < FIT
     alarm = DriftAlarm.fit(case.world, real[fitting], STEPS)
     held_out, visible = real[~fitting], np.stack([film.seen for film in films])[~fitting, :, :, 2] >= VISIBLE
-    drawn = through(case.world, held_out)
+    drawn = reconstruct(case.world, held_out)
     short, long = _rings(alarm, drawn, STEPS), _rings(alarm, made["reencoded"], ahead)
-    watched = {"world": made["world"], "simulator": through(case.world, made["simulator"])}
+    watched = {"world": made["world"], "simulator": reconstruct(case.world, made["simulator"])}
     if "broken" in made:  # it too was shown real frames, and these are what it is compared with
         watched["broken"] = np.concatenate([made["world"][:, :1], made["broken"][:, 1:]], 1)
     dreams = {name: _picked(_rings(alarm, films, ahead), ahead, horizons) for name, films in watched.items()}
@@ -149,13 +149,13 @@ def _cost(case: Case, alarm: DriftAlarm, clip: np.ndarray) -> dict[str, float]:
     """Time one look, and beside it one frame made alone by the world, in ms."""
     context, space = case.context, case.world.action_space
     shown, rest = np.repeat(clip[:1], context, axis=0), np.stack([space.noop] * max(1, context - 1))[: context - 1]
-    watch, state = alarm.watch(case.world, clip[:1]), case.world.start(shown[None], rest[None])
+    monitor, state = alarm.monitor(case.world, clip[:1]), case.world.start(shown[None], rest[None])
     times: dict[str, list[float]] = {"look": [], "frame": []}
     for _ in range(_TIMED):
         before = time.perf_counter()
         frame = case.world.step(state, space.noop[None]).frame
         between = time.perf_counter()
-        watch.look(frame[0])
+        monitor.update(frame[0])
         times["frame"].append(between - before)
         times["look"].append(time.perf_counter() - between)
     look, frame = (1000 * float(np.median(times[name])) for name in ("look", "frame"))
