@@ -10,8 +10,8 @@ pytest.importorskip("aiohttp")
 from dot_world import DotEnvironment, DotWorld  # noqa: E402
 from page import Page, drive  # noqa: E402
 
+from worldling.serve.messages import LOADING, MAX_IN_FLIGHT, PEEK, decode_jpeg  # noqa: E402
 from worldling.serve.real_environment import RealEnvironment  # noqa: E402
-from worldling.serve.messages import MAX_IN_FLIGHT, LOADING, PEEK, decode_jpeg  # noqa: E402
 
 
 def test_the_first_frame_comes_before_the_world_is_ready():

@@ -20,10 +20,10 @@ from urllib.parse import urlsplit
 from worldling.alarm import DriftAlarm
 from worldling.errors import ServeError, WorldlingError
 from worldling.protocol import WorldModel
-from worldling.serve.real_environment import RealEnvironment, open_real_environment
 from worldling.serve.connection import Connection
 from worldling.serve.messages import encode_jpeg
 from worldling.serve.port import open_port
+from worldling.serve.real_environment import RealEnvironment, open_real_environment
 from worldling.serve.recording import write_gif, write_mp4
 from worldling.serve.session import HISTORY_S, Session, is_pointer
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from worldling.errors import ServeError, WorldlingError
 from worldling.serve.history import StoredFrame
-from worldling.serve.messages import DRIFT, MAX_IN_FLIGHT, LOADING, PEEK, pack_frame, parse
+from worldling.serve.messages import DRIFT, LOADING, MAX_IN_FLIGHT, PEEK, pack_frame, parse
 from worldling.serve.meter import Meter
 from worldling.serve.session import Session
 

@@ -14,9 +14,9 @@ import numpy as np
 from worldling.alarm import DriftAlarm
 from worldling.errors import ServeError
 from worldling.protocol import WorldModel, WorldState
-from worldling.serve.real_environment import RealEnvironment, squared_error
 from worldling.serve.history import History, StoredFrame
 from worldling.serve.messages import encode_jpeg
+from worldling.serve.real_environment import RealEnvironment, squared_error
 from worldling.types import ActionSpace, check_frames
 
 HISTORY_S = 60
