@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from worldling.errors import ActionError, ConfigError, ShapeError
+from worldling.frame_error import frame_error
 from worldling.plugin import load_callable
 from worldling.protocol import WorldModel, check_world
 from worldling.types import ActionSpace, Episode, Step, check_frames, float_to_frames, frames_to_float
@@ -64,11 +65,6 @@ class ForeignState:
         if n is None:
             return dataclasses.replace(self)  # what is held is never changed, so that both may hold it
         return dataclasses.replace(self, held=self.repeat(self.held, n), batch=self.batch * n)
-
-
-def pixel_error(made: np.ndarray, real: np.ndarray) -> np.ndarray:
-    """Mean squared difference of uint8 frames `[..., H, W, 3]`, black to white being 1: `[...]`."""
-    return np.square((made.astype(np.float32) - real) / 255.0).mean(axis=(-3, -2, -1), dtype=np.float64)
 
 
 class ForeignWorld(ABC):
@@ -197,7 +193,7 @@ class ForeignWorld(ABC):
         errors = []
         for t in range(1, frames.shape[1]):
             made = self._advance(self.start(frames[:, :t], actions[:, : t - 1]), actions[:, t - 1])
-            errors.append(pixel_error(made, frames[:, t]))
+            errors.append(frame_error(made, frames[:, t]))
         return np.stack(errors, 1) if errors else np.zeros((len(frames), 0))
 
     def _advance(self, state: ForeignState, actions: np.ndarray) -> np.ndarray:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,31 @@ def cpu_name() -> str:
     lines = info.read_text().splitlines() if info.exists() else []
     named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     return next(named, platform.processor() or platform.machine())
+
+
+def cpu_has_bf16() -> bool:
+    """Return whether this CPU multiplies in bf16 (AVX512-BF16 or AMX); elsewhere bf16 is emulated and slow."""
+    import torch
+
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What computes. device: its name; cores: of the machine, None if not known; threads: of torch."""
+
+    device: str
+    cores: int | None
+    threads: int
+
+
+def hardware(device: "torch.device | None" = None) -> Hardware:
+    """Return what computes on a torch `device` (None is the CPU)."""
+    import torch
+
+    gpu = getattr(device, "type", "cpu") == "cuda"
+    name = torch.cuda.get_device_name(device) if gpu else cpu_name()
+    return Hardware(name, os.cpu_count(), torch.get_num_threads())
 
 
 def keep_memory() -> None:

@@ -9,6 +9,7 @@ from worldling.backends.bench import bench, table
 from worldling.backends.choose import BOUND, choose
 from worldling.backends.deviation import Deviation, deviation
 from worldling.errors import BackendError
+from worldling.frame_error import PSNR_LIMIT_DB
 from worldling.world import Reference
 
 ROW = {
@@ -64,5 +65,5 @@ def test_deviation_sees_a_wrong_backend(world):
 
     same, wrong = (kind(world.tokenizer, world.dynamics) for kind in (Reference, Wrong))
     found = deviation(world, {"same": same, "wrong": wrong}, steps=3, starts=2)
-    assert found["same"] == Deviation(err=0.0, err_free=99.0)
+    assert found["same"] == Deviation(err=0.0, err_free=PSNR_LIMIT_DB)
     assert found["wrong"].err > BOUND["openvino-int8"] and found["wrong"].err_free < 40

@@ -13,7 +13,7 @@ from worldling.backends import cache, openvino, openvino_graph
 from worldling.backends.choose import BOUND, use_backend
 from worldling.backends.deviation import deviation
 from worldling.errors import BackendError
-from worldling.judge.anchors import broken_copy
+from worldling.judge.baselines import broken_copy
 from worldling.nn.lattice import snap
 from worldling.world_files import load_world, save_world
 

@@ -12,10 +12,11 @@ import pytest
 ROOT = Path(__file__).parents[2] / "worldling"
 FLOORS = [
     {"types", "errors", "config", "plugin", "progress", "protocol"},
-    {"checkpoint", "machine", "nn", "data", "scenes"},
+    {"checkpoint", "machine", "nn", "data", "scenes", "report", "timing", "frame_error"},
     {"tokenizer", "dynamics"},
     {"world", "world_files", "state", "tick", "foreign", "alarm"},
     {"backends", "learn"},
+    {"cost"},
     {"train", "compress", "engine", "plan", "rl", "judge"},
     {"serve"},
     {"cli", "testing", "recipes"},

@@ -10,8 +10,8 @@ from judge_worlds import BlackWorld, CopyWorld, InterruptedWorld, NoisyWorld, Pe
 from worldling.errors import JudgeError
 from worldling.judge import SUITES, judge
 from worldling.judge.case import Case, Settings
-from worldling.judge.fidelity import run
-from worldling.judge.report import Section
+from worldling.judge.fidelity.suite import run
+from worldling.report.sections import Section
 from worldling.types import ActionSpace
 
 QUICK = dict(starts=24, horizons=(1, 5, 10), rollouts=4, lengths=(30, 60), quiet=True)

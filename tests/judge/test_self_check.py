@@ -2,8 +2,8 @@
 
 import pytest
 
-from worldling.judge.report import Anchored, Section, render_html
 from worldling.judge.self_check import self_check, verdict
+from worldling.report.sections import Anchored, Section, render_html
 
 
 def between(low, high):

@@ -8,7 +8,6 @@ from judge_worlds import CopyWorld, PerfectWorld
 
 from worldling.errors import JudgeError
 from worldling.judge import judge
-from worldling.judge.figures import interval_chart
 from worldling.judge.side_by_side import judge_side_by_side, names_of, render
 
 DIALS = {"starts": 6, "horizons": (1, 2), "resamples": 20}
@@ -35,12 +34,6 @@ def test_a_figure_that_only_one_world_has_is_said_to_be_missing_for_the_other():
 
     page = render({"a": report(("shared", "1 %", "x")), "b": report(("shared", "2 %", "y"), ("alone", "3 %", "z"))})
     assert page.count("not judged") == 1 and "3 % (z)" in page
-
-
-def test_intervals_are_drawn_where_there_are_any():
-    some, none = {"value": 0.5, "low": 0.4, "high": 0.6}, {"value": None, "low": None, "high": None}
-    drawn = interval_chart([("row", [("<a>", some), ("b", none)])], "share")
-    assert drawn.count("<circle") == 1 and "&lt;a&gt;" in drawn
 
 
 def test_a_world_that_does_not_fit_is_named_before_any_is_judged(squares, tmp_path):

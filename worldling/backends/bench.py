@@ -25,11 +25,13 @@ import torch
 from worldling.backends.calibrate import rollout_actions
 from worldling.backends.choose import BACKENDS, BOUND, choose, use_backend
 from worldling.backends.compiled import compiler
-from worldling.backends.deviation import SAME, Deviation, deviation
+from worldling.backends.deviation import Deviation, deviation
 from worldling.errors import BackendError
+from worldling.frame_error import PSNR_LIMIT_DB
 from worldling.machine import cpu_name
 from worldling.progress import Progress
 from worldling.state import State
+from worldling.timing.steps import time_steps
 from worldling.world import World
 
 TURN_S = 0.5  # length of one arm's turn
@@ -48,25 +50,16 @@ class Arm:
     memory_mb: float
     times: list[float] = field(default_factory=list)
 
-    def step(self, index: int) -> float:
-        """Make one frame for every row; returns the seconds it took."""
-        action = self.actions[index % ACTIONS]
-        began = time.perf_counter()
-        self.world.step(self.state, action, self.decode)
+    def step(self, index: int) -> None:
+        """Make one frame for every row."""
+        self.world.step(self.state, self.actions[index % ACTIONS], self.decode)
         if self.world.device.type == "cuda" and not self.decode:
             torch.cuda.synchronize()
-        return time.perf_counter() - began
 
     def turn(self, seconds: float) -> None:
         """Step for about `seconds`, and keep the times of all but the first steps."""
-        began = now = time.perf_counter()
-        index = kept = 0
-        while kept == 0 or now < began + seconds:
-            took = self.step(index)
-            if index > 0 and now >= began + min(WARM_S, seconds / 5):
-                self.times.append(took)
-                kept += 1
-            now, index = time.perf_counter(), index + 1
+        warm = min(WARM_S, seconds / 5)
+        self.times += time_steps(self.step, seconds - warm, warm).seconds
 
 
 def bench(
@@ -108,7 +101,7 @@ def bench(
                 arms[name, kind, batch] = _arm(worlds[name], batch, kind == "frames", base)
                 progress.update(len(arms), name)
     others = {name: w.backend for name, w in worlds.items() if name != "reference"}
-    strayed = {"reference": Deviation(0.0, SAME), **deviation(world, others, steps, starts, quiet)}
+    strayed = {"reference": Deviation(0.0, PSNR_LIMIT_DB), **deviation(world, others, steps, starts, quiet)}
     with Progress("measuring", seconds * len(arms), "s", quiet) as progress:
         for turn in range(max(1, round(seconds / TURN_S))):
             for place, arm in enumerate(arms.values()):

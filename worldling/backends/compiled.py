@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from worldling.backends import cache
 from worldling.errors import BackendError
+from worldling.machine import cpu_has_bf16
 from worldling.progress import Progress
 from worldling.tick import FlatTick, TickInputs, TickOutputs
 from worldling.world import Backend, Reference, World
@@ -28,11 +29,6 @@ from worldling.world import Backend, Reference, World
 def compiler() -> str | None:
     """Return the C++ compiler that torch would use on the CPU, if there is one."""
     return next((c for c in (os.environ.get("CXX"), "g++", "clang++") if c and shutil.which(c)), None)
-
-
-def cpu_has_bf16() -> bool:
-    """Return whether this CPU multiplies in bf16 (AVX512-BF16 or AMX); elsewhere bf16 is emulated and slow."""
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
 def start(world: World, why: str = "as asked", quiet: bool = True) -> Backend:

@@ -17,11 +17,10 @@ from torch import Tensor
 
 from worldling.backends.calibrate import rollout_actions
 from worldling.errors import BackendError
+from worldling.frame_error import psnr
 from worldling.progress import Progress
 from worldling.tick import TickInputs, TickOutputs
 from worldling.world import Backend, Reference, World
-
-SAME = 99.0  # dB, written for equal frames
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def deviation(
                 progress.update(i * (1 + len(backends)) + 1 + j)
                 free = copy.copy(world)
                 free.backend = backend
-                last[name].append(_psnr(_last_frame(free, i, actions[i]), truth))
+                last[name].append(float(psnr(_last_frame(free, i, actions[i]), truth)))
         progress.update(progress.total)
     return {name: Deviation(compared.err(name), float(np.median(last[name]))) for name in backends}
 
@@ -87,8 +86,3 @@ def _last_frame(world: World, start: int, actions: np.ndarray) -> np.ndarray:
     clip, count = world.contexts[start % len(world.contexts)], world.config.context
     state = world.start(clip.frames[:count], clip.actions[: count - 1])
     return world.rollout(state, actions)[0, -1]
-
-
-def _psnr(a: np.ndarray, b: np.ndarray) -> float:
-    error = np.mean((a.astype(np.float32) - b.astype(np.float32)) ** 2)
-    return float(min(SAME, 10 * np.log10(255.0**2 / max(float(error), 1e-9))))

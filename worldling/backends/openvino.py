@@ -13,9 +13,10 @@ from torch import Tensor
 
 from worldling.backends import cache
 from worldling.backends.calibrate import quantize
-from worldling.backends.openvino_graph import core, export, file_name, import_openvino, read, save, supports_bf16
+from worldling.backends.openvino_graph import core, export, file_name, import_openvino, read, save
 from worldling.backends.tokenizer_graphs import decoder, encoder
 from worldling.errors import BackendError
+from worldling.machine import cpu_has_bf16
 from worldling.tick import TickInputs, TickOutputs
 from worldling.world import World
 
@@ -51,7 +52,7 @@ class OpenVino:
         if world.device.type != "cpu":
             raise BackendError(f"`device` must be cpu for {name}, got {world.device}. Use the torch backend there.")
         self.name, self.threads = name, torch.get_num_threads()
-        self.precision = PRECISION[name] if supports_bf16() else "f32"
+        self.precision = PRECISION[name] if cpu_has_bf16() else "f32"
         self.memory_dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
         self.model, how = _model(world, name, quiet)
         if self.precision != PRECISION[name]:

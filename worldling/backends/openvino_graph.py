@@ -45,11 +45,6 @@ def core() -> "ov.Core":
     return import_openvino().Core()
 
 
-def supports_bf16() -> bool:
-    """Return whether this CPU multiplies in bf16."""
-    return "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-
-
 def file_name(world: World, name: str) -> str:
     """Return the name under which this world's graph for backend `name` is cached."""
     return f"{name}-{cache.fingerprint(world, import_openvino().__version__)}.xml"

@@ -240,7 +240,7 @@ def _scenes(a: argparse.Namespace) -> dict[str, Any]:
 
     found = {"scenes": scene_list(), "contact_sheet": str(write_sheet(a.sheet))}
     if a.exam:
-        from worldling.judge.exam import make_exam
+        from worldling.judge.truth.exam import make_exam
 
         exam = make_exam(a.exam, {"test": -(-a.trials // 2)}, workers=a.workers, quiet=a.json)
         found["exam"] = {"path": a.exam, "episodes": len(exam.dataset), "set_aside": exam.tally(), **exam.checksums()}

@@ -77,8 +77,8 @@ def add_cost(command: Command) -> None:
 
 def _judge(a: argparse.Namespace) -> dict[str, Any]:
     from worldling.judge.judge import judge
-    from worldling.judge.report import in_words
     from worldling.judge.side_by_side import judge_side_by_side
+    from worldling.report.sections import in_words
 
     worlds = open_worlds(a.world, a.world_arg, a.backend, quiet=a.json)
     single = len(worlds) == 1
@@ -96,8 +96,8 @@ def _judge(a: argparse.Namespace) -> dict[str, Any]:
 
 
 def _cost(a: argparse.Namespace) -> dict[str, Any] | None:
-    from worldling.judge.cost_page import ledger_text, plan_text
-    from worldling.judge.prices import read_prices
+    from worldling.cost.prices import read_prices
+    from worldling.cost.tables import ledger_text, plan_text
 
     timed, planned = ("batch", "seconds", "backend"), ("size_px", "size", "train_frames")
     if a.plan:
@@ -111,14 +111,14 @@ def _cost(a: argparse.Namespace) -> dict[str, Any] | None:
         raise ConfigError(f"`{needed}` must be given, got none. Write for example worldling cost {example}.")
     prices = read_prices(a.prices)
     if a.plan:
-        from worldling.judge.cost_plan import plan
+        from worldling.cost.plan import plan
 
         users, size_px = 1 if a.users is None else a.users, 64 if a.size_px is None else a.size_px
         found = plan(prices, a.fps, users, size_px, a.train_frames, a.size)
     else:
         from worldling.backends.load import load
-        from worldling.judge.cost import world_cost
-        from worldling.judge.speed import BATCHES
+        from worldling.cost.ledger import world_cost
+        from worldling.timing.steps import BATCHES
 
         world = load(a.world, backend="reference" if a.report else a.backend or "auto", quiet=a.json or bool(a.report))
         batch = BATCHES[-1] if a.batch is None else a.batch

@@ -81,6 +81,8 @@ class DynamicsConfig:
 class Embed(nn.Module):
     """Turn vectors in about [-1, 1] into D, through sines of four octaves so that small differences count."""
 
+    octaves: Tensor
+
     def __init__(self, size: int, width: int) -> None:
         super().__init__()
         self.register_buffer("octaves", torch.pi * 2.0 ** torch.arange(-1, 3), persistent=False)
@@ -153,6 +155,8 @@ class Backbone(nn.Module):
 
 class Head(nn.Module):
     """Turn h and a noisy next latent into scores for every level of every channel."""
+
+    values: Tensor
 
     def __init__(self, config: DynamicsConfig) -> None:
         super().__init__()

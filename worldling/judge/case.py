@@ -11,7 +11,7 @@ import numpy as np
 from worldling.data.formats.physion import read_stimuli
 from worldling.data.store import Dataset, DatasetMeta, read_meta
 from worldling.errors import JudgeError
-from worldling.judge.anchors import broken_copy
+from worldling.judge.baselines import broken_copy
 from worldling.protocol import WorldModel
 from worldling.types import ActionSpace
 from worldling.world import World

@@ -27,22 +27,22 @@ from worldling.judge.case import (
     is_held_out,
     is_physics,
 )
-from worldling.judge.report import Section, check_out, plain, write_report
 from worldling.judge.self_check import self_check
 from worldling.protocol import WorldModel, check_world, name_of
+from worldling.report.sections import Section, check_out, plain, write_report
 
 #: Suites by name: the module whose `run(case)` returns a `Section`. A new suite is one line here.
 SUITES: dict[str, str] = {
-    "fidelity": "worldling.judge.fidelity",
-    "stability": "worldling.judge.stability",
-    "ocp": "worldling.judge.ocp",
-    "surprise": "worldling.judge.surprise",
-    "control": "worldling.judge.control",
-    "horizon": "worldling.judge.horizon",
-    "chaos": "worldling.judge.chaos",
-    "physion": "worldling.judge.physion",
-    "speed": "worldling.judge.speed",
-    "cost": "worldling.judge.cost",
+    "fidelity": "worldling.judge.fidelity.suite",
+    "stability": "worldling.judge.stability.suite",
+    "ocp": "worldling.judge.ocp.suite",
+    "surprise": "worldling.judge.surprise.suite",
+    "control": "worldling.judge.control.suite",
+    "horizon": "worldling.judge.horizon.suite",
+    "chaos": "worldling.judge.chaos.suite",
+    "physion": "worldling.judge.physion.suite",
+    "speed": "worldling.judge.speed.suite",
+    "cost": "worldling.judge.cost.suite",
 }
 #: What a suite needs: recorded data, those or clips of the world's own, a world of the physics scenes or of a chaotic
 #: environment, or Physion's stimuli.

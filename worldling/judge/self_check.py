@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from worldling.judge.report import Anchored, Section, Table, Text, show
+from worldling.report.sections import Anchored, Section, Table, Text, show
 
 #: The anchors, in the words of the report, from the bottom up.
 ANCHORS = {

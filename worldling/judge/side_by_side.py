@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from worldling.config import write_atomic
-from worldling.judge.figures import interval_chart
 from worldling.judge.judge import ON_DATA, check_task, judge
-from worldling.judge.report import Figure, Section, Table, Text, check_out, page_html
 from worldling.protocol import WorldModel, name_of
+from worldling.report.figures import interval_chart
+from worldling.report.sections import Figure, Section, Table, Text, check_out, page_html
 
 
 def judge_side_by_side(

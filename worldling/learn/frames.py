@@ -51,9 +51,8 @@ class FramePool:
     def mean_frame(self) -> np.ndarray:
         """Return the mean picture of all pairs, uint8 `[H, W, 3]`."""
         share = torch.bincount(self.episode, minlength=len(self.means)) / len(self.episode)
-        total = sum(
-            part.double().mul(s[:, None, None, None]).sum(0) for part, s in zip(self.means.split(512), share.split(512))
-        )
+        parts = zip(self.means.split(512), share.split(512), strict=True)
+        total = torch.stack([part.double().mul(s[:, None, None, None]).sum(0) for part, s in parts]).sum(0)
         return total.round().to(torch.uint8).numpy()
 
 

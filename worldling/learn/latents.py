@@ -59,8 +59,8 @@ def encode_episodes(
                 open_file.write(levels.tobytes())
                 done += len(levels)
                 progress.update(done)
-    levels = torch.from_numpy(np.load(file, mmap_mode="c"))
-    return Clips(levels, torch.cat(actions), offsets, shape.levels)
+    cached = torch.from_numpy(np.load(file, mmap_mode="c"))
+    return Clips(cached, torch.cat(actions), offsets, shape.levels)
 
 
 def identity(dataset: Dataset) -> dict[str, Any]:

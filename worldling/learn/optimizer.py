@@ -8,6 +8,7 @@ convolutions, as matrices of outputs by inputs, and runs equal shapes as one bat
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +29,7 @@ def orthogonal(batch: Tensor, steps: int = 5) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """One optimizer with two kinds of groups, made by `optimizer_for`."""
 
-    def __init__(self, groups: list[dict]) -> None:
+    def __init__(self, groups: list[dict[str, Any]]) -> None:
         super().__init__(groups, {"lr": 1e-3, "momentum": 0.95, "weight_decay": 0.0, "betas": (0.9, 0.95)})
 
     @torch.no_grad()
@@ -41,12 +42,13 @@ class Muon(torch.optim.Optimizer):
             else:
                 self._adam(group, with_grad)
 
-    def _muon(self, group: dict, parameters: list[Tensor]) -> None:
+    def _muon(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
         by_shape: dict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = defaultdict(list)
         for p in parameters:
             state = self.state[p]
             if not state:
                 state["momentum"] = torch.zeros_like(p)
+            assert p.grad is not None, "only parameters with a gradient are given"
             state["momentum"].lerp_(p.grad, 1 - group["momentum"])
             ahead = p.grad.lerp(state["momentum"], group["momentum"]).flatten(1)
             by_shape[tuple(ahead.shape)].append((p, ahead))
@@ -56,7 +58,7 @@ class Muon(torch.optim.Optimizer):
             for (p, _), update in zip(pairs, updates):
                 p.mul_(1 - group["lr"] * group["weight_decay"]).add_(update.view_as(p), alpha=-group["lr"] * scale)
 
-    def _adam(self, group: dict, parameters: list[Tensor]) -> None:
+    def _adam(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
         if not parameters:
             return
         for p in parameters:
@@ -64,7 +66,7 @@ class Muon(torch.optim.Optimizer):
                 self.state[p] = {"step": 0, "mean": torch.zeros_like(p), "square": torch.zeros_like(p)}
             self.state[p]["step"] += 1
         states = [self.state[p] for p in parameters]
-        grads = [p.grad for p in parameters]
+        grads = [p.grad for p in parameters if p.grad is not None]
         (first, second), count = group["betas"], states[0]["step"]
         means, squares = [s["mean"] for s in states], [s["square"] for s in states]
         torch._foreach_lerp_(means, grads, 1 - first)
@@ -83,7 +85,8 @@ def optimizer_for(model: nn.Module, lr: float, weight_decay: float = 0.01) -> Mu
     The rest: scores, biases, norms, position tables, depthwise filters, and layers with fewer than 32 inputs or
     outputs.
     """
-    matrices, rest = [], []
+    matrices: list[Tensor] = []
+    rest: list[Tensor] = []
     for name, p in model.named_parameters():
         hidden = p.ndim >= 2 and min(p.shape[0], p[0].numel()) >= 32
         tabular = any(word in name for word in ("place", "position", "age_bias", "scores", "stay"))

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,7 @@ from worldling.progress import Progress
 #: Steps between two lines of metrics.jsonl; in between no number is read from the device.
 LOG_EVERY = 20
 WARM_UP_STEPS = 50
+Model = TypeVar("Model", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Budget:
         return min(1.0, step / self.steps if self.steps else seconds / (60 * self.minutes))
 
 
-class Stage:
+class Stage(Generic[Model]):
     """A model in training, its optimizer and its clock; kept in `folder / f"{name}.safetensors"` over interruptions.
 
     model: trained in place, on any device; ema: the running mean of its weights; step, seconds: what is done,
@@ -64,7 +65,7 @@ class Stage:
         self,
         name: str,
         folder: Path,
-        model: nn.Module,
+        model: Model,
         optimizer: Muon,
         budget: Budget,
         ema_decay: float = 0.998,

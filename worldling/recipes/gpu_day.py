@@ -137,7 +137,8 @@ def make_worlds(a: argparse.Namespace, names: list[str], out: Path, place: Path,
     """Record one world after the other with all cores, train each as soon as its data are there, and pack them."""
     from worldling.data.record import record
 
-    running, rows = {}, {}
+    running: dict[str, subprocess.Popen[bytes]] = {}
+    rows: dict[str, dict[str, Any]] = {}
     for name in names:
         plan = tiny(PLANS[name]) if a.tiny else PLANS[name]
         began = time.time()
@@ -155,17 +156,9 @@ def make_worlds(a: argparse.Namespace, names: list[str], out: Path, place: Path,
             print(f"{name}: {error}", flush=True)
             continue
         rows[name] = {"record_s": round(time.time() - began, 1), "frames": plan.frames}
-        command = [
-            sys.executable,
-            "-m",
-            "worldling.recipes.gpu_day",
-            "--stage",
-            name,
-            str(deadline),
-            "--place",
-            str(place),
-        ]
-        command += ["--out", str(out), "--device", a.device, "--judge-seconds", str(a.judge_seconds)]
+        command = [sys.executable, "-m", "worldling.recipes.gpu_day", "--stage", name, str(deadline)]
+        command += ["--place", str(place), "--out", str(out), "--device", a.device]
+        command += ["--judge-seconds", str(a.judge_seconds)]
         command += ["--tiny"] if a.tiny else []
         with open(out / f"{name}.log", "ab") as log:
             running[name] = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)

@@ -109,6 +109,7 @@ def pusht_free_hand(env: Environment, seed: int) -> Act:
     """
     rng = np.random.default_rng(seed)
     raw, step_s = env.raw.unwrapped, 1 / env.fps
+    pointer = np.array(raw.agent.position)
     path: list[np.ndarray] = []  # where the pointer is in each of the next frames
 
     def goal(block: np.ndarray) -> np.ndarray:
@@ -160,7 +161,6 @@ def pusht_free_hand(env: Environment, seed: int) -> Act:
         pointer = np.clip(path.pop(0), 0, 512)
         return pointer.astype(np.float32)
 
-    pointer = np.array(raw.agent.position)
     return act
 
 
@@ -228,7 +228,7 @@ def scene_hand(env: Environment, seed: int) -> Act:
                     else rng.uniform(0, 2 * math.pi)
                 )
                 strength = rng.uniform(0.3, 1.0)
-                push = np.float32([strength * math.cos(angle), strength * math.sin(angle)])
+                push = np.array([strength * math.cos(angle), strength * math.sin(angle)], np.float32)
         return push
 
     return act

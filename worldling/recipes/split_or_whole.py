@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -28,6 +27,7 @@ from worldling.dynamics.loss import ClipBatch, changing_weight, dynamics_loss
 from worldling.dynamics.memory import Memory, clip_age
 from worldling.dynamics.model import Backbone, Dynamics, DynamicsConfig, Head
 from worldling.dynamics.sampler import denoise
+from worldling.frame_error import psnr
 from worldling.learn.augmentation import augment_history
 from worldling.learn.clips import Clips
 from worldling.learn.frames import split
@@ -36,6 +36,7 @@ from worldling.learn.optimizer import optimizer_for
 from worldling.learn.precision import autocast_for
 from worldling.learn.reflection import reflections
 from worldling.nn.lattice import from_levels, jitter
+from worldling.timing.steps import time_steps
 from worldling.train.recipe import TrainConfig
 from worldling.world import World
 from worldling.world_files import load_world
@@ -102,8 +103,9 @@ class Whole(nn.Module):
     ) -> Tensor:
         """Draw the next frame with one pass, then commit it, or the true one, with another."""
         one = torch.ones(len(latent))
+        following = latent  # until it is drawn in the first round
         for finished in (False, True):
-            frame = following if finished else latent  # noqa: F821  (drawn in the first round)
+            frame = following
             x = self.enter(frame, finished, latent, previous, action)
             x, fresh = self.stack.layers_with_memory(x, memory.tensors, memory.age(self.config))
             if not finished:
@@ -124,7 +126,14 @@ def split_step(dynamics: Dynamics) -> Step:
     return step
 
 
-def train(model: nn.Module, loss_of: Callable[..., Tensor], clips: Clips, minutes: float, config: TrainConfig) -> int:
+def split_loss(dynamics: Dynamics) -> Callable[..., Tensor]:
+    """Return the loss of our design, as `Whole.loss`; the frames to be committed are not asked for."""
+    return lambda *clip: dynamics_loss(dynamics, ClipBatch(*clip[:-1])).total
+
+
+def train(
+    model: Dynamics | Whole, loss_of: Callable[..., Tensor], clips: Clips, minutes: float, config: TrainConfig
+) -> int:
     """Train for some minutes from the end of compilation on; returns the number of steps."""
     optimizer, step, began = optimizer_for(model, config.dynamics_lr, config.weight_decay), 0, None
     shape, autocast = model.config, autocast_for(torch.device("cpu"))
@@ -176,16 +185,12 @@ def judge(step: Step, world: World, clips: Clips, starts: int = 128) -> dict[str
         dream.append(latent)
     result = {}
     for h in HORIZONS:
-        a, b = (world.decode(x).astype(np.float32) for x in (dream[CONTEXT - 2 + h], truth[:, CONTEXT - 2 + h]))
-        result[f"psnr_h{h}_db"] = float(
-            (-10 * np.log10(np.maximum(((a - b) ** 2).mean((1, 2, 3)), 0.1) / 255**2)).mean()
-        )
-    memory, times = Memory.empty(config, 1), []
-    for t in range(200):
-        began = time.perf_counter()
-        step(latent[:1], previous[:1], batch["action"][:1, 0], memory, None)
-        times.append(time.perf_counter() - began)
-    return {**result, "ms_per_frame": 1000 * float(np.median(times[50:]))}
+        ours, theirs = (world.decode(x) for x in (dream[CONTEXT - 2 + h], truth[:, CONTEXT - 2 + h]))
+        result[f"psnr_h{h}_db"] = float(psnr(ours, theirs).mean())
+    memory = Memory.empty(config, 1)
+    alone = latent[:1], previous[:1], batch["action"][:1, 0], memory, None
+    times = time_steps(lambda _: step(*alone), 0.0, 0.0, warm_steps=50, least_steps=150)
+    return {**result, "ms_per_frame": times.percentile_ms(50)}
 
 
 def main() -> None:
@@ -214,13 +219,10 @@ def compare(
     rows, shape = {}, dataclasses.replace(world.dynamics.config, warp=0)  # heads are not what is compared
     for name in ("split", "whole"):
         torch.manual_seed(0)
-        model = (Dynamics if name == "split" else Whole)(shape)
-        if name == "split":
-            loss_of = lambda *x: dynamics_loss(model, ClipBatch(*x[:-1])).total  # noqa: B023
-        else:
-            loss_of = model.loss
+        model: Dynamics | Whole = Dynamics(shape) if name == "split" else Whole(shape)
+        loss_of = split_loss(model) if isinstance(model, Dynamics) else model.loss
         steps = train(model, loss_of, clips, minutes, config)
-        step = split_step(model) if name == "split" else model.step
+        step = split_step(model) if isinstance(model, Dynamics) else model.step
         rows[name] = {
             "parameters": sum(p.numel() for p in model.parameters()),
             "steps": steps,

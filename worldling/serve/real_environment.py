@@ -9,12 +9,13 @@ import numpy as np
 
 from worldling.data.formats.video import VIDEO
 from worldling.errors import ServeError
+from worldling.frame_error import frame_error
 from worldling.protocol import WorldModel
 
 
 def squared_error(dream: np.ndarray, real: np.ndarray) -> float:
     """Mean squared error between two uint8 frames `[H, W, 3]`, in grey levels squared (0 to 65025)."""
-    return float(np.square(dream.astype(np.float32) - real.astype(np.float32)).mean())
+    return float(frame_error(dream, real)) * 255.0**2
 
 
 def open_real_environment(world: WorldModel) -> "RealEnvironment":

@@ -37,9 +37,9 @@ def train_dynamics(
     config: TrainConfig,
     device: torch.device,
     quiet: bool,
-    show: Callable[[Dynamics, Stage], object],
+    show: Callable[[Dynamics, "Stage[Dynamics]"], object],
     deadline: float | None = None,
-) -> Stage:
+) -> Stage[Dynamics]:
     """Train on `clips`. Returns the finished stage, whose `ema` is the dynamics to use.
 
     tokenizer: frozen; show: called with the averaged dynamics now and then; deadline: see `train`.

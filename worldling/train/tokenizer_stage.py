@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import math
+from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
+from worldling.frame_error import psnr_of
 from worldling.learn.frames import FramePool
 from worldling.learn.optimizer import optimizer_for
 from worldling.learn.precision import autocast_for
@@ -23,7 +25,7 @@ SMOOTH_FROM = 0.2  # share of the stage over which the price of a latent's chang
 
 def train_tokenizer(
     tokenizer: Tokenizer, pool: FramePool, reflections: list[Reflection], folder: Path, config: TrainConfig, quiet: bool
-) -> Stage:
+) -> Stage[Tokenizer]:
     """Train on random pairs of frames of `pool`, which lies on the tokenizer's device, each step in one of the
     reflections. Returns the finished stage, whose `ema` is the tokenizer to use."""
     stage = Stage(
@@ -37,7 +39,7 @@ def train_tokenizer(
         {"size": config.size},
         quiet=quiet,
     )
-    tokenizer.to(memory_format=torch.channels_last)
+    tokenizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch leaves it out of its stubs
     autocast = autocast_for(pool.device)
     with stage.running():
         while stage.share_done < 1:
@@ -53,7 +55,7 @@ def train_tokenizer(
                 loss, error = tokenizer_loss(
                     tokenizer, images, usual, config.tokenizer_jitter, smoothness, config.tokenizer_levels, generator
                 )
-            stage.update(loss, metrics=lambda error=error: {"psnr_db": _psnr_db(error.item())})
+            stage.update(loss, metrics=partial(_metrics, error))
             if stage.due(SAVE_EVERY_S):
                 with stage.paused():
                     stage.save()
@@ -61,6 +63,6 @@ def train_tokenizer(
     return stage
 
 
-def _psnr_db(squared_error: float) -> float:
+def _metrics(error: Tensor) -> dict[str, float]:
     """Return the PSNR of a mean squared error of pictures in [-1, 1]."""
-    return -10 * math.log10(max(squared_error / 4, 1e-10))
+    return {"psnr_db": float(psnr_of(error.item() / 4))}

@@ -15,6 +15,7 @@ from worldling.data.dataset import Dataset
 from worldling.data.store import open_dataset
 from worldling.dynamics.model import Dynamics, DynamicsConfig
 from worldling.errors import ConfigError
+from worldling.frame_error import psnr
 from worldling.learn.frames import frame_pool, split
 from worldling.learn.latents import encode_episodes, forget_latents, identity
 from worldling.learn.precision import autocast_for
@@ -74,14 +75,14 @@ def train(
     mean = pool.mean_frame()
     network = Tokenizer(networks.tokenizer).to(where)
     first = train_tokenizer(network, pool.to(where), every_reflection, folder, config, quiet)
-    tokenizer: Tokenizer = first.ema
+    tokenizer = first.ema
     num_pool = 2 * len(pool.pairs)
     del pool
     clips = encode_episodes(tokenizer, dataset, training, every_reflection, where, autocast_for(where), folder, quiet)
     contexts = starting_clips(dataset, held)
     source = to_dict(dataset.meta)
 
-    def world_of(dynamics: Dynamics, stage: Stage) -> World:
+    def world_of(dynamics: Dynamics, stage: Stage[Dynamics]) -> World:
         card = {
             "source": source,
             "data": {
@@ -107,7 +108,7 @@ def train(
         }
         return World(networks, tokenizer, dynamics, card, contexts, mean)
 
-    def show(dynamics: Dynamics, stage: Stage) -> World:
+    def show(dynamics: Dynamics, stage: Stage[Dynamics]) -> World:
         world = world_of(dynamics.eval(), stage)
         quality = world.card["quality"] = check(world, dataset, held, folder / "strip.png")
         stage.log(**quality)
@@ -145,9 +146,8 @@ def check(world: World, dataset: Dataset, held: list[int], strip: Path) -> dict[
     dream = world.rollout(state, actions[:, k - 1 :])
     truth = frames[:, k:]
     draw_strip(truth[0], dream[0], strip)
-    error = ((truth.astype(np.float32) - dream) ** 2).mean((2, 3, 4))
-    psnr = (-10 * np.log10(np.maximum(error, 1e-3) / 255**2)).mean(0)
-    return {f"psnr_h{h}_db": round(float(psnr[h - 1]), 2) for h in (1, 10, 50) if h <= len(psnr)}
+    psnr_db = psnr(truth, dream).mean(0)
+    return {f"psnr_h{h}_db": round(float(psnr_db[h - 1]), 2) for h in (1, 10, 50) if h <= len(psnr_db)}
 
 
 def starting_clips(dataset: Dataset, held: list[int]) -> list[Episode]:

@@ -1,0 +1,1 @@
+"""The chaos suite: valid-prediction time of chaotic environments."""

@@ -1,0 +1,1 @@
+"""The control suite: does the predicted future follow its actions?"""

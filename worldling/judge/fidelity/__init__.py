@@ -1,0 +1,1 @@
+"""The fidelity suite: predicted frames against held-out recordings."""

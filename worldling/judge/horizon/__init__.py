@@ -1,0 +1,1 @@
+"""The horizon suite: object permanence, motion and drift over 1,000 predicted frames."""

@@ -1,0 +1,1 @@
+"""The OCP suite: object contact prediction on the physics scenes."""

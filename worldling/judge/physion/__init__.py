@@ -1,0 +1,1 @@
+"""The Physion suite: contact prediction on Physion's own stimuli."""

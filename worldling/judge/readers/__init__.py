@@ -1,0 +1,1 @@
+"""Readers: what is in a frame, read from its pixels."""

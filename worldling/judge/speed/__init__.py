@@ -1,0 +1,1 @@
+"""The speed suite: frames per second and energy of the judged world."""

@@ -1,0 +1,1 @@
+"""The surprise suite: violation of expectation on the physics scenes."""

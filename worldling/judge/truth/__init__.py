@@ -1,0 +1,1 @@
+"""Ground truth: clips, trials and episodes that the simulators make, reproducible from their seeds."""
