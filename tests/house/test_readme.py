@@ -43,7 +43,9 @@ def test_its_links_lead_somewhere(target):
 
 
 def test_ci_calls_what_it_says():
-    tests = next(line for kind, body in BLOCKS if kind == "bash" for line in body.splitlines() if "scripts/check" in line)
+    tests = next(
+        line for kind, body in BLOCKS if kind == "bash" for line in body.splitlines() if "scripts/check" in line
+    )
     install, run = (part.strip() for part in tests.split("&&"))
     script = (ROOT / ".ci" / "run").read_text()
     assert run in script and install.split()[-1].strip("'\"") in script
