@@ -13,7 +13,8 @@ import torch
 
 from worldling.checkpoint import load_into, read_json, read_tensors, write_tensors
 from worldling.config import from_dict, to_dict, write_atomic
-from worldling.data.store import DatasetMeta, DatasetWriter, open_dataset
+from worldling.data.dataset import DatasetMeta
+from worldling.data.store import DatasetWriter, open_dataset
 from worldling.dynamics.model import Dynamics
 from worldling.dynamics.outcome import Outcome
 from worldling.errors import CheckpointError, ConfigError, nearest
