@@ -38,7 +38,8 @@ _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: 
 
 def to_dict(config: Any) -> dict[str, Any]:
     """Turn a (nested) dataclass into plain json values."""
-    return json.loads(json.dumps(dataclasses.asdict(config)))
+    values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    return values
 
 
 def renamed(cls: type, values: dict[str, Any]) -> dict[str, Any]:
@@ -75,8 +76,10 @@ def from_dict(cls: type[T], values: dict[str, Any], where: str = "config") -> T:
 
 
 def replace(config: T, **changes: Any) -> T:
-    """Return a copy of `config` with `changes`; unknown names, and values of another kind than what is there, are a
-    `ConfigError`."""
+    """Return a copy of `config` with `changes`.
+
+    Raises `ConfigError` for unknown names and for values of another kind than what is there.
+    """
     names = [f.name for f in dataclasses.fields(config)]  # type: ignore[arg-type]
     changes = renamed(type(config), changes)
     for key, value in changes.items():
@@ -103,8 +106,10 @@ def write_atomic(path: str | Path, data: bytes | str) -> None:
 
 @contextlib.contextmanager
 def new_file(path: str | Path) -> Iterator[BinaryIO]:
-    """Open a file to be written piece by piece, which is there once the `with` ends well, and else not at all; see
-    `write_atomic`."""
+    """Open a file to be written piece by piece; it appears once the `with` ends well, else not at all.
+
+    Raises `DiskFullError` as `write_atomic` does.
+    """
     path = Path(path)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

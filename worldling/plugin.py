@@ -38,8 +38,8 @@ def load_callable(text: str, name: str) -> Callable[..., Any]:
         raise ConfigError(
             f"`{name}` must name an importable module, got {text!r} ({error}). Check the name and PYTHONPATH."
         ) from None
-    found = getattr(module, attribute, None)
-    if not callable(found):
+    found: Callable[..., Any] | None = getattr(module, attribute, None)
+    if found is None or not callable(found):
         known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise ConfigError(f"`{name}` must name a callable, got {text!r}. {nearest(attribute, known)}")
     return found

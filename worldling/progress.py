@@ -55,7 +55,7 @@ class Progress:
             print(file=sys.stderr, flush=True)
             self._width = 0
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> Progress:
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     import torch
 
 
-def frames_to_float(frames: "torch.Tensor") -> "torch.Tensor":
+def frames_to_float(frames: torch.Tensor) -> torch.Tensor:
     """Turn uint8 frames `[..., H, W, 3]` into floats `[..., 3, H, W]` in [-1, 1]."""
     return frames.movedim(-1, -3).float().div(127.5).sub(1.0)
 
 
-def float_to_frames(images: "torch.Tensor") -> "torch.Tensor":
+def float_to_frames(images: torch.Tensor) -> torch.Tensor:
     """Turn floats `[..., 3, H, W]` in [-1, 1] into uint8 frames `[..., H, W, 3]`; clips and rounds."""
     import torch
 
@@ -144,7 +144,8 @@ class ActionSpace:
             return np.zeros((*lead, 1), np.float32)
         if self.kind == "box":
             low, high = np.asarray(self.low, np.float32), np.asarray(self.high, np.float32)
-            return ((array - low) / np.maximum(high - low, 1e-8) * 2 - 1).astype(np.float32)
+            scaled = (array - low) / np.maximum(high - low, 1e-8) * 2 - 1
+            return np.asarray(scaled, np.float32)
         if self.kind == "multi_binary":
             return array.astype(np.float32) * 2 - 1
         flat = array[..., None] if self.kind == "discrete" else array
@@ -162,7 +163,7 @@ class ActionSpace:
         return draw[0] if self.kind == "discrete" else draw
 
     @classmethod
-    def from_gymnasium(cls, space: Any, names: tuple[str, ...] = ()) -> "ActionSpace":
+    def from_gymnasium(cls, space: Any, names: tuple[str, ...] = ()) -> ActionSpace:
         """Describe a Gymnasium Discrete, MultiDiscrete, MultiBinary or Box (bounded, 1-D) space."""
         kind = type(space).__name__
         if kind == "Discrete":
@@ -226,7 +227,7 @@ class Step:
     """
 
     frame: np.ndarray | None
-    latent: "torch.Tensor"
+    latent: torch.Tensor
     index: int
     reward: np.ndarray | None = None
     terminated: np.ndarray | None = None

@@ -13,7 +13,7 @@ from worldling.backends import cache, openvino, openvino_graph
 from worldling.backends.choose import BOUND, use_backend
 from worldling.backends.deviation import deviation
 from worldling.errors import BackendError
-from worldling.judge.baselines import broken_copy
+from worldling.judge.baselines import random_weights_copy
 from worldling.nn.lattice import snap
 from worldling.world_files import load_world, save_world
 
@@ -76,9 +76,9 @@ def test_reading_remembers_what_making_the_frame_would(warping, rows):
 def test_other_weights_run_as_the_world_does(world, name, alike, tiny_clip):
     if name == "openvino-int8":
         skip_without_nncf()
-    broken = broken_copy(use_backend(copy.copy(world), name, quiet=True))
+    broken = random_weights_copy(use_backend(copy.copy(world), name, quiet=True))
     assert broken.backend.name == alike
-    plain = broken_copy(world)
+    plain = random_weights_copy(world)
     ours, theirs = (w.encode(tiny_clip[0]) for w in (broken, plain))
     assert torch.allclose(ours, theirs, atol=1e-6), "the same weights again"
 

@@ -12,14 +12,12 @@ PRICES = read_prices()
 
 
 def by_class(**asked):
-    return {
-        c["device_class"]: c for c in plan(PRICES, **{"fps": 30, "users": 1, "size_px": 64, **asked})["device_classes"]
-    }
+    return {c.device_class: c for c in plan(PRICES, **{"fps": 30, "users": 1, "size_px": 64, **asked}).device_classes}
 
 
 def test_more_users_never_cost_less():
     for name in PRICES.device_classes:
-        months = [by_class(users=n)[name]["serving"]["cost_per_month"] for n in (1, 10, 54, 55, 1000, 100_000)]
+        months = [by_class(users=n)[name].serving.cost_per_month for n in (1, 10, 54, 55, 1000, 100_000)]
         assert months == sorted(months) if months[0] is not None else set(months) == {None}, name
 
 
@@ -29,39 +27,34 @@ def test_a_plan_adds_up():
         by_class(users=100, train_frames=2 * longest.frames)["vm-2"],
         PRICES.per_hour(PRICES.device_classes["vm-2"]),
     )
-    serving = found["serving"]
+    serving = found.serving
     assert (
-        serving["machines"] * serving["sessions_per_machine"]
-        >= 100
-        > (serving["machines"] - 1) * serving["sessions_per_machine"]
+        serving.machines * serving.sessions_per_machine >= 100 > (serving.machines - 1) * serving.sessions_per_machine
     )
-    assert serving["sessions_per_machine"] * 30 <= serving["frames_per_second"] * PRICES.assumptions.planned_share
-    assert serving["cost_per_month"] == pytest.approx(serving["machines"] * 730 * price)
-    assert found["training"]["hours"] == pytest.approx(2 * longest.minutes / 60), "twice the frames, twice the minutes"
-    assert found["training"]["cost"] == pytest.approx(found["training"]["hours"] * price)
+    assert serving.sessions_per_machine * 30 <= serving.frames_per_second * PRICES.assumptions.planned_share
+    assert serving.cost_per_month == pytest.approx(serving.machines * 730 * price)
+    assert found.training.hours == pytest.approx(2 * longest.minutes / 60), "twice the frames, twice the minutes"
+    assert found.training.cost == pytest.approx(found.training.hours * price)
 
 
 def test_no_gpu_has_a_number_before_somebody_measures_it():
     gpus = [c for name, c in by_class(train_frames=1000).items() if PRICES.device_classes[name].kind == "gpu"]
     for found in gpus:
-        assert found["serving"]["carries"] is None and found["serving"]["frames_per_second"] is None
-        assert (
-            found["training"]["hours"] is None
-            and found["serving"]["from"] == found["training"]["from"] == "not measured"
-        )
+        assert found.serving.carries is None and found.serving.frames_per_second is None
+        assert found.training.hours is None and found.serving.origin == found.training.origin == "not measured"
     measured = replace(PRICES.throughput[0], device_class="gpu-l4", fps_alone=1e4, fps_batch=1e5)
     told = plan(replace(PRICES, throughput=(*PRICES.throughput, measured)), 30, 1000, 64)
-    gpu = next(c for c in told["device_classes"] if c["device_class"] == "gpu-l4")
-    assert gpu["serving"]["carries"] and gpu["serving"]["from"] == "measured" and gpu["serving"]["machines"] == 1
+    gpu = next(c for c in told.device_classes if c.device_class == "gpu-l4")
+    assert gpu.serving.carries and gpu.serving.origin == "measured" and gpu.serving.machines == 1
 
 
 def test_other_cpus_are_assumed_and_more_cores_make_no_session_faster():
     found = by_class(users=1000, train_frames=50_000)
-    assert found["vm-2"]["serving"]["from"] == "measured" and "assumed" in found["vm-16"]["serving"]["from"]
-    assert found["vm-2"]["serving"]["sessions_per_machine"] < found["vm-16"]["serving"]["sessions_per_machine"]
-    assert found["vm-16"]["training"]["hours"] == found["vm-2"]["training"]["hours"]
+    assert found["vm-2"].serving.origin == "measured" and "assumed" in found["vm-16"].serving.origin
+    assert found["vm-2"].serving.sessions_per_machine < found["vm-16"].serving.sessions_per_machine
+    assert found["vm-16"].training.hours == found["vm-2"].training.hours
     fast = by_class(fps=1000)
-    assert not fast["vm-2"]["serving"]["carries"] and not fast["vm-16"]["serving"]["carries"]
+    assert not fast["vm-2"].serving.carries and not fast["vm-16"].serving.carries
 
 
 @pytest.mark.parametrize(
@@ -76,13 +69,13 @@ def test_other_cpus_are_assumed_and_more_cores_make_no_session_faster():
 )
 def test_the_answer_comes_first_and_what_is_missing_is_named(asked, words):
     found = plan(PRICES, **{"fps": 30, "users": 7, "size_px": 64, "train_frames": 10, **asked})
-    assert words in found["answer"]
+    assert words in found.answer
     text = plan_text(found)
     assert "worldling bench" in text and "[[throughput]]" in text and "gpu-h200" in text
 
 
 def test_assumptions_of_a_plan_are_told():
-    text = " ".join(plan(PRICES, 30, 1, 64, 1000)["assumptions"])
+    text = " ".join(plan(PRICES, 30, 1, 64, 1000).assumptions)
     assert "70 %" in text and "80 %" in text and "worldling bench pusht" in text and "in proportion" in text
 
 
@@ -102,9 +95,9 @@ def test_an_impossible_target_is_one_clear_line(asked, words):
 
 
 def test_what_may_be_spread_says_why_and_how_many_bytes():
-    known = {part["part"]: part for part in spread("pusht", 64)}
-    answers = {part["spread"] for part in known.values()}
-    assert answers == {"yes", "no", "not built"} and all(part["why"] and part["bytes"] for part in known.values())
-    assert known["one live session"]["spread"] == "no" and known["single scenes (recording)"]["bytes"] == 64 * 64 * 3
-    unknown = {part["part"]: part for part in spread("measured elsewhere", 64)}
-    assert unknown["one live session"]["bytes"] is None and unknown["single scenes (recording)"]["bytes"] == 64 * 64 * 3
+    known = {part.part: part for part in spread("pusht", 64)}
+    answers = {part.spread for part in known.values()}
+    assert answers == {"yes", "no", "not built"} and all(part.why and part.bytes for part in known.values())
+    assert known["one live session"].spread == "no" and known["single scenes (recording)"].bytes == 64 * 64 * 3
+    unknown = {part.part: part for part in spread("measured elsewhere", 64)}
+    assert unknown["one live session"].bytes is None and unknown["single scenes (recording)"].bytes == 64 * 64 * 3

@@ -94,7 +94,7 @@ def test_a_recording_is_not_resumed_after_its_environment_has_changed(tmp_path, 
     assert open_dataset(path).meta.versions[TOY] == "1"
     before = contents(path)
     monkeypatch.setitem(metadata, "version", "2")
-    with pytest.raises(DatasetError, match="recorded with version 2 .* got version 1"):
+    with pytest.raises(DatasetError, match=r"recorded with version 2 .* got version 1"):
         record(TOY, path, frames=90, size_px=16, resume=True, quiet=True)
     assert same(before, contents(path))
 

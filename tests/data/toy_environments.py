@@ -3,6 +3,8 @@
 `worldling_toy/Square-v0`: a bright square that actions move about on a dark ground; ends after `steps`.
 """
 
+from typing import ClassVar
+
 import gymnasium as gym
 import numpy as np
 
@@ -18,7 +20,7 @@ SPACES = {
 class Square(gym.Env):
     """shows: where the picture is ("image", "dict", "render", "blank" or "nowhere")."""
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 20}
+    metadata: ClassVar = {"render_modes": ["rgb_array"], "render_fps": 20}
 
     def __init__(self, space="discrete", shows="image", steps=30, render_mode=None):
         self.action_space, self.shows, self.steps, self.render_mode = SPACES[space], shows, steps, render_mode

@@ -8,51 +8,59 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from import_graph import find_cycle, find_imports, module_of
 
 ROOT = Path(__file__).parents[2] / "worldling"
+#: Rooms from the ground up, those to come included; files of one floor that make up a room stand in a group.
 FLOORS = [
-    {"types", "errors", "config", "plugin", "progress", "protocol"},
-    {"checkpoint", "machine", "nn", "data", "scenes", "report", "timing", "frame_error"},
-    {"tokenizer", "dynamics"},
-    {"world", "world_files", "state", "tick", "foreign", "alarm"},
-    {"backends", "learn"},
-    {"cost"},
-    {"train", "compress", "engine", "plan", "rl", "judge"},
-    {"serve"},
-    {"cli", "testing", "recipes"},
-    {"__main__", "__init__"},
+    [{"types", "errors", "config", "plugin", "progress", "protocol"}],
+    ["checkpoint", "machine", "frame_error", "nn", "scenes", "report", "timing"],
+    ["data"],  # which opens the scenes by their names
+    ["tokenizer", "dynamics"],
+    [{"world", "world_files", "state", "tick", "foreign", "alarm"}],
+    ["backends", "learn"],
+    ["cost"],  # which the judge shows
+    ["train", "compress", "plan", "rl", "engine", "export", "judge"],
+    ["serve"],
+    ["cli", "testing", "recipes"],
+    [{"__main__", "__init__"}],
 ]
-#: Single files of one floor that may know each other, from the lowest up.
-STAIRS = ["tick", "state", "world", "world_files"]
-FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-FREE = FLOORS[0]  # the words are free to all
+#: part of the package -> (its floor, its room)
+PLACES = {
+    part: (number, min(room) if isinstance(room, set) else room)
+    for number, rooms in enumerate(FLOORS)
+    for room in rooms
+    for part in (room if isinstance(room, set) else {room})
+}
 FILES = sorted(ROOT.rglob("*.py"))
+MODULES = {module_of(path, ROOT): path for path in FILES}
 
 
-def room_of(path):
-    first = path.relative_to(ROOT).parts[0]
-    return first.removesuffix(".py")
+def part_of(module):
+    """Return the file or folder in the package that a module lies in."""
+    return module.split(".")[1] if "." in module else "__init__"
 
 
-def imports(path):
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("worldling."):
-            yield node.module.split(".")[1]
-        elif isinstance(node, ast.Import):
-            yield from (a.name.split(".")[1] for a in node.names if a.name.startswith("worldling."))
+def imports(module):
+    path = MODULES[module]
+    return list(find_imports(path.read_text(), module, MODULES.keys(), path.name == "__init__.py"))
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_imports_go_down(path):
-    here = room_of(path)
-    assert here in FLOOR, f"{here} has no floor: put it on one in tests/house/test_floors.py"
-    for there in imports(path):
-        if there == here or there in FREE:
-            continue
-        below = FLOOR[there] < FLOOR[here] or (
-            {here, there} <= set(STAIRS) and STAIRS.index(there) < STAIRS.index(here)
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_down(module):
+    here = part_of(module)
+    assert here in PLACES, f"{here} has no floor: put it on one in tests/house/test_floors.py"
+    floor, room = PLACES[here]
+    for found in imports(module):
+        there = PLACES[part_of(found.module)]
+        assert there[0] < floor or there == (floor, room), (
+            f"{module}, line {found.line}, imports {found.module}, which is not on a lower floor"
         )
-        assert below, f"{path.name} of {here} imports {there}, which is not on a lower floor"
+
+
+def test_there_are_no_cycles():
+    graph = {module: {found.module for found in imports(module)} - {module} for module in MODULES}
+    assert find_cycle(graph) == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -65,7 +73,7 @@ def test_files_are_nouns_short_and_introduced(path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_errors_are_never_swallowed(path):
-    if room_of(path) == "serve":
+    if path.relative_to(ROOT).parts[0] == "serve":
         return
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ExceptHandler):

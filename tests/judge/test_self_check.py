@@ -2,16 +2,18 @@
 
 import pytest
 
-from worldling.judge.self_check import self_check, verdict
-from worldling.report.sections import Anchored, Section, render_html
+from worldling.judge.results import Anchored, SuiteResult
+from worldling.judge.self_check import check_measures, page, verdict
+from worldling.report.page import page_html
+from worldling.report.values import NOTHING, Interval, to_json
 
 
 def between(low, high):
-    return {"value": (low + high) / 2, "low": low, "high": high, "n": 10}
+    return Interval((low + high) / 2, low, high, 10)
 
 
 GOOD = {
-    "broken": between(0.45, 0.55),
+    "random_weights": between(0.45, 0.55),
     "copy_last": between(0.4, 0.6),
     "world": between(0.6, 0.7),
     "simulator": between(0.9, 1.0),
@@ -19,7 +21,7 @@ GOOD = {
 
 
 def measure(place="guess", guess=0.5, **rows):
-    return Anchored("a measure", {**GOOD, **rows}, place, guess)
+    return Anchored.of("a measure", {**GOOD, **rows}, place, guess)
 
 
 def test_a_measure_that_tells_good_from_bad_holds():
@@ -29,8 +31,8 @@ def test_a_measure_that_tells_good_from_bad_holds():
 @pytest.mark.parametrize(
     "rows,wrong",
     [
-        ({"broken": between(0.6, 0.7)}, "broken"),  # knows more than nothing
-        ({"broken": between(0.4, 0.95)}, "broken"),  # not to be told from the simulator
+        ({"random_weights": between(0.6, 0.7)}, "random_weights"),  # knows more than nothing
+        ({"random_weights": between(0.4, 0.95)}, "random_weights"),  # not to be told from the simulator
         ({"copy_last": between(0.7, 0.8)}, "copy_last"),
         ({"simulator": between(0.5, 0.58)}, "simulator"),  # the world does better
     ],
@@ -58,24 +60,26 @@ def test_the_last_frame_held_still_lies_where_each_measure_says(place, low, high
 
 
 def test_what_was_not_run_is_not_held_against_a_measure():
-    rows = {"broken": None, "copy_last": {"value": None, "low": None, "high": None, "n": 0}}
-    found = verdict(measure(**rows))
-    assert found.broken is None and found.copy_last is None and found.holds
+    found = verdict(measure(random_weights=None, copy_last=NOTHING))
+    assert found.random_weights is None and found.copy_last is None and found.holds
 
 
-def render(*measures):
-    about = {"world": "w", "env_id": "e", "size_px": 64, "data": None, "backend": "b", "settings": {}}
-    section = self_check({"one": Section("One", {}, anchors=list(measures)), "two": Section("Two", {})})
-    return render_html({"about": about, "timing": {"date": "", "machine": "", "seconds": 0.0}}, [section])
+def checked(*measures):
+    return check_measures({"one": SuiteResult(timing=None, anchored=measures), "two": SuiteResult(timing=None)})
 
 
 def test_the_report_names_a_measure_that_fails():
-    good, bad = measure(), measure(broken=between(0.6, 0.7))
-    section = self_check({"one": Section("One", {}, anchors=[good, bad]), "two": Section("Two", {})})
-    assert section.values["hold"] == 1 and [row["suite"] for row in section.values["rows"]] == ["one", "one"]
-    page = render(good, bad)
-    assert "1 of 2" in page and "NO: random weights" in page
+    found = checked(measure(), measure(random_weights=between(0.6, 0.7)))
+    assert (found.measures, found.hold) == (2, 1) and [row.suite for row in found.rows] == ["one", "one"]
+    html = page_html("", "", [page(found)], [])
+    assert "1 of 2" in html and "NO: random weights" in html
+
+
+def test_a_checked_measure_is_written_whole():
+    row = to_json(checked(measure(simulator=None)))["rows"][0]
+    assert row["simulator"] is None and row["world"] == {"value": 0.65, "low": 0.6, "high": 0.7, "n": 10}
+    assert row["as_it_must"] == {"random_weights": True, "copy_last": True, "simulator": None}
 
 
 def test_suites_without_anchors_are_not_checked():
-    assert self_check({"one": Section("One", {})}) is None
+    assert checked() is None

@@ -1,4 +1,4 @@
-"""The chaotic environments: the same seed and actions give the same frames, states can be gone back to, and chaos is real."""
+"""The chaotic environments: same seed and actions, same frames; states can be gone back to; chaos is real."""
 
 from itertools import islice
 
@@ -43,7 +43,7 @@ def test_seed_and_actions_make_the_frames(env):
     assert not np.array_equal(film(env, away)[-1], frames[-1]), "the action steers"
 
 
-def test_one_goes_back_to_a_state_and_a_jolt_is_as_large_as_asked(env):
+def test_one_goes_back_to_a_state_and_a_perturbation_is_as_large_as_asked(env):
     raw, actions = env.raw.unwrapped, hand(3, 1)
     env.reset(3)
     film(env, actions)
@@ -56,9 +56,9 @@ def test_one_goes_back_to_a_state_and_a_jolt_is_as_large_as_asked(env):
     for share in (1e-3, 1e-2):
         raw.set_state(state)
         before = raw.record()[raw.measured].astype(float)
-        raw.jolt(np.random.default_rng(0), share)
+        raw.perturb(np.random.default_rng(0), share)
         moved.append(np.abs(raw.record()[raw.measured] - before).mean())
-    assert 0 < moved[0] and moved[1] / moved[0] == pytest.approx(10, rel=0.05)
+    assert moved[0] > 0 and moved[1] / moved[0] == pytest.approx(10, rel=0.05)
 
 
 def test_what_is_measured_is_recorded(env):
@@ -89,7 +89,7 @@ def test_the_names_of_the_two_kinds_do_not_overlap():
 def test_lorenz_has_the_exponents_of_the_literature():
     """Benettin on the environment's own equations, 3 000 units of time: 0.9056, 0 and what the divergence leaves."""
     rng, n, frames = np.random.default_rng(0), 200, 340
-    states = rng.normal(0, 8, (n, 3)) + [0, 0, 25]
+    states = rng.normal(0, 8, (n, 3)) + np.array([0, 0, 25])
     for _ in range(150):
         states = lorenz.advance(states, np.zeros((n, 2)))
     found = lorenz.exponents(states, np.zeros((n, frames, 2)))

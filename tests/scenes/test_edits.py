@@ -60,8 +60,8 @@ def test_the_same_seed_draws_the_same_pair_and_another_another(pairs):
 def test_without_the_edit_the_simulator_gives_the_possible_clip(pairs, scene):
     pair = pairs[scene, "anti_gravity"]
     assert np.array_equal(simulate(pair), pair.possible)
-    jolted = simulate(pair, np.random.default_rng(0)).astype(int)
-    assert np.abs(jolted - pair.possible).mean() < np.abs(pair.impossible.astype(int) - pair.possible).mean() / 4
+    perturbed = simulate(pair, np.random.default_rng(0)).astype(int)
+    assert np.abs(perturbed - pair.possible).mean() < np.abs(pair.impossible.astype(int) - pair.possible).mean() / 4
 
 
 @pytest.mark.parametrize("scene", SCENES)

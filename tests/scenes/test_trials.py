@@ -1,21 +1,21 @@
-"""The physics scenes: a trial is its seeds, its labels are the engine's contacts, a pair hides its answer in frame 0."""
+"""The physics scenes: a trial is its seeds, labels are the engine's contacts, a pair hides its answer in frame 0."""
 
 import numpy as np
 import pytest
 
 mujoco = pytest.importorskip("mujoco")
 
-from worldling.data.environment import open_environment  # noqa: E402
-from worldling.data.simulators import check_scenes  # noqa: E402
-from worldling.errors import EnvError  # noqa: E402
+from worldling.data.environment import open_environment
+from worldling.data.simulators import check_scenes
+from worldling.errors import EnvError
 
 check_scenes()
 
-from worldling.scenes import SCENARIOS  # noqa: E402
-from worldling.scenes.camera import AGENT, PATIENT  # noqa: E402
-from worldling.scenes.labels import COPIES, OBSERVED, Tally, find_pair, first_contact, flips_of  # noqa: E402
-from worldling.scenes.sheet import scene_list, write_sheet  # noqa: E402
-from worldling.scenes.trial import Trial, TrialSeed  # noqa: E402
+from worldling.scenes import SCENARIOS
+from worldling.scenes.camera import AGENT, PATIENT
+from worldling.scenes.labels import COPIES, OBSERVED, Tally, find_pair, first_contact, flips_of
+from worldling.scenes.sheet import scene_list, write_sheet
+from worldling.scenes.trial import Trial, TrialSeed
 
 
 def run(trial, frames=12, action=None):

@@ -59,7 +59,7 @@ def test_a_start_that_ends_within_the_context_is_refused():
         Session(world, 10, RealEnvironment(DotEnvironment(world, length=2)))
 
 
-@pytest.mark.parametrize("env_id", [None, "", "video"])
+@pytest.mark.parametrize("env_id", [None, "", "video", "physion"])
 def test_a_world_without_an_environment_has_no_beside(env_id):
     world = DotWorld()
     world.card = {"source": {"env_id": env_id}}

@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from worldling.errors import ConfigError
+from worldling.learn.optimizer import optimizer_for
 from worldling.tokenizer.loss import moving_weight, smoothness_loss, tokenizer_loss
 from worldling.tokenizer.model import Tokenizer, TokenizerConfig
-from worldling.learn.optimizer import optimizer_for
 from worldling.types import float_to_frames, frames_to_float
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from worldling.learn.clips import Clips
+from worldling.learn.stage import Budget
 from worldling.train.dynamics_stage import DynamicsTraining, cells_to_see
 from worldling.train.recipe import TrainConfig
 
@@ -20,7 +21,14 @@ def make_training(make_world, tmp_path):
         levels = torch.randint(4, (70, shape.tokens, shape.channels), generator=torch.Generator().manual_seed(0))
         clips = Clips(levels.to(torch.uint8), torch.zeros(70, 3), [0, 30, 70], shape.levels)
         return DynamicsTraining(
-            world.dynamics, world.tokenizer, clips, tmp_path, config, torch.device("cpu"), quiet=True
+            world.dynamics,
+            world.tokenizer,
+            clips,
+            tmp_path,
+            config,
+            Budget(1.0, config.steps),
+            torch.device("cpu"),
+            quiet=True,
         )
 
     return make

@@ -16,7 +16,9 @@ from typing import Any
 
 from worldling.cli.judging import add_cost, add_judge
 from worldling.cli.options import BACKENDS, open_worlds, pairs, whole
-from worldling.errors import ConfigError, DatasetError, DiskFullError, WorldlingError, nearest
+from worldling.config import to_dict
+from worldling.data.formats.registry import import_data, known_formats
+from worldling.errors import ConfigError, DatasetError, DiskFullError, WorldlingError
 
 EPILOG = """example:
   worldling record gym_pusht/PushT-v0 --frames 50000 --out data/pusht --policy worldling.recipes.policies:pusht_pusher
@@ -50,12 +52,10 @@ def main(argv: list[str] | None = None) -> int:
         return 130
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            error = DiskFullError(f"the disk must have room, got: {error}. Free some and run the command again.")
-        else:
-            error = WorldlingError(
-                f"the disk must be readable and writable, got: {error}. Choose another folder, or its permissions."
-            )
-        return _fail(error, arguments)
+            full = DiskFullError(f"the disk must have room, got: {error}. Free some and run the command again.")
+            return _fail(full, arguments)
+        refused = f"the disk must be readable and writable, got: {error}. Choose another folder, or its permissions."
+        return _fail(WorldlingError(refused), arguments)
     if result is not None:
         print(json.dumps(result) if arguments.json else _format(result))
     return 0
@@ -143,15 +143,13 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--trials", type=int, default=400, help="test trials of each scene")
     p.add_argument("--workers", type=int, default=2, help="number of processes")
 
-    p = command("import", _import, "make a data set from a folder of videos and their actions, or of Physion's stimuli")
+    p = command("import", _import, "make a data set from files of another format, such as a folder of videos")
+    p.add_argument("path", help="the files, or their folder")
+    p.add_argument("--out", required=True, help="folder of the data set")
+    p.add_argument("--size-px", type=int, default=64, help="side of the frames in pixels")
+    p.add_argument("--format", help=f"{known_formats()} (default: detected from the files)")
     p.add_argument(
-        "folder", help="NAME.mp4, and NAME.csv, .npy or .json with one action per frame if known; or Physion's .hdf5"
-    )
-    p.add_argument("--out", required=True)
-    p.add_argument("--size-px", type=int, default=64)
-    p.add_argument("--format", default="video", help="video, or physion for the HDF5 files of that benchmark")
-    p.add_argument(
-        "--frame-skip", type=int, help="keep every n-th frame, of videos only without actions (default: 1; physion 8)"
+        "--frame-skip", type=int, help="keep every n-th frame; only for data without actions (default: 1; physion 8)"
     )
 
     p = command(
@@ -265,14 +263,7 @@ def _scenes(a: argparse.Namespace) -> dict[str, Any]:
 
 
 def _import(a: argparse.Namespace) -> dict[str, Any]:
-    from worldling.data.formats.physion import import_physion
-    from worldling.data.formats.video import import_videos
-
-    formats: dict[str, Callable[..., dict[str, Any]]] = {"video": import_videos, "physion": import_physion}
-    if a.format not in formats:
-        raise ConfigError(f"`format` must be video or physion, got {a.format!r}. {nearest(a.format, formats)}")
-    given = {} if a.frame_skip is None else {"frame_skip": a.frame_skip}
-    return formats[a.format](a.folder, a.out, a.size_px, quiet=a.json, **given)
+    return to_dict(import_data(a.path, a.out, a.size_px, a.frame_skip, format=a.format, quiet=a.json))
 
 
 def _train(a: argparse.Namespace) -> dict[str, Any]:
@@ -303,7 +294,6 @@ def _info(a: argparse.Namespace) -> dict[str, Any]:
         from worldling.data.contact_sheet import dataset_info, write_contact_sheet
 
         return {**dataset_info(a.path), "contact_sheet": str(write_contact_sheet(a.path))}
-    from worldling.config import to_dict
     from worldling.world_files import bundled_worlds, find_world, load_world
 
     if Path(a.path).is_dir() and not (Path(a.path) / "config.json").exists():

@@ -10,8 +10,8 @@ from typing import Any
 
 from worldling.cli.options import BACKENDS, open_worlds, reject_options, whole
 from worldling.errors import ConfigError
+from worldling.judge.registry import SUITES, suites_that_need
 
-SUITES = "fidelity, stability, ocp, surprise, control, horizon, chaos, physion, speed, cost"
 Command = Callable[..., argparse.ArgumentParser]
 
 
@@ -23,7 +23,9 @@ def add_judge(command: Command) -> None:
         nargs="+",
         help="folder of a world, name of a bundled one, or file.py:callable that returns a WorldModel",
     )
-    p.add_argument("--data", help="a data set the world has not seen; fidelity and stability need one")
+    p.add_argument(
+        "--data", help=f"a data set the world has not seen; {' and '.join(suites_that_need('data'))} need one"
+    )
     p.add_argument(
         "--world-arg", action="append", default=[], metavar="NAME=VALUE", help="argument of the callable; repeatable"
     )
@@ -31,7 +33,9 @@ def add_judge(command: Command) -> None:
         "--out", help="folder of the report (default: judge/ in the world's folder; for several worlds judge/ here)"
     )
     p.add_argument(
-        "--suite", action="append", help=f"{SUITES}, or all that can be run on this world; repeatable (default: all)"
+        "--suite",
+        action="append",
+        help=f"{', '.join(SUITES)}, or all that can be run on this world; repeatable (default: all)",
     )
     p.add_argument("--starts", type=int, default=500, help="points in the data to roll out from")
     p.add_argument(
@@ -78,28 +82,31 @@ def add_cost(command: Command) -> None:
 
 
 def _judge(a: argparse.Namespace) -> dict[str, Any]:
-    from worldling.judge.judge import judge
+    from worldling.judge.judgement import headlines, judge
     from worldling.judge.side_by_side import judge_side_by_side
-    from worldling.report.sections import in_words
 
     worlds = open_worlds(a.world, a.world_arg, a.backend, quiet=a.json)
     single = len(worlds) == 1
     out = Path(a.out) if a.out else (worlds[0].path if single and worlds[0].path else Path(".")) / "judge"
-    dials = {name: getattr(a, name) for name in ("starts", "seed", "rollouts", "exam", "trials", "physion", "chaos")}
-    dials |= {"lengths": whole(a.lengths, "lengths"), "scenes": a.scene}
+    settings = {name: getattr(a, name) for name in ("starts", "seed", "rollouts", "exam", "trials", "physion", "chaos")}
+    settings |= {"lengths": whole(a.lengths, "lengths"), "scenes": a.scene}
     if a.horizons is not None:
-        dials["horizons"] = whole(a.horizons, "horizons")
-    run = judge if single else judge_side_by_side
-    report = run(worlds[0] if single else worlds, a.data, out, a.suite or ("all",), a.json, **dials)
+        settings["horizons"] = whole(a.horizons, "horizons")
+    suites = a.suite or ("all",)
+    if single:
+        report = judge(worlds[0], a.data, out, suites, a.json, **settings)
+    else:
+        report = judge_side_by_side(worlds, a.data, out, suites, a.json, **settings)
     if a.json:
         return report
     print(f"wrote {out / 'report.html'} and report.json", file=sys.stderr)
-    return in_words(report) if single else {name: in_words(one) for name, one in report["worlds"].items()}
+    return headlines(report) if single else {name: headlines(one) for name, one in report["worlds"].items()}
 
 
 def _cost(a: argparse.Namespace) -> dict[str, Any] | None:
     from worldling.cost.prices import read_prices
     from worldling.cost.tables import ledger_text, plan_text
+    from worldling.report.values import to_json
 
     timed, planned = ("batch", "seconds", "backend"), ("size_px", "size", "train_frames")
     if a.plan:
@@ -128,6 +135,6 @@ def _cost(a: argparse.Namespace) -> dict[str, Any] | None:
             world, prices, a.device_class, a.report, a.users, a.occupancy, a.fps, batch, a.seconds, a.json
         )
     if a.json:
-        return found
+        return to_json(found)
     print(plan_text(found) if a.plan else ledger_text(found))
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,21 @@ def open_worlds(names: list[str], arguments: list[str], backend: str, quiet: boo
             f"`--backend` must be left out for {', '.join(foreign)}, got {backend}. A world not ours runs its own code."
         )
     given = pairs(arguments, "world-arg")
-    return [foreign_world(name, given) if name in foreign else load(name, backend, quiet=quiet) for name in names]
+    worlds: list[WorldModel] = [
+        foreign_world(name, given) if name in foreign else load(name, backend, quiet=quiet) for name in names
+    ]
+    for world in worlds:
+        verdict = training_verdict(world.card)
+        if verdict and not quiet:
+            print(f"{world.config.name}: {verdict}", file=sys.stderr, flush=True)
+    return worlds
+
+
+def training_verdict(card: dict[str, Any]) -> str | None:
+    """Return what training said of a world at its end, by the world's card; None if it said nothing."""
+    quality = card.get("quality")
+    verdict, summary = (quality.get(key) if isinstance(quality, dict) else None for key in ("verdict", "summary"))
+    return f"{verdict}: {summary}" if isinstance(verdict, str) and isinstance(summary, str) else None
 
 
 def reject_options(a: argparse.Namespace, names: Iterable[str], when: str) -> None:

@@ -10,19 +10,20 @@ nobody measured is None.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from worldling.checkpoint import read_json
-from worldling.cost.prices import DeviceClass, Prices, check_number, is_number
+from worldling.cost.prices import DeviceClass, Prices, PriceSource, check_number, is_number
 from worldling.errors import ConfigError
 from worldling.machine import hardware
 from worldling.protocol import WorldModel, name_of
-from worldling.timing.steps import BATCHES, time_world
+from worldling.report.values import if_known, named
+from worldling.timing.steps import BATCHES, SpeedRow, time_world
 
 HOURS_A_MONTH = 730.0
 USERS, OCCUPANCY = 1, 0.1  # assumed where nobody says
@@ -34,13 +35,12 @@ class Amount:
 
     value: float | None
     unit: str
-    origins: tuple[str, ...]
-    why: str = "not measured"
+    origins: tuple[str, ...] = named("from")
+    why: str | None = if_known(default="not measured")
 
-    def plain(self) -> dict[str, Any]:
-        """Return it as json values."""
-        why = {"why": self.why} if self.value is None else {}
-        return {"value": self.value, "unit": self.unit, "from": list(self.origins), **why}
+    def __post_init__(self) -> None:
+        if self.value is not None:
+            object.__setattr__(self, "why", None)
 
 
 def compute(unit: str, formula: Callable[..., float], *parts: Amount) -> Amount:
@@ -50,6 +50,130 @@ def compute(unit: str, formula: Callable[..., float], *parts: Amount) -> Amount:
     if missing is not None:
         return Amount(None, unit, origins, missing.why)
     return Amount(formula(*(part.value for part in parts)), unit, origins)
+
+
+@dataclass(frozen=True)
+class PricesUsed:
+    """The price file, and whose prices those of the device classes used are, by class."""
+
+    file: str
+    device_classes: dict[str, PriceSource]
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """What a world's card says of its training.
+
+    device: what it ran on; threads: of it; minutes: of all stages; joules: of all; None if the card does not say.
+    """
+
+    device: str | None
+    threads: int
+    minutes: float | None
+    joules: float | None
+
+    @classmethod
+    def of(cls, card: Mapping[str, Any]) -> TrainingRecord:
+        """Read the card of a world, JSON values."""
+        cost = card.get("cost", {})
+        minutes, joules = cost.get("minutes"), cost.get("energy_joules")
+        known = isinstance(minutes, dict) and minutes and all(map(is_number, minutes.values()))
+        return cls(
+            cost.get("device"),
+            cost.get("threads", 1),
+            sum(minutes.values()) if known else None,
+            joules if is_number(joules) else None,
+        )
+
+
+@dataclass(frozen=True)
+class Training:
+    """What training cost. device: what it ran on; device_class: its class in the price file, None if it has none.
+
+    device_hours in h, price in currency/h, cost in currency, energy in J.
+    """
+
+    device: str | None
+    device_class: str | None
+    device_hours: Amount
+    price: Amount
+    cost: Amount
+    energy: Amount
+
+
+@dataclass(frozen=True)
+class ServingRow:
+    """What frames cost while the machine is kept busy with `batch` sessions.
+
+    frames_per_second: of all sessions; p99: of a step, in ms; costs in currency, energy in J.
+    """
+
+    batch: int
+    frames_per_second: Amount
+    p99: Amount
+    cost_per_1000_frames: Amount
+    energy_per_1000_frames: Amount
+    cost_per_user_hour: Amount
+    energy_per_user_hour: Amount
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What serving costs on a device, by sessions in a batch; price in currency/h."""
+
+    device: str
+    device_class: str | None
+    price: Amount
+    rows: list[ServingRow]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Occupied:
+    """A month in which each user plays a share of the time (`occupancy`).
+
+    user_hours: really played; cost_per_user_hour, cost_per_1000_frames: in currency; energy: of the frames, in J.
+    """
+
+    occupancy: Amount
+    user_hours: Amount
+    cost_per_user_hour: Amount
+    cost_per_1000_frames: Amount
+    energy: Amount
+
+
+@dataclass(frozen=True, kw_only=True)
+class Month(Occupied):
+    """A month of machines kept ready, day and night.
+
+    hours: of the month; users: for whom; fps: frames per second of each session; planned_share: of the measured speed
+    that is counted on; cost: in currency.
+    """
+
+    hours: float
+    users: Amount
+    fps: Amount
+    planned_share: float
+    sessions_per_machine: Amount
+    machines: Amount
+    cost: Amount
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What a world costs.
+
+    Serving is what it costs while the machine is kept busy. The month is what it costs to keep machines ready day and
+    night for `users` sessions at once, whoever plays; its user-hours are those really played. sensitivity: the same
+    month at other occupancies.
+    """
+
+    world: str
+    currency: str
+    prices: PricesUsed
+    training: Training
+    serving: Serving
+    month: Month
+    sensitivity: list[Occupied]
 
 
 @dataclass(frozen=True)
@@ -99,13 +223,13 @@ def world_cost(
     batch: int = BATCHES[-1],
     seconds: float | None = None,
     quiet: bool = True,
-) -> dict[str, Any]:
-    """Return the ledger of `world`, as json values; see `ledger`.
+) -> Ledger:
+    """Return the ledger of `world`.
 
-    device_class: of this machine (None: by what it calls its chip), and of the one the world was trained on if that has the
-    same chip or one that no class matches; report: a
-    report.json with the suite `speed` (None: time the world here, with `batch` sessions at once); fps: of a session
-    (None: the world's own). Raises `ConfigError` or `CheckpointError`. Cost: a few seconds, none with a report.
+    device_class: of this machine (None: by what it calls its chip), and of the one the world was trained on if that has
+    the same chip or one that no class matches; report: a report.json with the suite `speed` (None: time the world here,
+    with `batch` sessions at once); fps: of a session (None: the world's own). Raises `ConfigError` or
+    `CheckpointError`. Cost: a few seconds, none with a report.
     """
     usage = Usage(
         asked(fps, "frames/s", world.config.fps, "world"),
@@ -114,15 +238,18 @@ def world_cost(
     )
     if batch < 1 or (seconds is not None and seconds <= 0):
         raise ConfigError(f"`batch` and `seconds` must be above 0, got {batch} and {seconds}. Use 16 and 2.")
-    name = name_of(world)
-    timing = _reported(report, name) if report else vars(hardware(world.device))
-    serving_on = prices.find(timing["device"], timing["cores"], device_class)
-    trained = world.card.get("cost", {})
+    name, record = name_of(world), TrainingRecord.of(world.card)
+    rows: list[SpeedRow] = []
+    if report:
+        device, cores, rows = _reported(report, name)
+    else:
+        on = hardware(world.device)
+        device, cores = on.device, on.cores
+    serving_on = prices.find(device, cores, device_class)
     training_on = None
-    if trained.get("device"):
-        chip = trained["device"], trained.get("threads", 1)
-        elsewhere = None if chip[0] == timing["device"] else prices.match(*chip)
-        training_on = elsewhere or prices.find(*chip, device_class)
+    if record.device:
+        elsewhere = None if record.device == device else prices.match(record.device, record.threads)
+        training_on = elsewhere or prices.find(record.device, record.threads, device_class)
     if not report:
         if not world.contexts:
             raise ConfigError("`world.contexts` must hold a clip to start from, got none. Train the world again.")
@@ -130,44 +257,43 @@ def world_cost(
         clips = [(c.frames[:count], c.actions[: count - 1]) for c in world.contexts]
         frames, actions = (np.stack(part) for part in zip(*clips))
         rows = time_world(world, frames, actions, sorted({1, batch}), seconds, quiet).rows
-        timing = {**timing, "rows": [vars(row) for row in rows]}
-    return ledger(name, world.card, timing, "report" if report else "measured", prices, training_on, serving_on, usage)
+    origin = "report" if report else "measured"
+    return ledger(name, record, device, rows, origin, prices, training_on, serving_on, usage)
 
 
 def ledger(
     name: str,
-    card: dict[str, Any],
-    timing: dict[str, Any],
+    record: TrainingRecord,
+    device: str,
+    rows: Sequence[SpeedRow],
     origin: str,
     prices: Prices,
     training_on: DeviceClass | None,
     serving_on: DeviceClass | None,
     usage: Usage,
-) -> dict[str, Any]:
-    """Write the ledger of a world: `{world, currency, prices, training, serving, month, sensitivity}`, as json values.
+) -> Ledger:
+    """Write the ledger of a world.
 
-    card: the world's, whose `cost` training wrote; timing: as `time_world` gives it, its first row alone and its
-    last in a batch; origin: of the timing; training_on, serving_on: device classes, None if the price file has
-    none that matches. Amounts are `{value, unit, from}`, `why` if the value is None.
-
-    Serving is what it costs while the machine is kept busy. The month is what it costs to keep machines ready day
-    and night for `usage.users` sessions at once, whoever plays; its user-hours are those really played.
+    record: of its training; device: what it was timed on; rows: its speeds, the first alone and the last in a batch;
+    origin: of these; training_on, serving_on: device classes, None if the price file has none that matches.
     """
-    alone, batch = timing["rows"][0], timing["rows"][-1]
-    price = _price(prices, serving_on, timing["device"])
-    return {
-        "world": name,
-        "currency": prices.currency,
-        "prices": _about(prices, training_on, serving_on),
-        "training": _training(card, prices, training_on),
-        "serving": {
-            "device": timing["device"],
-            "device_class": serving_on and serving_on.short,
-            "price": price.plain(),
-            "rows": [_serving(row, origin, price, usage.fps, prices.currency) for row in timing["rows"]],
-        },
-        **_month(batch, alone, origin, price, usage, prices),
-    }
+    price = _price(prices, serving_on, device)
+    month, sensitivity = _months(rows[-1], rows[0], origin, price, usage, prices)
+    used = {c.short: c.price_source for c in (training_on, serving_on) if c is not None}
+    return Ledger(
+        world=name,
+        currency=prices.currency,
+        prices=PricesUsed(str(prices.path), used),
+        training=_training(record, prices, training_on),
+        serving=Serving(
+            device=device,
+            device_class=serving_on and serving_on.short,
+            price=price,
+            rows=[_serving(row, origin, price, usage.fps, prices.currency) for row in rows],
+        ),
+        month=month,
+        sensitivity=sensitivity,
+    )
 
 
 def _price(prices: Prices, device_class: DeviceClass | None, device: str) -> Amount:
@@ -177,95 +303,79 @@ def _price(prices: Prices, device_class: DeviceClass | None, device: str) -> Amo
     return Amount(prices.per_hour(device_class), unit, (prices.basis(device_class),))
 
 
-def _about(prices: Prices, *used: DeviceClass | None) -> dict[str, Any]:
-    """Say where the prices of the classes that are used come from."""
-    classes = {c.short: c for c in used if c is not None}
-    return {"file": str(prices.path), "device_classes": {name: c.told() for name, c in classes.items()}}
+def _training(record: TrainingRecord, prices: Prices, device_class: DeviceClass | None) -> Training:
+    """Price what the card says of training."""
+    hours = Amount(None if record.minutes is None else record.minutes / 60, "h", ("card",), "not in the world's card")
+    price = _price(prices, device_class, str(record.device))
+    return Training(
+        device=record.device,
+        device_class=device_class and device_class.short,
+        device_hours=hours,
+        price=price,
+        cost=compute(prices.currency, lambda h, p: h * p, hours, price),
+        energy=Amount(record.joules, "J", ("card",)),
+    )
 
 
-def _training(card: dict[str, Any], prices: Prices, device_class: DeviceClass | None) -> dict[str, Any]:
-    """Price what the card says of training: device-hours, cost and energy."""
-    cost = card.get("cost", {})
-    minutes = cost.get("minutes")
-    known = isinstance(minutes, dict) and minutes and all(map(is_number, minutes.values()))
-    joules = cost.get("energy_joules")
-    hours = Amount(sum(minutes.values()) / 60 if known else None, "h", ("card",), "not in the world's card")
-    price = _price(prices, device_class, str(cost.get("device")))
-    return {
-        "device": cost.get("device"),
-        "device_class": device_class and device_class.short,
-        "device_hours": hours.plain(),
-        "price": price.plain(),
-        "cost": compute(prices.currency, lambda h, p: h * p, hours, price).plain(),
-        "energy": Amount(joules if is_number(joules) else None, "J", ("card",)).plain(),
-    }
-
-
-def _serving(row: dict[str, Any], origin: str, price: Amount, fps: Amount, currency: str) -> dict[str, Any]:
+def _serving(row: SpeedRow, origin: str, price: Amount, fps: Amount, currency: str) -> ServingRow:
     """Price frames of one row of the timing, while the machine is kept busy."""
-    rate = Amount(row["fps_p50"], "frames/s", (origin,))
-    joules = Amount(row["joules_per_1000_frames"], "J", (origin,))
-    return {
-        "batch": row["batch"],
-        "frames_per_second": rate.plain(),
-        "p99": Amount(row["p99_ms"], "ms", (origin,)).plain(),
-        "cost_per_1000_frames": compute(currency, lambda p, r: p / 3600 / r * 1000, price, rate).plain(),
-        "energy_per_1000_frames": joules.plain(),
-        "cost_per_user_hour": compute(currency, lambda p, r, f: p / r * f, price, rate, fps).plain(),
-        "energy_per_user_hour": compute("J", lambda j, f: j / 1000 * f * 3600, joules, fps).plain(),
-    }
+    rate = Amount(row.fps_p50, "frames/s", (origin,))
+    joules = Amount(row.joules_per_1000_frames, "J", (origin,))
+    return ServingRow(
+        batch=row.batch,
+        frames_per_second=rate,
+        p99=Amount(row.p99_ms, "ms", (origin,)),
+        cost_per_1000_frames=compute(currency, lambda p, r: p / 3600 / r * 1000, price, rate),
+        energy_per_1000_frames=joules,
+        cost_per_user_hour=compute(currency, lambda p, r, f: p / r * f, price, rate, fps),
+        energy_per_user_hour=compute("J", lambda j, f: j / 1000 * f * 3600, joules, fps),
+    )
 
 
-def _month(
-    batch: dict[str, Any], alone: dict[str, Any], origin: str, price: Amount, usage: Usage, prices: Prices
-) -> dict[str, Any]:
+def _months(
+    batch: SpeedRow, alone: SpeedRow, origin: str, price: Amount, usage: Usage, prices: Prices
+) -> tuple[Month, list[Occupied]]:
     """Price a month of machines kept ready, at the occupancy and at others."""
     fps, users = usage.fps, usage.users
-    best = max(batch, alone, key=lambda row: row["fps_p50"])
-    rate = Amount(best["fps_p50"], "frames/s", (origin, "assumed"))
-    joules = Amount(best["joules_per_1000_frames"], "J", (origin,))
+    best = max(batch, alone, key=lambda row: row.fps_p50)
+    rate = Amount(best.fps_p50, "frames/s", (origin, "assumed"))
+    joules = Amount(best.joules_per_1000_frames, "J", (origin,))
     sessions = compute("sessions", lambda r, f: sessions_at_once(r, f, prices), rate, fps)
-    if sessions_at_once(alone["fps_p50"], fps.value, prices) < 1:  # no batch makes one session faster
-        sessions = Amount(None, "sessions", sessions.origins, f"too slow for {fps.value:g} frames a second")
+    if sessions_at_once(alone.fps_p50, fps.value, prices) < 1:  # no batch makes one session faster
+        sessions = Amount(None, "sessions", sessions.origins, f"too slow for {fps.value:g} frames per second")
     machines = compute("machines", lambda u, s: math.ceil(u / s), users, sessions)
     cost = compute(prices.currency, lambda m, p: m * p * HOURS_A_MONTH, machines, price)
 
-    def at(occupancy: Amount) -> dict[str, Any]:
+    def at(occupancy: Amount) -> Occupied:
         hours = compute("h", lambda u, o: u * o * HOURS_A_MONTH, users, occupancy)
-        return {
-            "occupancy": occupancy.plain(),
-            "user_hours": hours.plain(),
-            "cost_per_user_hour": compute(prices.currency, lambda c, h: c / h, cost, hours).plain(),
-            "cost_per_1000_frames": compute(
-                prices.currency, lambda c, h, f: c / (h * f * 3.6), cost, hours, fps
-            ).plain(),
-            "energy": compute("J", lambda j, h, f: j / 1000 * h * f * 3600, joules, hours, fps).plain(),
-        }
+        return Occupied(
+            occupancy=occupancy,
+            user_hours=hours,
+            cost_per_user_hour=compute(prices.currency, lambda c, h: c / h, cost, hours),
+            cost_per_1000_frames=compute(prices.currency, lambda c, h, f: c / (h * f * 3.6), cost, hours, fps),
+            energy=compute("J", lambda j, h, f: j / 1000 * h * f * 3600, joules, hours, fps),
+        )
 
     share = usage.occupancy.value
     others = sorted({share / 2, share, min(1.0, 2 * share), 1.0})
-    return {
-        "month": {
-            "hours": HOURS_A_MONTH,
-            "users": users.plain(),
-            "fps": fps.plain(),
-            "planned_share": prices.assumptions.planned_share,
-            "sessions_per_machine": sessions.plain(),
-            "machines": machines.plain(),
-            "cost": cost.plain(),
-            **at(usage.occupancy),
-        },
-        "sensitivity": [
-            at(Amount(o, "share", usage.occupancy.origins if o == share else ("assumed",))) for o in others
-        ],
-    }
+    month = Month(
+        **vars(at(usage.occupancy)),
+        hours=HOURS_A_MONTH,
+        users=users,
+        fps=fps,
+        planned_share=prices.assumptions.planned_share,
+        sessions_per_machine=sessions,
+        machines=machines,
+        cost=cost,
+    )
+    return month, [at(Amount(o, "share", usage.occupancy.origins if o == share else ("assumed",))) for o in others]
 
 
-def _reported(path: str | Path, world: str) -> dict[str, Any]:
-    """Read what the suite `speed` wrote about `world`."""
+def _reported(path: str | Path, world: str) -> tuple[str, int, list[SpeedRow]]:
+    """Read what the suite `speed` wrote about `world`: the device, its cores, and the rows."""
     report = read_json(path, "a report.json of `worldling judge --suite speed`")
     timing = report.get("timing", {}).get("speed", {})
-    rows, needed = timing.get("rows"), {"batch", "fps_p50", "p99_ms", "joules_per_1000_frames"}
+    rows, needed = timing.get("rows"), {field.name for field in fields(SpeedRow)}
     if not rows or not {"device", "cores"} <= set(timing) or not all(needed <= set(row) for row in rows):
         suites = ", ".join(report.get("suites", {})) or "no suite"
         raise ConfigError(
@@ -276,4 +386,4 @@ def _reported(path: str | Path, world: str) -> dict[str, Any]:
         raise ConfigError(
             f"`report` must be of the world {world}, got one of {judged} in {path}. Judge {world} with --suite speed."
         )
-    return timing
+    return timing["device"], timing["cores"], [SpeedRow(**{name: row[name] for name in needed}) for row in rows]

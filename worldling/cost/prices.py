@@ -62,6 +62,17 @@ class Electricity(Sourced):
         check_number(f"{self.name}.per_kwh", self.per_kwh)
 
 
+@dataclass(frozen=True)
+class PriceSource:
+    """Whose price one is. about: what for; source, date, checked, note: see `Sourced`."""
+
+    about: str
+    source: str
+    date: str
+    checked: bool
+    note: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class DeviceClass(Sourced):
     """A kind of machine at a price.
@@ -103,9 +114,10 @@ class DeviceClass(Sourced):
         """Its name without the table's."""
         return self.name.partition(".")[2]
 
-    def told(self) -> dict[str, Any]:
-        """Return what it is and whose price it has, as json values."""
-        return {key: getattr(self, key) for key in ("about", "source", "date", "checked", "note")}
+    @property
+    def price_source(self) -> PriceSource:
+        """What it is and whose price it has."""
+        return PriceSource(self.about, self.source, self.date, self.checked, self.note)
 
     def fits(self, device: str) -> bool:
         """Whether hardware that calls itself `device` belongs here."""
@@ -222,7 +234,8 @@ class Prices:
         found = self.device_classes[name] if name is not None else self.match(device, threads)
         if found is None:
             raise ConfigError(
-                f"`device` must be one that a class of {self.path} matches ({', '.join(self.device_classes)}), got {device!r}. "
+                f"`device` must be one that a class of {self.path} matches ({', '.join(self.device_classes)}), "
+                f"got {device!r}. "
                 f"Add it to the `matches` of its class, or choose one with --device-class."
             )
         return found
@@ -257,7 +270,8 @@ def read_prices(path: str | Path | None = None) -> Prices:
     owned = next((c for c in classes.values() if c.watts is not None), None)
     if owned is not None and power is None:
         raise ConfigError(
-            f"`electricity` must be there for the watts of {owned.name}, got none in {path}. Add [electricity] with per_kwh."
+            f"`electricity` must be there for the watts of {owned.name}, got none in {path}. "
+            "Add [electricity] with per_kwh."
         )
     measured = {
         key: tuple(_build(cls, table, f"{key}[{i}]") for i, table in enumerate(_list(values, key, path)))

@@ -10,8 +10,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from worldling.config import write_atomic
+from worldling.data.dataset import Dataset
 from worldling.data.environment import shrink
-from worldling.data.store import Dataset, open_dataset
+from worldling.data.store import open_dataset
 from worldling.types import ActionSpace
 
 _LABEL_PX = 92

@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h5py
 import numpy as np
 
 from worldling.errors import DatasetError
-from worldling.types import Episode
-
-if TYPE_CHECKING:
-    from worldling.data.store import DatasetMeta
+from worldling.types import ActionSpace, Episode
 
 COLUMNS = ("pixels", "action", "reward", "terminated", "truncated", "episode_offsets")
 _OPEN_FILES = 24
 _CACHE_BYTES = 16 * 2**20  # one chunk of 16 frames at 512 px: reading frame by frame unpacks it once
+
+
+@dataclass(frozen=True)
+class DatasetMeta:
+    """What a data set was recorded from.
+
+    fps: real frames per second of one recorded frame; policy: its name, or "module:callable".
+    """
+
+    env_id: str
+    size_px: int
+    action_space: ActionSpace
+    env_kwargs: dict[str, Any] = field(default_factory=dict)
+    frame_skip: int = 1
+    fps: float = 30.0
+    policy: str = ""
+    seed: int = 0
+    license: str = "unknown"
+    versions: dict[str, str] = field(default_factory=dict)
 
 
 class Dataset:
@@ -88,7 +105,7 @@ class Dataset:
 
     def _read(self, shard: int, name: str, start: int, stop: int) -> np.ndarray:
         try:
-            return self._open(shard)[name][start:stop]
+            return np.asarray(self._open(shard)[name][start:stop])
         except (OSError, KeyError) as error:
             raise broken(self.shards[shard], str(error)) from None
 
@@ -137,6 +154,7 @@ class Dataset:
 
 
 def broken(path: Path, reason: str) -> DatasetError:
+    """Build the error for a shard that cannot be read."""
     return DatasetError(
         f"`{path}` must be a whole shard of a worldling data set, got a damaged or foreign file ({reason}). "
         "Delete it to use the other shards, or record again."

@@ -113,6 +113,7 @@ class Environment:
         return np.asarray(action).reshape(space.shape).astype(space.dtype)
 
     def _frame(self, observation: Any) -> np.ndarray:
+        picture: np.ndarray | None
         if self._simulator.picture is not None:
             picture = self._simulator.picture(self.raw.unwrapped, observation, self.size_px)
         else:

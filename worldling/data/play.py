@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from worldling.data.dataset import DatasetMeta
 from worldling.data.environment import Environment, Transition, open_environment
 from worldling.data.policies import Policy, load_policy
-from worldling.data.store import PIECE_FRAMES, DatasetMeta, DatasetWriter
+from worldling.data.store import PIECE_FRAMES, DatasetWriter
 from worldling.errors import EnvError
 from worldling.types import Episode
 
@@ -43,6 +44,7 @@ class Piece:
     steps: list[Transition] = field(default_factory=list)
 
     def episode(self, meta: dict[str, Any]) -> Episode:
+        """Return the rows as an episode."""
         return Episode(
             frames=np.stack(self.frames),
             actions=np.stack(self.actions),
@@ -85,7 +87,7 @@ def play(job: Job, stopped: Callable[[], bool], report: Callable[[int], None]) -
 
 
 def _pieces(
-    env: Environment, make_act: Policy, seed: int, enough: Callable[[int], bool], blank: "_BlankWatch"
+    env: Environment, make_act: Policy, seed: int, enough: Callable[[int], bool], blank: _BlankWatch
 ) -> Iterator[tuple[Piece, bool]]:
     """Play one episode and yield it in pieces, with whether each was cut off before the environment ended.
 

@@ -17,10 +17,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from worldling.data.dataset import DatasetMeta
 from worldling.data.environment import Environment, open_environment
 from worldling.data.play import Job, play
 from worldling.data.policies import Policy, load_policy, policy_name
-from worldling.data.store import DatasetMeta, DatasetWriter, open_dataset, read_meta
+from worldling.data.store import DatasetWriter, open_dataset, read_meta
 from worldling.errors import ConfigError, DatasetError
 from worldling.progress import Progress
 
@@ -192,7 +193,7 @@ def _play_in_processes(jobs: list[Job], stop: threading.Event, bar: Progress) ->
         # Ctrl-C reaches every process of the terminal; workers start deaf to it and are told by `halt`.
         main = threading.current_thread() is threading.main_thread()
         handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
-        futures: list[Future] = [pool.submit(_work, slot, job) for slot, job in enumerate(jobs)]
+        futures: list[Future[None]] = [pool.submit(_work, slot, job) for slot, job in enumerate(jobs)]
         if main:
             signal.signal(signal.SIGINT, handler)
         pending = set(futures)
@@ -200,7 +201,7 @@ def _play_in_processes(jobs: list[Job], stop: threading.Event, bar: Progress) ->
             finished, pending = wait(pending, timeout=0.2)
             if stop.is_set() or any(f.exception() for f in finished):
                 halt.set()
-            bar.update(sum(counters))
+            bar.update(sum(counters[:]))
         for future in futures:
             future.result()
     except BrokenProcessPool:

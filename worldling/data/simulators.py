@@ -81,8 +81,9 @@ def _draw_carracing(raw: Any, observation: Any, size_px: int) -> np.ndarray:
     Both are the same drawing, so a world looks the same at every size; `render()` would draw it all
     again and add skid particles.
     """
-    if size_px <= min(observation.shape[:2]):
-        return observation
+    seen = np.asarray(observation)
+    if size_px <= min(seen.shape[:2]):
+        return seen
     import pygame
 
     shrunk = pygame.transform.smoothscale(raw.surf, (size_px, size_px))
@@ -146,7 +147,7 @@ def _chaos(name: str, extra: str, package: str, names: tuple[str, ...]) -> Simul
 
 
 def _draw_scene(raw: Any, observation: Any, size_px: int) -> np.ndarray:
-    return raw.draw(size_px)
+    return np.asarray(raw.draw(size_px))
 
 
 _PUSHT: dict[str, Any] = dict(

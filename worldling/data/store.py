@@ -22,40 +22,20 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from worldling.config import from_dict, to_dict, write_atomic
-from worldling.data.dataset import Dataset, shard_order
+from worldling.data.dataset import Dataset, DatasetMeta, shard_order
 from worldling.errors import ConfigError, DatasetError, DiskFullError, ShapeError
-from worldling.types import ActionSpace, Episode
+from worldling.types import Episode
 
 FORMAT = "worldling-1"
 CHUNK_FRAMES = 16  # gzip-1 in chunks of 16 frames: a twelfth of the bytes at 2000 random clips a second
 SHARD_FRAMES = 2000
 PIECE_FRAMES = 1001  # a thousand actions: the usual time limit of an environment stays in one piece
-
-
-@dataclass(frozen=True)
-class DatasetMeta:
-    """What a data set was recorded from.
-
-    fps: real frames per second of one recorded frame; policy: its name, or "module:callable".
-    """
-
-    env_id: str
-    size_px: int
-    action_space: ActionSpace
-    env_kwargs: dict = field(default_factory=dict)
-    frame_skip: int = 1
-    fps: float = 30.0
-    policy: str = ""
-    seed: int = 0
-    license: str = "unknown"
-    versions: dict = field(default_factory=dict)
 
 
 class DatasetWriter:
@@ -113,7 +93,7 @@ class DatasetWriter:
         write_atomic(self.path / f"shard-{self.worker}-{self._number:04d}.h5", data)
         self._number += 1
 
-    def __enter__(self) -> "DatasetWriter":
+    def __enter__(self) -> DatasetWriter:
         return self
 
     def __exit__(self, *exc: object) -> None:

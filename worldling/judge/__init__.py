@@ -1,5 +1,24 @@
-"""Judge a world, ours or anybody's: how true, how lasting, how fast and how dear, as report.json and report.html."""
+"""Judge a world, ours or anybody's: accuracy, stability, control, speed and cost, as report.json and report.html."""
 
-from worldling.judge.judge import SUITES, judge
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from worldling.judge.judgement import judge
+    from worldling.judge.registry import SUITES
 
 __all__ = ["SUITES", "judge"]
+
+
+def __getattr__(name: str) -> Any:
+    # Late, so that the command line can ask the registry for names without loading torch.
+    if name == "judge":
+        from worldling.judge.judgement import judge
+
+        return judge
+    if name == "SUITES":
+        from worldling.judge.registry import SUITES
+
+        return SUITES
+    raise AttributeError(f"module 'worldling.judge' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Stand-ins that every suite of the physics scenes is measured on beside the world: what chance and nothing are worth."""
+"""Baselines that suites measure beside the world: the last frame repeated, and the same networks untrained."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from worldling.world import World
 
 
 class CopyLast(ForeignWorld):
-    """A world in which nothing ever happens: it shows the last frame it was given, for ever."""
+    """The copy-last baseline: it repeats the last frame that it was shown."""
 
     def __init__(self, world: WorldModel) -> None:
         super().__init__(world.size_px, world.action_space, world.config.context, "copy last")
@@ -25,15 +25,15 @@ class CopyLast(ForeignWorld):
         return frames[:, -1]
 
     def predict(self, state: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Show them again."""
+        """Repeat them."""
         return state, state
 
 
-def broken_copy(world: WorldModel) -> World | None:
+def random_weights_copy(world: WorldModel) -> World | None:
     """Return the same networks with random weights, or None if the world is not ours.
 
-    The head's scores, nothing in a fresh head, are drawn too; that it leans towards no change is built in and stays.
-    It runs on the world's own backend, if that is OpenVINO (int8 as bf16), else on the reference.
+    The head's scores, which are zero in a fresh head, are drawn too; its built-in bias towards no change stays.
+    It runs on the world's own backend if that is OpenVINO (int8 as bf16), else on the reference.
     """
     if not isinstance(world, World):
         return None

@@ -1,26 +1,29 @@
-"""The judge's check of itself: do those of whom it is known beforehand how they must do land where they must?
+"""The judge's check of itself: do baselines of which it is known how they must do land where they must?
 
-Random weights know nothing, the last frame held still knows only what was shown, and the simulator, a little jolted, knows all
-that can be known. A measure that cannot tell these apart can say nothing about a world; so every suite of the
-physics scenes and of chaos hands its measures' anchors here, and the report says whether each lies where it must.
+The same networks with random weights know nothing, the last frame repeated knows only what was shown, and the
+simulator with slightly perturbed velocities knows all that can be known. A measure that cannot tell these apart can
+say nothing about a world; so suites hand over their measures of these (`Anchored`), and the report says whether each
+lies where it must.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from worldling.report.sections import Anchored, Section, Table, Text, show
+from worldling.judge.results import Anchored, Place, SuiteResult
+from worldling.report.sections import Cell, Headline, Measured, Section, Table, Text, show
+from worldling.report.values import Interval
 
-#: The anchors, in the words of the report, from the bottom up.
+#: The world and its baselines, in the words of the report, from the bottom up.
 ANCHORS = {
-    "broken": "random weights",
-    "copy_last": "last frame held still",
+    "random_weights": "random weights",
+    "copy_last": "last frame repeated",
     "world": "this world",
     "simulator": "the simulator",
 }
-#: Where the last frame held still must lie, in the words of the report.
-PLACES = {
+#: Where the last frame repeated must lie, in the words of the report.
+PLACES: dict[Place, str] = {
     "guess": "at guessing",
     "above": "above guessing",
     "below": "below the simulator",
@@ -30,106 +33,120 @@ PLACES = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """What of one measure lies where it must: of each anchor True, False, or None if it was not run."""
+    """What of one measure lies where it must: of each baseline True, False, or None if it was not run."""
 
-    broken: bool | None
+    random_weights: bool | None
     copy_last: bool | None
     simulator: bool | None
 
     @property
     def holds(self) -> bool:
         """Whether nothing lies elsewhere."""
-        return False not in (self.broken, self.copy_last, self.simulator)
+        return False not in (self.random_weights, self.copy_last, self.simulator)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedMeasure(Anchored):
+    """A measure that was checked. suite: whose it is; as_it_must: what lies where it must."""
+
+    suite: str
+    as_it_must: Verdict
+
+
+@dataclass(frozen=True)
+class SelfCheck:
+    """The self-check of a judgement. measures: how many were checked; hold: how many lie as they must."""
+
+    measures: int
+    hold: int
+    rows: list[CheckedMeasure]
 
 
 def verdict(measure: Anchored) -> Verdict:
-    """Lay a measure's intervals beside each other: what must be the same may not lie apart, and what must differ has to.
+    """Compare a measure's intervals: what must be equal must overlap, and what must differ must not.
 
-    The simulator: nobody does clearly better. Random weights: clearly below the simulator, and not clearly above guessing,
-    where there is a guess. The last frame held still: as `measure.copy_last` says. So a measure on too few trials fails: it
-    cannot tell.
+    The simulator: nothing does clearly better. Random weights: clearly below the simulator, and not clearly above
+    guessing, where there is a guess. The last frame repeated: as `measure.copy_last_must_be` says. So a measure on
+    too few trials fails: it cannot tell.
     """
-    found = {name: row for name, row in measure.rows.items() if row and row["value"] is not None}
-    best, worst, held = (found.get(name) for name in ("simulator", "broken", "copy_last"))
-    top = None if best is None else all(row["low"] <= best["high"] for row in found.values())
+    found = {name: getattr(measure, name) for name in ANCHORS}
+    found = {name: row for name, row in found.items() if row is not None and row.value is not None}
+    best, worst, held = (found.get(name) for name in ("simulator", "random_weights", "copy_last"))
+    top = None if best is None else all(row.low <= best.high for row in found.values())
     bottom = None
     if worst is not None:
-        bottom = (measure.guess is None or worst["low"] <= measure.guess) and (
-            best is None or worst["high"] < best["low"]
-        )
-    place = None
-    if held is not None:
-        place = {
-            "guess": measure.guess is not None and held["low"] <= measure.guess <= held["high"],
-            "above": measure.guess is not None and held["low"] > measure.guess,
-            "below": best is not None and held["high"] < best["low"],
-            "top": best is not None and held["high"] >= best["low"],
-        }[measure.copy_last]
+        bottom = (measure.guess is None or worst.low <= measure.guess) and (best is None or worst.high < best.low)
+    place = None if held is None else _in_place(measure, held, best)
     return Verdict(bottom, place, top)
 
 
-def self_check(sections: dict[str, Section]) -> Section | None:
-    """Sum up the anchors of all suites (`{name: section}`); None if none has any."""
-    measures = [(name, measure) for name, section in sections.items() for measure in section.anchors]
-    if not measures:
-        return None
-    verdicts = [verdict(measure) for _, measure in measures]
-    wrong = sum(not v.holds for v in verdicts)
-    values = {
-        "measures": len(measures),
-        "hold": len(measures) - wrong,
-        "rows": [
-            {
-                "suite": suite,
-                "measure": m.words,
-                "unit": m.unit,
-                "guess": m.guess,
-                "copy_last_must_be": m.copy_last,
-                **m.rows,
-                "as_it_must": vars(v),
-            }
-            for (suite, m), v in zip(measures, verdicts)
-        ],
-    }
+def _in_place(measure: Anchored, held: Interval, best: Interval | None) -> bool:
+    """Whether the copy-last baseline `held` lies where the measure says."""
+    return {
+        "guess": measure.guess is not None and held.low <= measure.guess <= held.high,
+        "above": measure.guess is not None and held.low > measure.guess,
+        "below": best is not None and held.high < best.low,
+        "top": best is not None and held.high >= best.low,
+    }[measure.copy_last_must_be]
+
+
+def check_measures(results: Mapping[str, SuiteResult]) -> SelfCheck | None:
+    """Check the measures of all suites, by name; None if none has any."""
+    rows = [
+        CheckedMeasure(**vars(measure), suite=suite, as_it_must=verdict(measure))
+        for suite, result in results.items()
+        for measure in result.anchored
+    ]
+    return SelfCheck(len(rows), sum(row.as_it_must.holds for row in rows), rows) if rows else None
+
+
+def page(checked: SelfCheck) -> Section:
+    """Lay the self-check out for people."""
     return Section(
         "Self-check: does the judge tell good from bad?",
-        values,
-        headlines=[
-            (
+        [
+            Headline(
                 "Measures that tell good from bad",
-                f"{len(measures) - wrong} of {len(measures)}",
+                f"{checked.hold} of {checked.measures}",
                 "see the self-check at the end",
             )
         ],
-        blocks=[_intro(len(measures), wrong), _table(measures, verdicts)],
+        [_intro(checked.measures, checked.measures - checked.hold), _table(checked)],
     )
 
 
 def _intro(count: int, wrong: int) -> Text:
     found = "all do" if not wrong else f"{wrong} do not: trust {'it' if wrong == 1 else 'them'} less"
     return Text(
-        "Three worlds of which we know beforehand how they must do went through the same suites: this world's networks with random weights "
-        "must land at the bottom, the last frame held still where each row says, and the simulator, jolted where its own truth would be no "
-        f"test, at the top. Of {count} measures {found}.",
+        "Three baselines of which we know beforehand how they must do went through the same suites: this world's "
+        "networks with random weights must land at the bottom, the last frame repeated where each row says, and the "
+        "simulator at the top, its velocities slightly perturbed where it would otherwise be its own ground truth. "
+        f"Of {count} measures {found}.",
         warning=bool(wrong),
     )
 
 
-def _table(measures: Sequence[tuple[str, Anchored]], verdicts: Sequence[Verdict]) -> Table:
-    rows = []
-    for (suite, m), v in zip(measures, verdicts):
-        cells = [{**row, "unit": m.unit} if (row := m.rows.get(name)) else "not run" for name in ANCHORS]
-        guess = "-" if m.guess is None else show(m.guess, m.unit)
+def _table(checked: SelfCheck) -> Table:
+    rows: list[list[Cell]] = []
+    for row in checked.rows:
+        figures = [getattr(row, name) for name in ANCHORS]
         rows.append(
-            [f"{suite}: {m.words}", guess, *cells, PLACES[m.copy_last], "yes" if v.holds else f"NO: {_what(v)}"]
+            [
+                f"{row.suite}: {row.measure}",
+                "-" if row.guess is None else show(row.guess, row.unit),
+                *("not run" if figure is None else Measured(figure, row.unit) for figure in figures),
+                PLACES[row.copy_last_must_be],
+                "yes" if row.as_it_must.holds else f"NO: {_what(row.as_it_must)}",
+            ]
         )
     return Table(
-        "Known worlds on every measure",
-        ["measure", "guessing", *ANCHORS.values(), "the frame held still must lie", "as it must"],
+        "Known baselines on every measure",
+        ["measure", "guessing", *ANCHORS.values(), "the last frame repeated must lie", "as it must"],
         rows,
-        "More is better in every row. What must be the same may not lie intervals apart; what must differ has to, so too few trials fail a measure.",
+        "More is better in every row. Where two must be equal, their intervals must overlap; where they must differ, "
+        "their intervals must not, so too few trials fail a measure.",
     )
 
 
-def _what(v: Verdict) -> str:
-    return ", ".join(words for name, words in ANCHORS.items() if getattr(v, name, None) is False)
+def _what(found: Verdict) -> str:
+    return ", ".join(words for name, words in ANCHORS.items() if getattr(found, name, None) is False)

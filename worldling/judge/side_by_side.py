@@ -1,43 +1,45 @@
-"""Several worlds put through the same suites, and laid beside each other on one page."""
+"""Several worlds put through the same suites, side by side on one page."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from worldling.config import write_atomic
-from worldling.judge.judge import ON_DATA, check_task, judge
+from worldling.judge.judgement import DEFAULT_SUITES, Judgement, check_task, judge_world
+from worldling.judge.report_files import check_out, write_report
 from worldling.protocol import WorldModel, name_of
 from worldling.report.figures import interval_chart
-from worldling.report.sections import Figure, Section, Table, Text, check_out, page_html
+from worldling.report.page import page_html
+from worldling.report.sections import Block, Figure, Section, Table
+from worldling.report.values import NOTHING, Interval
 
 
 def judge_side_by_side(
     worlds: Sequence[WorldModel],
     dataset_path: str | Path | None = None,
     out: str | Path | None = None,
-    suites: Sequence[str] = ON_DATA,
+    suites: Sequence[str] = DEFAULT_SUITES,
     quiet: bool = False,
-    **dials: Any,
+    **settings: Any,
 ) -> dict[str, Any]:
-    """Judge every world as `judge` does, with the same dials; returns `{"worlds": {name: its report}}`.
+    """Judge every world as `judge` does, with the same settings; returns `{"worlds": {name: its report.json}}`.
 
-    out: folder of report.html and report.json, in which each world's own report lies in a folder of its name; what was
-    judged before an interruption is there. Raises what `judge` raises.
+    out: folder of report.html and report.json, in which each world's own report lies in a folder of its name; what
+    was judged before an interruption is there. Raises what `judge` raises.
     """
     if out is not None:
         check_out(out)
     for world in worlds:  # before hours go into the first
-        check_task(world, dataset_path, suites, dials)
-    reports: dict[str, Any] = {}
+        check_task(world, dataset_path, suites, settings)
+    judgements: dict[str, Judgement] = {}
     for name, world in zip(names_of(worlds), worlds):
-        reports[name] = judge(world, dataset_path, None if out is None else Path(out) / name, suites, quiet, **dials)
-    report = {"worlds": reports}
+        judgements[name] = judge_world(world, dataset_path, suites, quiet, settings)
+        if out is not None:
+            write_report(judgements[name].report(), judgements[name].html(), Path(out) / name)
+    report = {"worlds": {name: judgement.report() for name, judgement in judgements.items()}}
     if out is not None:
-        write_atomic(Path(out) / "report.html", render(reports))
-        write_atomic(Path(out) / "report.json", json.dumps(report, indent=2) + "\n")
+        write_report(report, render(judgements), out)
     return report
 
 
@@ -47,52 +49,42 @@ def names_of(worlds: Sequence[WorldModel]) -> list[str]:
     return [name if plain.count(name) == 1 else f"{name}-{plain[: i + 1].count(name)}" for i, name in enumerate(plain)]
 
 
-def render(reports: dict[str, Any]) -> str:
-    """Lay reports by world's name beside each other: one HTML page without outside references."""
-    settings = next(iter(reports.values()))["about"]["settings"]
+def render(judgements: Mapping[str, Judgement]) -> str:
+    """Lay judgements by world's name side by side: one HTML page without outside references."""
+    first = next(iter(judgements.values()))
     intro = (
-        "These worlds went through the same suites, with the same questions where both dream the same scenes. A difference counts "
-        "where intervals are apart. Each world's own report, with its film strips, lies in the folder of its name."
+        "These worlds went through the same suites, with the same questions where both predict the same scenes. A "
+        "difference counts where intervals do not overlap. Each world's own report, with its film strips, lies in the "
+        "folder of its name."
     )
     facts = [
-        ("Worlds", ", ".join(f"{name} ({report['about']['backend']})" for name, report in reports.items())),
-        ("Seed", settings["seed"]),
+        ("Worlds", ", ".join(f"{name} ({judgement.about.backend})" for name, judgement in judgements.items())),
+        ("Seed", str(first.about.settings.seed)),
     ]
-    blocks: list[Text | Table | Figure] = [_headlines(reports)]
-    shares = _measures(reports)
+    blocks: list[Block] = [_headlines(judgements)]
+    shares = _measures(judgements)
     if shares:
-        blocks.insert(
-            0,
-            Figure(
-                "In shares",
-                interval_chart(shares, "share"),
-                "A dot is the figure, the bar its 95 % interval; more is better.",
-            ),
-        )
-    return page_html(
-        " and ".join(reports) + ", side by side",
-        intro,
-        [Section("What each report says first", {}, blocks=blocks)],
-        facts,
-    )
+        note = "A dot is the figure, the bar its 95 % interval; more is better."
+        blocks.insert(0, Figure("In shares", interval_chart(shares, "share"), note))
+    sections = [Section("What each report says first", blocks=blocks)]
+    return page_html(" and ".join(judgements) + ", side by side", intro, sections, facts)
 
 
-def _measures(reports: dict[str, Any]) -> list[tuple[str, list[tuple[str, dict[str, Any]]]]]:
+def _measures(judgements: Mapping[str, Judgement]) -> list[tuple[str, list[tuple[str, Interval]]]]:
     """Collect the measures in shares that the worlds' self-checks name, in the first world's order."""
-    nothing = {"value": None, "low": None, "high": None}
-    found: dict[str, dict[str, dict[str, Any]]] = {}
-    for name, report in reports.items():
-        for row in report.get("self_check", {}).get("rows", []):
-            if row["unit"] == "share" and row["world"]:
-                found.setdefault(f"{row['suite']}: {row['measure']}", {})[name] = row["world"]
-    return [(words, [(name, by.get(name, nothing)) for name in reports]) for words, by in found.items()]
+    found: dict[str, dict[str, Interval]] = {}
+    for name, judgement in judgements.items():
+        for row in judgement.self_check.rows if judgement.self_check else ():
+            if row.unit == "share" and row.world is not None:
+                found.setdefault(f"{row.suite}: {row.measure}", {})[name] = row.world
+    return [(words, [(name, by.get(name, NOTHING)) for name in judgements]) for words, by in found.items()]
 
 
-def _headlines(reports: dict[str, Any]) -> Table:
+def _headlines(judgements: Mapping[str, Judgement]) -> Table:
     rows: dict[str, dict[str, str]] = {}
-    for name, report in reports.items():
-        for suite, lines in report["timing"]["headlines"].items():
-            for words, figure, than in lines:
-                rows.setdefault(f"{suite}: {words}", {})[name] = f"{figure} ({than})"
-    cells = [[words, *(by.get(name, "not judged") for name in reports)] for words, by in rows.items()]
-    return Table("All figures", ["", *reports], cells)
+    for name, judgement in judgements.items():
+        for suite, section in judgement.sections.items():
+            for line in section.headlines:
+                rows.setdefault(f"{suite}: {line.label}", {})[name] = f"{line.figure} ({line.comparison})"
+    cells = [[words, *(by.get(name, "not judged") for name in judgements)] for words, by in rows.items()]
+    return Table("All figures", ["", *judgements], cells)

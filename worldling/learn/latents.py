@@ -13,7 +13,7 @@ import torch
 
 from worldling.config import new_file, to_dict
 from worldling.data.dataset import Dataset
-from worldling.data.formats import seed_of
+from worldling.data.fingerprint import files_fingerprint
 from worldling.learn.clips import Clips
 from worldling.learn.reflection import Reflection
 from worldling.nn.lattice import to_levels
@@ -45,8 +45,7 @@ def encode_episodes(
         actions.append(torch.from_numpy(np.concatenate([vectors, np.zeros_like(vectors[:1])])))
         offsets.append(offsets[-1] + dataset.lengths[i])
     made_of = hashlib.sha256(str([identity(dataset), episodes, reflections]).encode())
-    for tensor in tokenizer.state_dict().values():
-        made_of.update(tensor.cpu().numpy().tobytes())
+    made_of.update(digest(tokenizer).encode())
     file = folder / _LATENTS.replace("*", made_of.hexdigest()[:16])
     if not file.exists():
         for cut_off in folder.glob(f".{_LATENTS}*"):  # by a kill
@@ -63,9 +62,17 @@ def encode_episodes(
     return Clips(cached, torch.cat(actions), offsets, shape.levels)
 
 
+def digest(tokenizer: Tokenizer) -> str:
+    """Return a digest of the weights of `tokenizer`, by which latents and dynamics know theirs."""
+    found = hashlib.sha256()
+    for tensor in tokenizer.state_dict().values():
+        found.update(tensor.cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()[:16]
+
+
 def identity(dataset: Dataset) -> dict[str, Any]:
     """Tell a recording from others by what it was made from and the sizes of its files: json values."""
-    return {**to_dict(dataset.meta), "files": seed_of(dataset.path, dataset.shards)}
+    return {**to_dict(dataset.meta), "files": files_fingerprint(dataset.path, dataset.shards)}
 
 
 def forget_latents(folder: Path) -> None:

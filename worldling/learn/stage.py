@@ -7,6 +7,10 @@
             stage.update(loss_of(model, stage.generator()))
     model = stage.ema
 
+The learning rate warms up, and falls linearly over the whole budget. The rate of an `open_ended` stage stays at its
+peak until `cool_down` is called, or until just enough of the budget is left, and then falls over the last fifth of its
+steps.
+
 It knows nothing of worlds: distillation, quantization-aware training and policies use it as training does. Stopping at
 any time loses at most what came after the last checkpoint, and a resumed stage continues the same curve.
 """
@@ -17,6 +21,7 @@ import copy
 import hashlib
 import json
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +35,7 @@ from torch import Tensor, nn
 from worldling.checkpoint import read_json, read_tensors, write_tensors
 from worldling.config import write_atomic
 from worldling.errors import CheckpointError
+from worldling.learn.busy import BusyWatch
 from worldling.learn.interruption import uninterrupted
 from worldling.learn.optimizer import Muon
 from worldling.progress import Progress
@@ -37,6 +43,8 @@ from worldling.progress import Progress
 #: Steps between two lines of metrics.jsonl; in between no number is read from the device.
 LOG_EVERY = 20
 WARM_UP_STEPS = 50
+#: Steps over which the rate of an open-ended stage falls, as a share of those before, and at least.
+COOL_SHARE, MIN_COOL_STEPS = 0.25, 50
 Model = TypeVar("Model", bound=nn.Module)
 
 
@@ -57,7 +65,8 @@ class Stage(Generic[Model]):
 
     model: trained in place, on any device; ema: the running mean of its weights; step, seconds: what is done,
     not counting pauses. ema_decay: of the mean, smaller at the beginning; seed: of `generator`; identity: json values
-    that a checkpoint must share to be resumed; extendable: a finished stage goes on when its budget has grown.
+    that a checkpoint must share to be resumed; extendable: a finished stage goes on when its budget has grown;
+    open_ended: see the module.
     Raises `CheckpointError` if the checkpoint in `folder` is damaged or of another stage or identity.
     """
 
@@ -72,17 +81,20 @@ class Stage(Generic[Model]):
         seed: int = 0,
         identity: Mapping[str, Any] | None = None,
         extendable: bool = False,
+        open_ended: bool = False,
         quiet: bool = False,
     ) -> None:
         self.name, self.folder, self.budget, self.quiet = name, folder, budget, quiet
         self.model, self.ema, self.optimizer = model, copy.deepcopy(model), optimizer
         self.ema_decay, self.seed, self.identity, self.extendable = ema_decay, seed, dict(identity or {}), extendable
         self.step, self.seconds, self.finished = 0, 0.0, False
+        self.open_ended, self.cooling_from = open_ended and not budget.steps, 0  # the step that cooling began at, or 0
         self.extra: dict[str, Tensor] = {}  # what the stage kept in its last checkpoint
         self.keep: Callable[[], dict[str, Tensor]] = dict
         self._recent: list[Tensor] = []
         self._loss = math.nan  # the last that was read
         self._saved = self._mark = time.monotonic()
+        self._busy = BusyWatch()
         self.progress = Progress(f"training {name}", 1.0, "s", quiet)
         if self.file.exists():
             self._resume()
@@ -94,8 +106,29 @@ class Stage(Generic[Model]):
 
     @property
     def share_done(self) -> float:
-        """Share of the budget used, 0 to 1."""
-        return 1.0 if self.finished else self.budget.share(self.step, self.seconds)
+        """Share of the budget used, or of what an open-ended stage will use if that is more; 0 to 1."""
+        if self.finished:
+            return 1.0
+        used = self.budget.share(self.step, self.seconds)
+        return max(used, min(1.0, self.step / self._last_step)) if self.cooling_from else used
+
+    @property
+    def has_time(self) -> bool:
+        """Whether the budget is not used up, but for a hundredth of its minutes."""
+        return self.budget.share(self.step, self.seconds) < (1.0 if self.budget.steps else 0.99)
+
+    @property
+    def _last_step(self) -> int:
+        """The step that ends a stage which is cooling."""
+        return self.cooling_from + max(MIN_COOL_STEPS, round(COOL_SHARE * self.cooling_from))
+
+    def cool_down(self) -> None:
+        """Let the rate of an open-ended stage begin to fall; its end is then near."""
+        self.cooling_from = self.cooling_from or self.step
+
+    def reopen(self) -> None:
+        """Let a stage that had come to its end go on within its budget, at the peak rate again."""
+        self.finished, self.cooling_from = False, 0
 
     def end_by(self, seconds_left: float) -> None:
         """Let the stage take `seconds_left` from now, whatever its budget was."""
@@ -107,8 +140,14 @@ class Stage(Generic[Model]):
         return torch.Generator(device).manual_seed(int.from_bytes(salt) + self.step)
 
     def set_learning_rate(self, peak: float) -> None:
-        """Warm up over 50 steps, then fall linearly to a hundredth."""
-        rate = peak * min(1.0, (self.step + 1) / WARM_UP_STEPS) * max(1 - self.share_done, 0.01)
+        """Warm up over 50 steps, then fall to a hundredth as the module says."""
+        left = 1 - self.share_done
+        if self.open_ended:
+            if self.budget.share(self.step, self.seconds) >= 1 / (1 + COOL_SHARE):
+                self.cool_down()
+            cooled = (self.step - self.cooling_from) / (self._last_step - self.cooling_from)
+            left = 1 - cooled if self.cooling_from else 1.0
+        rate = peak * min(1.0, (self.step + 1) / WARM_UP_STEPS) * max(left, 0.01)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 
@@ -137,8 +176,16 @@ class Stage(Generic[Model]):
         if len(self._recent) >= LOG_EVERY or self.share_done >= 1:
             self._read_loss()
             self.log(loss=self._loss, **metrics())
+            self._watch_load(loss.device)
         note = f"step {self.step}" + ("" if math.isnan(self._loss) else f", loss {self._loss:.4f}")
         self.progress.update(self.share_done, note)
+
+    def _watch_load(self, device: torch.device) -> None:
+        """Say, once, if a training on the CPU has to share it."""
+        message = None if self.quiet or device.type != "cpu" else self._busy.message()
+        if message:
+            self.progress.close()
+            print(message, file=sys.stderr, flush=True)
 
     def _read_loss(self) -> None:
         """Take the mean of the losses since last time. Raises `CheckpointError` if it is not finite."""
@@ -207,6 +254,7 @@ class Stage(Generic[Model]):
             "step": self.step,
             "seconds": self.seconds,
             "finished": self.share_done >= 1,
+            "cooling_from": self.cooling_from,
             "counts": counts,
         }
         write_tensors(self.file, tensors, meta)
@@ -215,7 +263,8 @@ class Stage(Generic[Model]):
     def _resume(self) -> None:
         tensors, meta = read_tensors(self.file)
         identity = meta.get("identity", {"size": meta.get("config", {}).get("size")})  # as older versions wrote it
-        if meta.get("stage") != self.name or identity != self.identity:
+        alike = all(identity.get(name, value) == value for name, value in self.identity.items())  # older: fewer names
+        if meta.get("stage") != self.name or not alike:
             raise CheckpointError(
                 f"`{self.file}` must be a {self.name} with {self.identity}, got {meta.get('stage')} with {identity}. "
                 "Choose another --out, or give the same options."
@@ -233,10 +282,8 @@ class Stage(Generic[Model]):
             i, name = key.split(".")
             state.setdefault(int(i), {})[name] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
-        self.step, self.seconds = meta["step"], meta["seconds"]
-        used = self.budget.share(self.step, self.seconds)
-        grown = used < (1.0 if self.budget.steps else 0.99)
-        self.finished = meta["finished"] and not (grown and self.extendable)
+        self.step, self.seconds, self.cooling_from = meta["step"], meta["seconds"], meta.get("cooling_from", 0)
+        self.finished = meta["finished"] and not (self.has_time and self.extendable)
 
 
 def write_settings(

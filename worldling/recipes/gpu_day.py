@@ -181,7 +181,7 @@ def make_worlds(a: argparse.Namespace, names: list[str], out: Path, place: Path,
 def train_and_judge(name: str, deadline: float, a: argparse.Namespace) -> None:
     """Train one world until shortly before the deadline, pack it and judge it; writes gpu_day.json into its folder."""
     from worldling.backends.load import load
-    from worldling.judge.judge import judge
+    from worldling.judge.judgement import judge
     from worldling.train.train import train
 
     plan, place = tiny(PLANS[name]) if a.tiny else PLANS[name], Path(a.place)

@@ -15,13 +15,13 @@ from typing import Any
 from worldling.backends.load import load
 from worldling.data.record import record
 from worldling.errors import ConfigError, nearest
-from worldling.judge.judge import ON_DATA, judge
+from worldling.judge.judgement import DEFAULT_SUITES, judge
 from worldling.train.recipe import TrainConfig
 from worldling.train.train import train
 
 POLICIES = "worldling.recipes.policies:"
 STEERING = POLICIES + "steering_hand"
-CHAOS = (*ON_DATA, "chaos")
+CHAOS = (*DEFAULT_SUITES, "chaos")
 HELD_OUT_SEED = 1_000_000  # far from the training seeds, which count up from 0
 # How worlds were trained whose numbers are older than what training does now.
 BEFORE_SURPRISE: dict[str, Any] = {"prioritized": False, "weight_decay": 0.01}
@@ -96,7 +96,7 @@ def make(
     size_px: int = 64,
     frame_skip: int | None = None,
     env_kwargs: dict[str, Any] | None = None,
-    suites: Sequence[str] = ON_DATA,
+    suites: Sequence[str] = DEFAULT_SUITES,
 ) -> None:
     """Record, train and judge one world below the current folder."""
     data, test, out = Path("data") / name, Path("data") / f"{name}-test", Path("worlds") / name

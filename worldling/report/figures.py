@@ -8,9 +8,10 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
-from typing import Any
 
 import numpy as np
+
+from worldling.report.values import Interval
 
 #: Colours that stay apart for colour-blind readers and on light and dark paper.
 PALETTE = ("#3b6fd4", "#d9822b", "#7b8794", "#2a9d8f", "#b5489a", "#8c6d1f")
@@ -92,10 +93,11 @@ def line_chart(lines: Sequence[Line], x_label: str, y_label: str, band: tuple[fl
     return "".join(parts) + f'</svg><div class="legend">{legend}</div>'
 
 
-def interval_chart(rows: Sequence[tuple[str, Sequence[tuple[str, dict[str, Any]]]]], x_label: str) -> str:
-    """Draw shares with their intervals as SVG with a legend: for each row (label, [(name, interval)]) a dot and a bar per name.
+def interval_chart(rows: Sequence[tuple[str, Sequence[tuple[str, Interval]]]], x_label: str) -> str:
+    """Draw shares with their intervals as SVG with a legend.
 
-    All rows name the same things in the same order; an interval of no value leaves its place empty.
+    rows: (label, [(name, interval)]), drawn as a dot and a bar per name. All rows name the same things in the
+    same order; an interval of no value leaves its place empty.
     """
     names = [name for name, _ in rows[0][1]]
     step, left = 15, 300
@@ -113,14 +115,15 @@ def interval_chart(rows: Sequence[tuple[str, Sequence[tuple[str, dict[str, Any]]
         middle = TOP + group * (number + 0.5)
         parts.append(f'<text x="{left - 12}" y="{middle + 4:.1f}" text-anchor="end">{html.escape(label)}</text>')
         for place, ((_, row), colour) in enumerate(zip(found, cycle(PALETTE))):
-            if row["value"] is None:
+            if row.value is None:
                 continue
             y = middle + step * (place - (len(names) - 1) / 2)
-            low, high = (px(row[key]) for key in ("low", "high"))
+            low, high = px(row.low), px(row.high)
             parts.append(
-                f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{y:.1f}" y2="{y:.1f}" stroke="{colour}" stroke-width="3" opacity="0.45"/>'
+                f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{y:.1f}" y2="{y:.1f}" '
+                f'stroke="{colour}" stroke-width="3" opacity="0.45"/>'
             )
-            parts.append(f'<circle cx="{px(row["value"]):.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>')
+            parts.append(f'<circle cx="{px(row.value):.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>')
     legend = "".join(
         f'<span><i style="border-top:3px solid {colour}"></i>{html.escape(name)}</span>'
         for name, colour in zip(names, cycle(PALETTE))

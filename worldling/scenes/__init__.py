@@ -12,18 +12,13 @@ from __future__ import annotations
 
 import gymnasium
 
-#: Raised whenever seeds come to mean other trials.
-VERSION = "2"
-SCENARIOS = ("dominoes", "support", "collide", "contain", "drop", "link", "roll", "drape")
-CHAOS = ("cloth", "lorenz", "smoke")
-PREFIX = "worldling/"
-#: Ids of the environments: of the eight scenes and their mixture, and of the chaotic systems.
-PHYSICS_IDS = tuple(f"{PREFIX}{name.title()}-v0" for name in (*SCENARIOS, "physics"))
-CHAOS_IDS = tuple(f"{PREFIX}{name.title()}-v0" for name in CHAOS)
+from worldling.scenes.names import CHAOS, CHAOS_IDS, PHYSICS_IDS, PREFIX, SCENARIOS, VERSION
 
-for _name, _id in zip((*SCENARIOS, None), PHYSICS_IDS):
+__all__ = ["CHAOS", "CHAOS_IDS", "PHYSICS_IDS", "PREFIX", "SCENARIOS", "VERSION"]
+
+for _scenario, _id in zip((*SCENARIOS, None), PHYSICS_IDS, strict=True):
     gymnasium.register(
-        _id, entry_point="worldling.scenes.env:SceneEnv", kwargs={"scenario": _name}, disable_env_checker=True
+        _id, entry_point="worldling.scenes.env:SceneEnv", kwargs={"scenario": _scenario}, disable_env_checker=True
     )
 gymnasium.register(
     f"{PREFIX}PushT-v0",
@@ -31,5 +26,5 @@ gymnasium.register(
     max_episode_steps=300,
     disable_env_checker=True,
 )
-for _name, _id in zip(CHAOS, CHAOS_IDS):
+for _name, _id in zip(CHAOS, CHAOS_IDS, strict=True):
     gymnasium.register(_id, entry_point=f"worldling.scenes.{_name}:{_name.title()}Env", disable_env_checker=True)

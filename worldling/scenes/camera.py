@@ -6,13 +6,12 @@ import atexit
 import importlib
 import os
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import mujoco
 import numpy as np
 
 from worldling.errors import EnvError
-from worldling.scenes.trial import Trial
 
 SUPERSAMPLE = 2  # drawn at twice the size and averaged, so that moves of less than a pixel show
 _LARGEST_PX = 1024
@@ -24,7 +23,8 @@ NOTHING, AGENT, PATIENT, OTHER = 0, 1, 2, 3
 def _context() -> Any:
     named = os.environ.get("MUJOCO_GL", "")
     try:
-        # Asked for by its name: mujoco itself looks at MUJOCO_GL only once, and may have been imported before it was set.
+        # Asked for by its name: mujoco itself looks at MUJOCO_GL only once, and may have been imported before it
+        # was set.
         library = importlib.import_module(f"mujoco.{named}" if named in ("egl", "osmesa") else "mujoco.gl_context")
         context = library.GLContext(_LARGEST_PX, _LARGEST_PX)
         context.make_current()
@@ -37,10 +37,30 @@ def _context() -> Any:
     return context
 
 
-class Camera:
-    """Draws one trial, or whatever else has a model, data, agent and patient. Close it when that is over."""
+class Drawable(Protocol):
+    """What a camera draws."""
 
-    def __init__(self, trial: Trial) -> None:
+    @property
+    def model(self) -> Any:
+        """MuJoCo's model."""
+
+    @property
+    def data(self) -> Any:
+        """MuJoCo's data."""
+
+    @property
+    def agent(self) -> int | None:
+        """Body number of red, None where it is no body."""
+
+    @property
+    def patient(self) -> int | None:
+        """Body number of yellow, None where it is no body."""
+
+
+class Camera:
+    """Draws one trial, or another thing of MuJoCo's. Close it when that is over."""
+
+    def __init__(self, trial: Drawable) -> None:
         _context().make_current()
         self.trial = trial
         model = trial.model
@@ -76,7 +96,7 @@ class Camera:
                 table[geom.segid + 1] = self._things[geom.objid]
             elif geom.objtype == mujoco.mjtObj.mjOBJ_FLEX:
                 table[geom.segid + 1] = AGENT
-        return table[segment]
+        return np.asarray(table[segment])
 
     def close(self) -> None:
         """Free what the drawing holds."""
@@ -99,7 +119,7 @@ class Camera:
     def _thing_of_geom(self) -> np.ndarray:
         """Number of the thing that each geom belongs to: of the world, nothing."""
         trial, things, following = self.trial, {}, OTHER
-        for geom, body in enumerate(trial.model.geom_bodyid):
+        for body in trial.model.geom_bodyid:
             if body == 0:
                 continue
             if body not in things:

@@ -1,4 +1,4 @@
-"""What the chaotic environments share: an action that steers, pictures, and states to keep, go back to and jolt.
+"""What the chaotic environments share: an action that steers, pictures, and states to keep, go back to and perturb.
 
 Action: Box [2] in -1..1. One step is one frame; played at 25 a second. The same seed and the same actions give the same
 frames; an episode ends only by its length.
@@ -21,7 +21,7 @@ _HASTE = 0.35  # of the way there that it goes in a frame
 
 
 class ChaosEnv(gymnasium.Env):
-    """A chaotic system. Subclasses say how it begins, advances, is drawn, recorded, kept and jolted.
+    """A chaotic system. Subclasses say how it begins, advances, is drawn, recorded, kept and perturbed.
 
     num_steps: length of an episode; obs_type: "pixels" (uint8 `[size_px, size_px, 3]`) or "state" (`measured` as
     float32). measured: the column of `record()` that says where everything is, on which errors are taken; shape: its
@@ -29,7 +29,7 @@ class ChaosEnv(gymnasium.Env):
     Raises `EnvError` for an unknown obs_type.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": FPS}
+    metadata = {"render_modes": ["rgb_array"], "render_fps": FPS}  # noqa: RUF012 - so Gymnasium declares it
     measured = ""
     shape: tuple[int, ...] = ()
 
@@ -88,7 +88,7 @@ class ChaosEnv(gymnasium.Env):
         """Go back to a state."""
         raise NotImplementedError
 
-    def jolt(self, rng: np.random.Generator, share: float) -> None:
+    def perturb(self, rng: np.random.Generator, share: float) -> None:
         """Change everything by noise of `share` of what is usual: a copy that is all but the same."""
         raise NotImplementedError
 
@@ -107,8 +107,9 @@ def steering(rng: np.random.Generator) -> Iterator[np.ndarray]:
 
 
 def smooth_noise(rng: np.random.Generator, coarse: int, shape: tuple[int, int], channels: int = 1) -> np.ndarray:
-    """Draw noise of variance 1 on a grid of `coarse` x `coarse` and go between its points in straight lines: `[*shape, channels]`."""
+    """Draw noise `[*shape, channels]` of variance 1 on a grid of `coarse` x `coarse`, linear between its points."""
     rows, columns = (
         np.maximum(0.0, 1.0 - np.abs(np.linspace(0, coarse - 1, count)[:, None] - np.arange(coarse))) for count in shape
     )
-    return np.einsum("ia,jb,abc->ijc", rows, columns, rng.standard_normal((coarse, coarse, channels)))
+    noise = np.einsum("ia,jb,abc->ijc", rows, columns, rng.standard_normal((coarse, coarse, channels)))
+    return np.asarray(noise)

@@ -1,8 +1,8 @@
 """A cloth that hangs from a hand: a person swings it right and left, up and down, over two posts.
 
-MuJoCo's flex: 81 points that keep their distances and do not collide with each other. A frame is 20 ms, so that 25 frames a second
-show it at half speed, as Physion's films do. Nobody has published its Lyapunov time: the judge measures how fast jolted
-copies part.
+MuJoCo's flex: 81 points that keep their distances and do not collide with each other. A frame is 20 ms, so that 25
+frames a second show it at half speed, as Physion's films do. Nobody has published its Lyapunov time: the judge measures
+how fast perturbed copies part.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ _QUICK = 7.0  # per second: how quickly the hand follows, critically damped
 _AIR = 1.0  # per second: how quickly the air stops a point
 _SPEED = 0.4  # m/s, a usual speed of a point
 _HELD = (2, 6)  # columns of points whose uppermost hangs on the hand
-_COARSE = 3  # points of the grid on which a jolt is drawn; between them it is smooth, or the cloth would be torn
+_COARSE = (
+    3  # points of the grid on which a perturbation is drawn; between them it is smooth, or the cloth would be torn
+)
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 _VIEW = mjcf.View(0.0, 6.0, 1.45, (0.40, 0.46, 0.54), (0.28, 0.33, 0.42), height=0.76)
 _POSTS = ((-0.25, 0.22), (0.25, 0.22))  # x and half height
@@ -95,7 +97,7 @@ class ClothEnv(ChaosEnv):
         return self.camera.frame(size_px)
 
     def record(self) -> dict[str, np.ndarray]:
-        """points `[81, 3]` and hand `[3]`, metres."""
+        """Points `[81, 3]` and hand `[3]`, metres."""
         return {"points": self.data.flexvert_xpos.astype(np.float32), "hand": self.data.mocap_pos[0].astype(np.float32)}
 
     def get_state(self) -> dict[str, Any]:
@@ -110,14 +112,17 @@ class ClothEnv(ChaosEnv):
         self._place()
         self.hand_speed, self.frame = state["hand_speed"].copy(), state["frame"]
 
-    def jolt(self, rng: np.random.Generator, share: float) -> None:
-        """Move the points by smooth noise of `share` of their spread, and change their velocities by `share` of a usual speed."""
+    def perturb(self, rng: np.random.Generator, share: float) -> None:
+        """Move the points by smooth noise of `share` of their spread, their velocities by `share` of a usual one."""
         self.data.qpos.reshape(-1, 3)[:] += share * self.spread * _smooth(rng)
         self.data.qvel.reshape(-1, 3)[:] += share * _SPEED * _smooth(rng)
         self._place()
 
     def _place(self) -> None:
-        """Say where everything is now; a step ends with the places before it. Forward dynamics would spoil the solver's warm start."""
+        """Say where everything is now; a step ends with the places before it.
+
+        Forward dynamics would spoil the solver's warm start.
+        """
         mujoco.mj_kinematics(self.model, self.data)
         mujoco.mj_comPos(self.model, self.data)
         mujoco.mj_flex(self.model, self.data)

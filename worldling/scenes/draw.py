@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 
 from worldling.scenes import mjcf
 
+Choice = TypeVar("Choice")
 OUTSIDE = 0.35  # how far beyond a range the out-of-distribution trials reach, as a share of its length
 
 
@@ -37,7 +40,7 @@ class Draw:
         """Draw a whole number, both ends included."""
         return int(self.rng.integers(low, high + 1))
 
-    def one_of(self, *choices: object) -> object:
+    def one_of(self, *choices: Choice) -> Choice:
         """Draw one of the choices."""
         return choices[int(self.rng.integers(len(choices)))]
 
@@ -68,7 +71,7 @@ class Draw:
     ) -> mjcf.Body:
         """Draw a simple thing that rests with its foot at (x, y, z); `scale` on its usual size."""
         r = self.amount(0.10, 0.135) * scale
-        shape = str(self.one_of(*shapes))
+        shape = self.one_of(*shapes)
         tall = r * self.place(0.8, 1.4)
         size = {"box": (r * 0.9, r * 0.9, tall), "sphere": (r,), "cylinder": (r, tall)}[shape]
         height = r if shape == "sphere" else tall

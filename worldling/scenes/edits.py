@@ -9,10 +9,10 @@ colour_swap    red and yellow trade colours
 anti_gravity   the thing falls upward
 
 The edit is made in the engine, after frame `BEFORE - 1` of the clip: until there both clips are the same frames, and
-frame `BEFORE` is the first that can differ. From there on both are simulated from the same state, so that nothing
-but the edit makes the difference. An edit counts only if it is seen: in one of the first `SOON` frames at least
-`SEEN` of the picture's pixels differ by more than `TELLING` in some colour; and where things pass through each other, they
-are at least `DEEP` metres (a pixel) inside each other by then. Else another trial is drawn.
+frame `BEFORE` is the first that can differ. From there on both are simulated from the same state, so that nothing but
+the edit makes the difference. An edit counts only if it is seen: in one of the first `SOON` frames at least `SEEN` of
+the picture's pixels differ by more than `TELLING` in some colour; and where things pass through each other, they are at
+least `DEEP` metres (a pixel) inside each other by then. Else another trial is drawn.
 """
 
 from __future__ import annotations
@@ -42,8 +42,11 @@ _TRIES = 20
 
 @dataclass(frozen=True)
 class Edit:
-    """kind: one of EDITS; thing: "agent", "patient" or "both"; frame: of the trial, the first that can show it;
-    offset: of a teleport, metres."""
+    """An impossible event.
+
+    kind: one of EDITS; thing: "agent", "patient" or "both"; frame: of the trial, the first that can show it;
+    offset: of a teleport, metres.
+    """
 
     kind: str
     thing: str
@@ -76,18 +79,18 @@ def seen(possible: np.ndarray, impossible: np.ndarray) -> bool:
     return bool(((apart > TELLING).mean(axis=(1, 2)) >= SEEN).any())
 
 
-def simulate(pair: Pair, jolt: np.random.Generator | None = None) -> np.ndarray:
+def simulate(pair: Pair, generator: np.random.Generator | None = None) -> np.ndarray:
     """Simulate the pair's trial again from its seed, without the edit: uint8 `[FRAMES, H, W, 3]`.
 
-    jolt: multiply all velocities by 1 + noise of 1e-3 at the last frame before the edit.
+    generator: multiply all velocities by 1 + noise of 1e-3 at the last frame before the edit.
     """
     trial = Trial(pair.trial)
     camera = Camera(trial)
     try:
         frames = _until(trial, camera, pair.edit.frame, pair.possible.shape[1])
         trial.set_state(trial.get_state())
-        if jolt is not None:
-            trial.jolt(jolt, NOISE)
+        if generator is not None:
+            trial.perturb(generator, NOISE)
         return np.stack(frames + _onward(trial, camera, pair.possible.shape[1]))
     finally:
         camera.close()
@@ -126,13 +129,13 @@ def overlap(trial: Trial) -> float:
     for thing in things:
         thing.set("contype", 1)
     mujoco.mj_collision(trial.model, trial.data)  # the next step does it again, without what lies between them
-    for thing, bits in zip(things, kept):
+    for thing, bits in zip(things, kept, strict=True):
         thing.set("contype", bits)
     return float(-trial.gaps().min(initial=0.0))
 
 
 class _Thing:
-    """Where MuJoCo keeps red or yellow: bodies, their first numbers in qpos and qvel, and what is drawn and collides."""
+    """Where MuJoCo keeps red or yellow: bodies, first numbers in qpos and qvel, and what is drawn and collides."""
 
     def __init__(self, trial: Trial, name: str) -> None:
         model = self.model = trial.model
@@ -141,14 +144,16 @@ class _Thing:
         self.bodies = model.flex_vertbodyid if self.flex else np.array([body])
         self.places = model.jnt_qposadr[model.body_jntadr[self.bodies]]
         self.speeds = model.body_dofadr[self.bodies]
-        self.rows = slice(None) if self.flex else np.flatnonzero(model.geom_bodyid == body)
+        #: Numbers of its geoms, or of all cloths: there is one.
+        self.rows = np.arange(model.nflex) if self.flex else np.flatnonzero(model.geom_bodyid == body)
 
     def _column(self, name: str) -> np.ndarray:
-        return getattr(self.model, f"{'flex' if self.flex else 'geom'}_{name}")
+        column: np.ndarray = getattr(self.model, f"{'flex' if self.flex else 'geom'}_{name}")
+        return column
 
     def get(self, name: str) -> np.ndarray:
         """A copy of a property of its first geom, or of its cloth."""
-        return self._column(name)[self.rows][0].copy()
+        return np.array(self._column(name)[self.rows][0])
 
     def set(self, name: str, value: np.ndarray | int) -> None:
         """Give a property to all its geoms, or to its cloth."""
@@ -160,11 +165,12 @@ def _draw(scenario: str, kind: str, stream: np.random.Generator, size_px: int) -
     geometry, motion = (int(n) for n in stream.integers(2**62, size=2))
     trial = Trial(TrialSeed(scenario, geometry, motion))
     thing = ("agent", "patient")[int(stream.integers(2))] if kind in ("vanish", "teleport", "anti_gravity") else "both"
-    frame: int | None = int(stream.integers(BEFORE, LATEST + 1))
+    frame = int(stream.integers(BEFORE, LATEST + 1))
     if kind == "pass_through":
-        frame = first_contact(trial)
-        if frame is None or not BEFORE <= frame <= LONGEST - AFTER:
+        met = first_contact(trial)
+        if met is None or not BEFORE <= met <= LONGEST - AFTER:
             return None
+        frame = met
         trial.start(motion)
     camera = Camera(trial)
     try:

@@ -14,8 +14,8 @@ import gymnasium
 import numpy as np
 
 from worldling.errors import EnvError, nearest
-from worldling.scenes import SCENARIOS, VERSION
 from worldling.scenes.camera import AGENT, PATIENT, Camera
+from worldling.scenes.names import SCENARIOS, VERSION
 from worldling.scenes.trial import FPS, Trial, TrialSeed
 
 _MASK_PX = 64
@@ -30,7 +30,7 @@ class SceneEnv(gymnasium.Env):
     Raises `EnvError` for unknown names.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": FPS, "version": VERSION}
+    metadata = {"render_modes": ["rgb_array"], "render_fps": FPS, "version": VERSION}  # noqa: RUF012 - so Gymnasium declares it
 
     def __init__(
         self,
@@ -55,8 +55,22 @@ class SceneEnv(gymnasium.Env):
         self.observation_space = (
             pixels if obs_type == "pixels" else gymnasium.spaces.Box(-np.inf, np.inf, (6,), np.float32)
         )
-        self.trial: Trial | None = None
+        self._trial: Trial | None = None
         self._camera: Camera | None = None
+
+    @property
+    def trial(self) -> Trial:
+        """The trial that runs. Raises `EnvError` before the first reset."""
+        if self._trial is None:
+            raise EnvError("`reset` must be called before anything else, got no trial yet. Call reset().")
+        return self._trial
+
+    @property
+    def camera(self) -> Camera:
+        """What draws the trial. Raises `EnvError` before the first reset and after `close`."""
+        if self._camera is None:
+            raise EnvError("`reset` must be called before drawing, got no trial that is open. Call reset().")
+        return self._camera
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -89,11 +103,11 @@ class SceneEnv(gymnasium.Env):
 
     def draw(self, size_px: int) -> np.ndarray:
         """Draw the trial at any size: uint8 `[size_px, size_px, 3]`."""
-        return self._camera.frame(size_px)
+        return self.camera.frame(size_px)
 
     def masks(self, size_px: int = _MASK_PX) -> np.ndarray:
         """Say which thing each pixel shows, uint8 `[size_px, size_px]`: see `worldling.scenes.camera`."""
-        return self._camera.masks(size_px)
+        return self.camera.masks(size_px)
 
     def get_state(self) -> dict[str, Any]:
         """Return all that `set_state` needs to go on from here, the trial's seeds included."""
@@ -135,8 +149,8 @@ class SceneEnv(gymnasium.Env):
 
     def _open(self, seed: TrialSeed) -> None:
         self.close()
-        self.trial = Trial(seed)
-        self._camera = Camera(self.trial)
+        self._trial = Trial(seed)
+        self._camera = Camera(self._trial)
 
     def _observe(self) -> np.ndarray:
         if self.obs_type == "pixels":

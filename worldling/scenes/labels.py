@@ -31,10 +31,10 @@ class Label:
         return self.first is not None
 
 
-def first_contact(trial: Trial, jolt: np.random.Generator | None = None) -> int | None:
-    """Run a started trial to its end and return the first frame with contact; jolt: make it a noisy copy."""
-    if jolt is not None:
-        trial.jolt(jolt, NOISE)
+def first_contact(trial: Trial, generator: np.random.Generator | None = None) -> int | None:
+    """Run a started trial to its end and return the first frame with contact; generator: make it a noisy copy."""
+    if generator is not None:
+        trial.perturb(generator, NOISE)
     while not trial.touched and trial.frame < FRAMES - 1:
         trial.advance()
     return trial.frame if trial.touched else None

@@ -2,10 +2,11 @@
 
     dx/dt = sigma (y - x) + push right      dy/dt = x (rho - z) - y      dz/dt = x y - beta z + push up
 
-with sigma 10, rho 28, beta 8/3: the textbook of chaos (E. N. Lorenz, Deterministic nonperiodic flow, 1963). Without pushes its
-largest Lyapunov exponent is 0.9056 per unit of time (J. C. Sprott, Chaos and Time-Series Analysis, 2003), and the sum
-of all three is -(sigma + 1 + beta), because every volume shrinks alike. x goes right in both views, z up in the front view and
-y up in the other, so that a single picture shows the whole state, each coordinate over most of its side.
+with sigma 10, rho 28, beta 8/3: the textbook of chaos (E. N. Lorenz, Deterministic nonperiodic flow, 1963). Without
+pushes its largest Lyapunov exponent is 0.9056 per unit of time (J. C. Sprott, Chaos and Time-Series Analysis, 2003),
+and the sum of all three is -(sigma + 1 + beta), because every volume shrinks alike. x goes right in both views, z up in
+the front view and y up in the other, so that a single picture shows the whole state, each coordinate over most of its
+side.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ PUSH = 8.0  # units of x or z per unit of time that an action of 1 adds
 FRAME_TIME, SUBSTEPS = 0.05, 5
 _SETTLE = 400  # frames until what begins anywhere is on the attractor
 _ALIGN = 40  # frames until the tangent vectors of `exponents` point where they should
-#: Places in shares of the picture's side: right = 0.5 + _X x in both views, down = _Z0 - _Z z from the front, 0.5 - _Y y from above.
+#: Places in shares of the picture's side: right = 0.5 + _X x in both views, down = _Z0 - _Z z from the front and
+#: 0.5 - _Y y from above.
 _X, _Y, _Z, _Z0 = 0.0205, 0.0165, 0.0185, 0.96
 _WIDTH = 0.05  # of a ball's glow, in shares of the side
 
@@ -58,7 +60,7 @@ def advance(state: np.ndarray, push: np.ndarray) -> np.ndarray:
 
 
 def exponents(states: np.ndarray, pushes: np.ndarray) -> np.ndarray:
-    """Measure the Lyapunov exponents along trajectories from `[n, 3]` under `[n, frames, 2]`: `[n, 3]` per unit of time.
+    """Measure the Lyapunov exponents `[n, 3]`, per unit of time, of trajectories from `[n, 3]` under `[n, frames, 2]`.
 
     By the method of Benettin et al. (1980): the linearised flow carries three vectors along, which are made orthogonal
     again after every frame. The first 40 frames only turn them and are not counted.
@@ -78,11 +80,14 @@ def exponents(states: np.ndarray, pushes: np.ndarray) -> np.ndarray:
         vectors, lengths = np.linalg.qr(vectors)
         if frame >= _ALIGN:
             total += np.log(np.abs(np.diagonal(lengths, axis1=-2, axis2=-1)))
-    return total / ((frames - _ALIGN) * FRAME_TIME)
+    return np.asarray(total / ((frames - _ALIGN) * FRAME_TIME))
 
 
 def project(state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Say where the ball is in the view from the front and from above: `[..., 3]` to two `[..., 2]`, (right, down) in shares of the side."""
+    """Say where the ball `[..., 3]` is in the view from the front and from above.
+
+    Returns two `[..., 2]`: (right, down) in shares of the side.
+    """
     x, y, z = np.moveaxis(state, -1, 0)
     across = 0.5 + _X * x
     return np.stack([across, _Z0 - _Z * z], -1), np.stack([across, 0.5 - _Y * y], -1)
@@ -111,13 +116,13 @@ class LorenzEnv(ChaosEnv):
         self.state = advance(self.state, action)
 
     def draw(self, size_px: int) -> np.ndarray:
-        """Draw the front view in orange (no blue in it) and the view from above in blue (no red in it), as lights that add up."""
+        """Draw the view from the front in orange (no blue in it) and that from above in blue (no red), added up."""
         front, above = (np.minimum(1.0, 1.8 * _blob(place, size_px)) for place in project(self.state))
         picture = np.stack([8 + 240 * front, 12 + 120 * front**2 + 80 * above**2, 24 + 225 * above], -1)
-        return np.rint(np.minimum(picture, 255)).astype(np.uint8)
+        return np.asarray(np.rint(np.minimum(picture, 255)), np.uint8)
 
     def record(self) -> dict[str, np.ndarray]:
-        """point `[3]`: x, y, z."""
+        """Point `[3]`: x, y, z."""
         return {"point": self.state.copy()}
 
     def get_state(self) -> dict[str, Any]:
@@ -128,7 +133,7 @@ class LorenzEnv(ChaosEnv):
         """Go back to a state."""
         self.state, self.frame = state["point"].copy(), state["frame"]
 
-    def jolt(self, rng: np.random.Generator, share: float) -> None:
+    def perturb(self, rng: np.random.Generator, share: float) -> None:
         """Move x, y and z by noise of `share` of their standard deviations."""
         self.state = self.state + share * self.spread * rng.standard_normal(3)
 
@@ -137,4 +142,4 @@ def _blob(place: np.ndarray, size_px: int) -> np.ndarray:
     """A round Gaussian spot of brightness 1: `[size_px, size_px]`."""
     at = (np.arange(size_px) + 0.5) / size_px
     across, down = (np.exp(-0.5 * ((at - where) / _WIDTH) ** 2) for where in place)
-    return down[:, None] * across
+    return np.asarray(down[:, None] * across)

@@ -12,7 +12,8 @@ TIMESTEP = 0.004
 
 RED, YELLOW = (0.85, 0.07, 0.07), (0.97, 0.83, 0.05)
 #: Colours of everything else: none of them is near red or yellow.
-COLOURS = (
+Colour = tuple[float, float, float]  # red, green, blue in 0..1
+COLOURS: tuple[Colour, ...] = (
     (0.13, 0.38, 0.80),
     (0.10, 0.55, 0.35),
     (0.48, 0.26, 0.66),
@@ -22,9 +23,13 @@ COLOURS = (
     (0.36, 0.45, 0.62),
     (0.22, 0.66, 0.50),
 )
-UNSEEN_COLOURS = ((0.05, 0.05, 0.06), (0.72, 0.36, 0.72), (0.55, 0.70, 0.92))
-FLOORS = ((0.52, 0.54, 0.57), (0.40, 0.42, 0.46), (0.60, 0.62, 0.60), (0.46, 0.52, 0.56))
-UNSEEN_FLOORS = ((0.30, 0.36, 0.33), (0.70, 0.70, 0.74))
+UNSEEN_COLOURS: tuple[Colour, ...] = ((0.05, 0.05, 0.06), (0.72, 0.36, 0.72), (0.55, 0.70, 0.92))
+FLOORS: tuple[Colour, ...] = ((0.52, 0.54, 0.57), (0.40, 0.42, 0.46), (0.60, 0.62, 0.60), (0.46, 0.52, 0.56))
+UNSEEN_FLOORS: tuple[Colour, ...] = ((0.30, 0.36, 0.33), (0.70, 0.70, 0.74))
+
+
+#: One geom of a body of several: shape, size, place, and turn in degrees.
+Part = tuple[str, tuple[float, ...], tuple[float, float, float], tuple[float, float, float]]
 
 
 @dataclass
@@ -44,12 +49,12 @@ class Body:
     rgb: tuple[float, float, float] = (0.5, 0.5, 0.5)
     density: float = 400.0
     friction: float = 0.5
-    parts: list[tuple] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
 
 
 @dataclass
 class Cloth:
-    """A square cloth of `count` x `count` points, `spacing` metres apart, level about `pos` before it is turned by `euler`.
+    """A square cloth of `count` x `count` points, `spacing` metres apart, level about `pos` until turned by `euler`.
 
     held: numbers of points that hang on a body called `hand`, which is moved by mocap and starts at `hand`; second: the
     colour of every other quarter.
@@ -137,8 +142,9 @@ def _sky(view: View) -> str:
 def _body(index: int, body: Body) -> str:
     parts = body.parts or [(body.shape, body.size, (0, 0, 0), (0, 0, 0))]
     geoms = "".join(
-        f'<geom type="{shape}" size="{_text(size)}" pos="{_text(pos)}" euler="{_text(euler)}" rgba="{_text(body.rgb)} 1" '
-        f'density="{body.density:.6g}" friction="{body.friction:.4g} .004 .0004" priority="1"/>'
+        f'<geom type="{shape}" size="{_text(size)}" pos="{_text(pos)}" euler="{_text(euler)}" '
+        f'rgba="{_text(body.rgb)} 1" density="{body.density:.6g}" '
+        f'friction="{body.friction:.4g} .004 .0004" priority="1"/>'
         for shape, size, pos, euler in parts
     )
     joint = "" if body.role == "fixed" else "<freejoint/>"
@@ -154,9 +160,9 @@ def _cloth(cloth: Cloth) -> str:
         else ""
     )
     return hand + (
-        f'<flexcomp name="cloth" type="grid" dim="2" count="{cloth.count} {cloth.count} 1" euler="{_text(cloth.euler)}" '
-        f'spacing="{cloth.spacing} {cloth.spacing} {cloth.spacing}" pos="{_text(cloth.pos)}" mass="{cloth.mass}" '
-        f'radius=".012" {paint}><edge equality="true" damping=".01"/>'
+        f'<flexcomp name="cloth" type="grid" dim="2" count="{cloth.count} {cloth.count} 1" '
+        f'euler="{_text(cloth.euler)}" spacing="{cloth.spacing} {cloth.spacing} {cloth.spacing}" '
+        f'pos="{_text(cloth.pos)}" mass="{cloth.mass}" radius=".012" {paint}><edge equality="true" damping=".01"/>'
         '<contact condim="3" solref=".01 1" selfcollide="none" friction=".5"/></flexcomp>'
     )
 
@@ -168,8 +174,8 @@ def _held(cloth: Cloth) -> str:
         for point in cloth.held
     )
     paint = (
-        f'<asset><texture name="cloth" type="2d" builtin="checker" rgb1="{_text(cloth.rgb)}" rgb2="{_text(cloth.second)}" '
-        'width="64" height="64"/><material name="cloth" texture="cloth"/></asset>'
+        f'<asset><texture name="cloth" type="2d" builtin="checker" rgb1="{_text(cloth.rgb)}" '
+        f'rgb2="{_text(cloth.second)}" width="64" height="64"/><material name="cloth" texture="cloth"/></asset>'
         if cloth.second
         else ""
     )

@@ -24,7 +24,7 @@ class Layout:
 
     bodies: list[Body | Cloth]
     start: Callable[[Draw], Motion]
-    view: View | None = None
+    view: View = field(init=False)  # drawn last, by `lay_out`
     free: list[tuple[float, float]] = field(default_factory=list)  # places where a distractor may stand
 
 
@@ -119,7 +119,7 @@ def drop(draw: Draw) -> Layout:
     agent.euler = (draw.place(-40, 40), draw.place(-40, 40), draw.place(0, 90))
     angle, gap = draw.place(0, 2 * math.pi), draw.place(0.16, 0.42)
     patient = draw.thing("patient", x + gap * math.cos(angle), y + 0.8 * gap * math.sin(angle), YELLOW)
-    bodies = [agent, patient]
+    bodies: list[Body | Cloth] = [agent, patient]
     if draw.chance(0.4):
         ledge = math.pi + angle + draw.place(-0.5, 0.5)
         bodies.append(
@@ -159,7 +159,8 @@ def contain(draw: Draw) -> Layout:
             )
         )
     bowl = Body("fixed", "box", (), (x, y, tall * 0.95), rgb=draw.colour())
-    # A wall is turned about z first and then leans outward in its own frame: nested frames in MJCF's intrinsic xyz angles.
+    # A wall is turned about z first and then leans outward in its own frame: nested frames in MJCF's intrinsic xyz
+    # angles.
     bowl.parts = [(shape, size, pos, _lean_out(angle, lean)) for shape, size, pos, _, angle in walls]
     inside = draw.chance(0.65)
     far = wide + 0.22
@@ -186,9 +187,8 @@ def _lean_out(angle: float, lean: float) -> tuple[float, float, float]:
         (math.sin(a) * math.cos(b), math.cos(a), math.sin(a) * math.sin(b)),
         (-math.sin(b), 0.0, math.cos(b)),
     )
-    return tuple(
-        math.degrees(e) for e in (math.atan2(-r[1][2], r[2][2]), math.asin(r[0][2]), math.atan2(-r[0][1], r[0][0]))
-    )
+    e1, e2, e3 = math.atan2(-r[1][2], r[2][2]), math.asin(r[0][2]), math.atan2(-r[0][1], r[0][0])
+    return math.degrees(e1), math.degrees(e2), math.degrees(e3)
 
 
 def support(draw: Draw) -> Layout:
@@ -319,7 +319,7 @@ def drape(draw: Draw) -> Layout:
     tall = draw.amount(0.1, 0.2)
     post = Body(
         "fixed",
-        str(draw.one_of("box", "cylinder")),
+        draw.one_of("box", "cylinder"),
         (0.07, 0.07, tall),
         (post_x, y + draw.sign() * draw.place(0.15, 0.4), tall),
         rgb=draw.colour(),

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from worldling.config import write_atomic
-from worldling.scenes import PREFIX
 from worldling.scenes.camera import Camera
+from worldling.scenes.names import PREFIX
 from worldling.scenes.scenarios import SCENES
 from worldling.scenes.trial import FPS, Trial, TrialSeed
 
@@ -22,7 +22,7 @@ _INK, _PAPER = (40, 40, 40), (250, 250, 250)
 def scene_list() -> dict[str, str]:
     """Return what happens in every scene, by its Gymnasium id."""
     return {
-        **{f"{PREFIX}{name.title()}-v0": inspect.getdoc(scene) for name, scene in SCENES.items()},
+        **{f"{PREFIX}{name.title()}-v0": inspect.cleandoc(scene.__doc__ or "") for name, scene in SCENES.items()},
         f"{PREFIX}Physics-v0": "Another one of the eight in each episode.",
     }
 

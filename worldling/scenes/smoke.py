@@ -1,8 +1,9 @@
 """Smoke in a closed room: a jet that a person turns and opens blows warm smoke up, past a round pillar.
 
-The solver is PhiFlow's (pip install "worldling[fluid]", MIT): incompressible flow on a grid of 64 x 64, smoke carried by MacCormack's
-scheme, velocity semi-Lagrangian, so that the grid's own blur is all the viscosity there is. About 3 frames a second on
-one core: record it overnight. Nobody has published its Lyapunov time: the judge measures how fast jolted copies part.
+The solver is PhiFlow's (pip install "worldling[fluid]", MIT): incompressible flow on a grid of 64 x 64, smoke carried
+by MacCormack's scheme, velocity semi-Lagrangian, so that the grid's own blur is all the viscosity there is. About 3
+frames a second on one core: record it overnight. Nobody has published its Lyapunov time: the judge measures how fast
+perturbed copies part.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _FILL = 0.5  # share of what is missing to full smoke that the jet adds in a fra
 _PILLAR = (0.5, 0.60, 0.10)  # x, height, radius
 _JET = (0.5, 0.10, 0.055)
 _BLOBS = 6  # puffs of smoke and of wind in the room at first
-_COARSE = 6  # points along each side of the grid on which a jolt is drawn
+_COARSE = 6  # points along each side of the grid on which a perturbation is drawn
 _SOLVE = {"rel_tol": 1e-3, "abs_tol": 1e-3, "max_iterations": 200, "rank_deficiency": 0}
 _COLOURS = np.array([[10, 12, 26], [92, 32, 60], [222, 96, 38], [255, 206, 110], [255, 250, 235]], np.float64)
 _FULL = 1.2  # smoke that is drawn in the last colour, and that the jet blows
@@ -48,6 +49,8 @@ class SmokeEnv(ChaosEnv):
     """Smoke in a room; the action turns the jet right (1) or left (-1) and opens (1) or throttles (-1) it."""
 
     measured, shape = "field", (CELLS, CELLS)
+    smoke: Any  # PhiFlow's grids; its package has no types
+    wind: Any
 
     def begin(self, rng: np.random.Generator) -> None:
         """Fill the room with a few puffs of smoke in a wind."""
@@ -89,7 +92,7 @@ class SmokeEnv(ChaosEnv):
         return np.rint(picture * (1.0 - cover) + 120.0 * cover).astype(np.uint8)
 
     def record(self) -> dict[str, np.ndarray]:
-        """field `[64, 64]`: the smoke, from the floor up."""
+        """Field `[64, 64]`: the smoke, from the floor up."""
         return {"field": self._field().astype(np.float32)}
 
     def get_state(self) -> dict[str, Any]:
@@ -100,23 +103,26 @@ class SmokeEnv(ChaosEnv):
         """Go back to a state."""
         self.smoke, self.wind, self.frame = state["smoke"], state["wind"], state["frame"]
 
-    def jolt(self, rng: np.random.Generator, share: float) -> None:
-        """Change every cell's smoke and wind by smooth noise of `share` of itself; the flow would smooth away any other."""
+    def perturb(self, rng: np.random.Generator, share: float) -> None:
+        """Change each cell's smoke and wind by smooth noise of `share` of itself; any other would be smoothed away."""
         smoke, across, up = self._field(), self._wind("x"), self._wind("y")
         self._set(
             *(part * (1.0 + share * smooth_noise(rng, _COARSE, part.shape)[..., 0]) for part in (smoke, across, up))
         )
 
     def _settle(self) -> None:
-        """Let the pressure take the divergence out of the wind. Twice is not once: each time the pillar's soft edge brakes it."""
+        """Let the pressure take the divergence out of the wind.
+
+        Twice is not once: each time the pillar's soft edge brakes it.
+        """
         solve = Solve("CG", **_SOLVE, suppress=[math.NotConverged, math.Diverged])
         self.wind, _ = fluid.make_incompressible(self.wind, [self._pillar], solve)
 
     def _field(self) -> np.ndarray:
-        return self.smoke.values.numpy("y,x")
+        return np.asarray(self.smoke.values.numpy("y,x"))
 
     def _wind(self, axis: str) -> np.ndarray:
-        return self.wind.vector[axis].values.numpy("y,x")
+        return np.asarray(self.wind.vector[axis].values.numpy("y,x"))
 
     def _set(self, smoke: np.ndarray, across: np.ndarray, up: np.ndarray) -> None:
         """Take smoke `[64, 64]` and the wind on the cells' inner walls, `[64, 63]` across and `[63, 64]` up."""

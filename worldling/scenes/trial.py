@@ -8,14 +8,16 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from worldling.scenes import SCENARIOS, mjcf
+from worldling.scenes import mjcf
 from worldling.scenes.draw import Draw
+from worldling.scenes.names import SCENARIOS
 from worldling.scenes.scenarios import Motion, lay_out
 
 FPS = 12.5  # at 25 most things move less than a level of a latent channel from frame to frame, and dreams freeze
 SUBSTEPS = round(1.0 / FPS / mjcf.TIMESTEP)
 PUSH = 15.0  # m/s2 that an action of 1 gives the agent; what rests begins to slide at a third of it
-#: Metres by which two things may overlap as they are laid out, and geometries drawn until they do not: the engine throws apart what does.
+#: Metres by which two things may overlap as they are laid out, and geometries drawn until they do not: the engine
+#: throws apart what does.
 OVERLAP, TRIES = 0.005, 50
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 
@@ -80,7 +82,7 @@ class Trial:
         self.touched = self.touched or self.touching
         self.frame += 1
 
-    def jolt(self, rng: np.random.Generator, share: float) -> None:
+    def perturb(self, rng: np.random.Generator, share: float) -> None:
         """Multiply every velocity by 1 + noise of that standard deviation: a copy that is all but the same."""
         self.data.qvel[:] *= 1.0 + share * rng.standard_normal(self.model.nv)
 
@@ -92,11 +94,11 @@ class Trial:
 
     def agent_place(self) -> np.ndarray:
         """Centre of red `[3]`, metres."""
-        return self.data.flexvert_xpos.mean(axis=0) if self.cloth else self.data.xipos[self.agent].copy()
+        return np.array(self.data.flexvert_xpos.mean(axis=0) if self.cloth else self.data.xipos[self.agent])
 
     def patient_place(self) -> np.ndarray:
         """Centre of yellow `[3]`, metres."""
-        return self.data.xipos[self.patient].copy()
+        return np.array(self.data.xipos[self.patient])
 
     def gaps(self) -> np.ndarray:
         """Distances of the engine's contacts between red and yellow now, metres, below 0 where they overlap: `[n]`."""
@@ -106,11 +108,8 @@ class Trial:
         geoms = contact.geom
         bodies = self.model.geom_bodyid[geoms]  # geom -1 (a flex) reads the last geom's body: masked below
         yellow = (bodies == self.patient) & (geoms >= 0)
-        if self.cloth:
-            red = contact.flex >= 0
-        else:
-            red = (bodies == self.agent) & (geoms >= 0)
-        return contact.dist[red[:, 0] & yellow[:, 1] | red[:, 1] & yellow[:, 0]]
+        red = contact.flex >= 0 if self.cloth else (bodies == self.agent) & (geoms >= 0)
+        return np.asarray(contact.dist[red[:, 0] & yellow[:, 1] | red[:, 1] & yellow[:, 0]])
 
     def get_state(self) -> dict[str, Any]:
         """Return everything that `set_state` needs to go on from here."""
@@ -132,7 +131,7 @@ class Trial:
         self.touching, self.touched = state["touching"], state["touched"]
 
     def _body(self, index: int) -> int:
-        return mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_BODY, f"b{index}")
+        return int(mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_BODY, f"b{index}"))
 
     def _launch(self, motion: Motion) -> None:
         for index, (velocity, spin) in motion.items():
@@ -149,7 +148,7 @@ class Trial:
     def _cloth_rows(self) -> np.ndarray:
         """Rows of qvel (in threes) that belong to the cloth's points."""
         bodies = self.model.flex_vertbodyid
-        return self.model.body_dofadr[bodies] // 3
+        return np.asarray(self.model.body_dofadr[bodies] // 3)
 
     def _push(self, action: np.ndarray) -> None:
         push = PUSH * np.asarray([action[0], action[1], 0.0])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from worldling.data.formats.video import VIDEO
+from worldling.data.formats.registry import is_imported
 from worldling.errors import ServeError
 from worldling.frame_error import frame_error
 from worldling.protocol import WorldModel
@@ -24,7 +24,7 @@ def open_real_environment(world: WorldModel) -> "RealEnvironment":
     Raises `ServeError` when the world's data came from no environment, `EnvError` when it cannot be opened.
     """
     source = world.card.get("source", {})
-    if source.get("env_id") in (None, "", VIDEO):
+    if not source.get("env_id") or is_imported(source["env_id"]):
         raise ServeError(
             "`--beside` must have an environment, got a world that was not recorded from one. Play it without --beside."
         )

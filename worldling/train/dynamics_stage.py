@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +10,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from worldling.checkpoint import read_tensors
 from worldling.dynamics.loss import ClipBatch, Denoising, DynamicsLoss, changing_weight, dynamics_loss
 from worldling.dynamics.memory import clip_age
 from worldling.dynamics.model import Dynamics
 from worldling.learn.augmentation import augment_history
 from worldling.learn.clips import Clips, busiest
+from worldling.learn.latents import digest
 from worldling.learn.optimizer import optimizer_for
 from worldling.learn.precision import autocast_for
 from worldling.learn.prioritized_sampling import PrioritizedSampling
@@ -35,6 +38,7 @@ def train_dynamics(
     clips: Clips,
     folder: Path,
     config: TrainConfig,
+    budget: Budget,
     device: torch.device,
     quiet: bool,
     show: Callable[[Dynamics, "Stage[Dynamics]"], object],
@@ -42,9 +46,11 @@ def train_dynamics(
 ) -> Stage[Dynamics]:
     """Train on `clips`. Returns the finished stage, whose `ema` is the dynamics to use.
 
-    tokenizer: frozen; show: called with the averaged dynamics now and then; deadline: see `train`.
+    A checkpoint of dynamics that know another tokenizer is dropped: its levels mean something else. tokenizer: frozen;
+    show: called with the averaged dynamics now and then; deadline: see `train`.
     """
-    training = DynamicsTraining(dynamics, tokenizer, clips.to(device), folder, config, device, quiet)
+    drop_other(folder / "dynamics.safetensors", digest(tokenizer), quiet)
+    training = DynamicsTraining(dynamics, tokenizer, clips.to(device), folder, config, budget, device, quiet)
     stage = training.stage
     if deadline is not None:
         stage.end_by(max(6.0, 0.95 * (deadline - time.time()) - LAST_PICTURES_S))
@@ -65,6 +71,17 @@ def train_dynamics(
     return stage
 
 
+def drop_other(checkpoint: Path, tokenizer: str, quiet: bool) -> None:
+    """Delete a checkpoint of dynamics that know a tokenizer of another digest than `tokenizer`."""
+    if not checkpoint.exists():
+        return
+    _, meta = read_tensors(checkpoint)
+    if meta.get("identity", {}).get("tokenizer", tokenizer) != tokenizer:
+        checkpoint.unlink()
+        if not quiet:
+            print("the tokenizer was trained further: the dynamics start anew", file=sys.stderr, flush=True)
+
+
 class DynamicsTraining:
     """What a step of the second stage is made of. Everything drawn in a step comes from the stage's generators."""
 
@@ -75,6 +92,7 @@ class DynamicsTraining:
         clips: Clips,
         folder: Path,
         config: TrainConfig,
+        budget: Budget,
         device: torch.device,
         quiet: bool,
     ) -> None:
@@ -85,11 +103,11 @@ class DynamicsTraining:
             folder,
             dynamics,
             optimizer_for(dynamics, config.dynamics_lr, config.weight_decay),
-            Budget(config.minutes * (1 - config.tokenizer_share), config.steps),
+            budget,
             config.ema,
             config.seed,
-            {"size": config.size},
-            extendable=True,  # another tokenizer would change what the levels mean: only the dynamics can get more time
+            {"size": config.size, "tokenizer": digest(tokenizer)},
+            extendable=True,
             quiet=quiet,
         )
         self.autocast = autocast_for(device)

@@ -16,30 +16,53 @@ from worldling.learn.reflection import Reflection
 from worldling.learn.stage import Budget, Stage
 from worldling.tokenizer.loss import tokenizer_loss
 from worldling.tokenizer.model import Tokenizer
+from worldling.train.quality import TokenizerCheck, TokenizerQuality
 from worldling.train.recipe import TrainConfig
 from worldling.types import frames_to_float
 
 SAVE_EVERY_S = 60.0
-SMOOTH_FROM = 0.2  # share of the stage over which the price of a latent's change rises to its full weight
+SMOOTH_FROM = 0.2  # share of the stage over which the weight on a latent's change rises to its full value
+#: The stage ends when the tokenizer is good and, over the second half of its steps, gained less than `FLAT_DB`; but
+#: not before `LEAST_STEPS`, and with `LONGEST` times its share of the minutes in any case.
+FLAT_DB, LEAST_STEPS, CHECK_EVERY, LONGEST = 0.7, 1_000, 200, 1.6
+
+
+def tokenizer_budget(config: TrainConfig) -> Budget:
+    """Return the most that the first stage may take."""
+    return Budget(config.minutes * min(0.5, LONGEST * config.tokenizer_share), config.steps)
 
 
 def train_tokenizer(
-    tokenizer: Tokenizer, pool: FramePool, reflections: list[Reflection], folder: Path, config: TrainConfig, quiet: bool
-) -> Stage[Tokenizer]:
+    tokenizer: Tokenizer,
+    pool: FramePool,
+    check: TokenizerCheck,
+    reflections: list[Reflection],
+    folder: Path,
+    config: TrainConfig,
+    quiet: bool,
+) -> tuple[Stage[Tokenizer], TokenizerQuality]:
     """Train on random pairs of frames of `pool`, which lies on the tokenizer's device, each step in one of the
-    reflections. Returns the finished stage, whose `ema` is the tokenizer to use."""
+    reflections. Returns the finished stage, whose `ema` is the tokenizer to use, and how good that is.
+
+    A stage that had ended with a tokenizer that is not good goes on if the budget has grown.
+    """
     stage = Stage(
         "tokenizer",
         folder,
         tokenizer,
         optimizer_for(tokenizer, config.tokenizer_lr),
-        Budget(config.minutes * config.tokenizer_share, config.steps),
+        tokenizer_budget(config),
         config.ema,
         config.seed,
         {"size": config.size},
+        open_ended=True,
         quiet=quiet,
     )
-    tokenizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch leaves it out of its stubs
+    history = [(int(step), float(db)) for step, db in stage.extra.get("history", torch.zeros(0, 2)).tolist()]
+    stage.keep = lambda: {"history": torch.tensor(history, dtype=torch.float64).view(-1, 2)}
+    if stage.finished and stage.open_ended and not check.measure(stage.ema).is_good and stage.has_time:
+        stage.reopen()
+    tokenizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs leave it out
     autocast = autocast_for(pool.device)
     with stage.running():
         while stage.share_done < 1:
@@ -56,11 +79,24 @@ def train_tokenizer(
                     tokenizer, images, usual, config.tokenizer_jitter, smoothness, config.tokenizer_levels, generator
                 )
             stage.update(loss, metrics=partial(_metrics, error))
+            if stage.open_ended and stage.step % CHECK_EVERY == 0 and not stage.cooling_from:
+                with stage.paused():
+                    quality = check.measure(stage.ema)
+                history.append((stage.step, quality.reconstructed))
+                stage.log(held_out_db=quality.reconstructed)
+                if stage.step >= LEAST_STEPS and quality.is_good and is_flat(history):
+                    stage.cool_down()
             if stage.due(SAVE_EVERY_S):
                 with stage.paused():
                     stage.save()
-    stage.ema.eval()
-    return stage
+    return stage, check.measure(stage.ema.eval())
+
+
+def is_flat(history: list[tuple[int, float]]) -> bool:
+    """Whether quality, in dB by step, gained less than `FLAT_DB` over the second half of the steps."""
+    step, latest = history[-1]
+    halfway = [db for at, db in history if at <= step / 2]
+    return bool(halfway) and latest - max(halfway) < FLAT_DB
 
 
 def _metrics(error: Tensor) -> dict[str, float]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import platform
+import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from worldling.config import renamed, to_dict
@@ -15,24 +16,25 @@ from worldling.data.dataset import Dataset
 from worldling.data.store import open_dataset
 from worldling.dynamics.model import Dynamics, DynamicsConfig
 from worldling.errors import ConfigError
-from worldling.frame_error import psnr
 from worldling.learn.frames import frame_pool, split
 from worldling.learn.latents import encode_episodes, forget_latents, identity
 from worldling.learn.precision import autocast_for
 from worldling.learn.reflection import reflections
-from worldling.learn.stage import Stage, write_settings
+from worldling.learn.stage import Budget, Stage, write_settings
 from worldling.machine import cpu_name, find_device, keep_memory
 from worldling.tokenizer.model import Tokenizer, TokenizerConfig
 from worldling.train.dynamics_stage import train_dynamics
-from worldling.train.pictures import draw_curves, draw_strip
+from worldling.train.estimate import estimate, wanted_minutes
+from worldling.train.pictures import draw_curves
+from worldling.train.quality import CONTEXT_FRAMES, PLAYS_WELL, TokenizerCheck, check_world
 from worldling.train.recipe import TrainConfig, world_config
 from worldling.train.tokenizer_stage import train_tokenizer
 from worldling.types import Episode
 from worldling.world import World
 from worldling.world_files import save_world
 
-CONTEXT_FRAMES = 8
-STRIP_FRAMES = 50
+#: The second stage gets so much of the minutes at least.
+LEAST_SHARE = 0.3
 
 
 def train(
@@ -74,11 +76,24 @@ def train(
     pool = frame_pool(dataset, training, config.pool_frames, quiet)
     mean = pool.mean_frame()
     network = Tokenizer(networks.tokenizer).to(where)
-    first = train_tokenizer(network, pool.to(where), every_reflection, folder, config, quiet)
+    check = TokenizerCheck(dataset, held, mean, where)
+    pool = pool.to(where)
+    say = partial(print, file=sys.stderr, flush=True) if not quiet else lambda *_: None
+    go_on = f"worldling train {data} --out {out} --minutes"
+    needed = None
+    if not config.steps and deadline is None:
+        num_frames = sum(dataset.lengths[i] for i in training) * len(every_reflection)
+        needed = estimate(networks, config, pool, num_frames, where)
+        say(needed.sentence(config.minutes))
+    first, seen = train_tokenizer(network, pool, check, every_reflection, folder, config, quiet)
     tokenizer = first.ema
+    if not seen.is_good:
+        say(f"{seen.sentence}; the world will not be playable. To go on: {go_on} {wanted_minutes(needed, config)}")
     num_pool = 2 * len(pool.pairs)
     del pool
+    began_encoding = time.time()
     clips = encode_episodes(tokenizer, dataset, training, every_reflection, where, autocast_for(where), folder, quiet)
+    spent = first.seconds + time.time() - began_encoding
     contexts = starting_clips(dataset, held)
     source = to_dict(dataset.meta)
 
@@ -110,17 +125,32 @@ def train(
 
     def show(dynamics: Dynamics, stage: Stage[Dynamics]) -> World:
         world = world_of(dynamics.eval(), stage)
-        quality = world.card["quality"] = check(world, dataset, held, folder / "strip.png")
-        stage.log(**quality)
+        quality = check_world(world, dataset, held, seen, folder / "strip.png")
+        world.card["quality"] = quality.card()
+        stage.log(**quality.by_horizon())
         save_world(world, out)
         draw_curves(folder / "metrics.jsonl", folder / "curves.png")
         return world
 
     keep_memory()
+    minutes = max(config.minutes - spent / 60, LEAST_SHARE * config.minutes)
     second = train_dynamics(
-        Dynamics(networks.dynamics).to(where), tokenizer, clips, folder, config, where, quiet, show, deadline
+        Dynamics(networks.dynamics).to(where),
+        tokenizer,
+        clips,
+        folder,
+        config,
+        Budget(minutes, config.steps),
+        where,
+        quiet,
+        show,
+        deadline,
     )
     world = show(second.ema, second)
+    quality = world.card["quality"]
+    say(f"{quality['verdict']}: {quality['summary']}")
+    if quality["verdict"] != PLAYS_WELL:
+        say(f"to go on: {go_on} {wanted_minutes(needed, config)}")
     second.keep = dict
     del clips  # nothing may hold the file where files in use cannot be deleted
     forget_latents(folder)
@@ -131,23 +161,6 @@ def _upgrade(name: str, was: Any) -> Any:
     """Return what a run of today would say of itself under `name` where an older one said `was`."""
     kind = {"tokenizer": TokenizerConfig, "dynamics": DynamicsConfig}.get(name)
     return was if kind is None else {**to_dict(kind()), **renamed(kind, was)}
-
-
-def check(world: World, dataset: Dataset, held: list[int], strip: Path) -> dict[str, float]:
-    """Dream a few held-out clips, draw the first, and return the PSNR in dB at a few horizons (a glance, not a
-    judgement)."""
-    length = min(CONTEXT_FRAMES + STRIP_FRAMES, *(dataset.lengths[i] for i in held))
-    some = held[: max(1, min(len(held), 8))]
-    offset = [(dataset.lengths[i] - length) // 2 for i in some]
-    frames = np.stack([dataset.frames(i, o, o + length) for i, o in zip(some, offset)])
-    actions = np.stack([dataset.actions(i, o, o + length - 1) for i, o in zip(some, offset)])
-    k = min(CONTEXT_FRAMES, length - 2)
-    state = world.start(frames[:, :k], actions[:, : k - 1])
-    dream = world.rollout(state, actions[:, k - 1 :])
-    truth = frames[:, k:]
-    draw_strip(truth[0], dream[0], strip)
-    psnr_db = psnr(truth, dream).mean(0)
-    return {f"psnr_h{h}_db": round(float(psnr_db[h - 1]), 2) for h in (1, 10, 50) if h <= len(psnr_db)}
 
 
 def starting_clips(dataset: Dataset, held: list[int]) -> list[Episode]:

@@ -5,11 +5,14 @@ import pytest
 
 from worldling.data.simulators import prepare_process
 from worldling.foreign import ForeignWorld
-from worldling.judge.baselines import CopyLast, broken_copy
-from worldling.judge.case import Case, Settings
+from worldling.judge.baselines import CopyLast, random_weights_copy
+from worldling.judge.case import Case
+from worldling.judge.control.page import page
 from worldling.judge.control.scores import NEVER, Reference
-from worldling.judge.control.suite import dream_forks, inverse_dynamics, run
+from worldling.judge.control.suite import inverse_dynamics, predict_forks, run
+from worldling.judge.settings import Settings
 from worldling.judge.truth.forks import ANSWERS, FIRST_BURST, HORIZON, JUDGED, Fork, draw_pushes, make_forks, play
+from worldling.report.values import to_json
 from worldling.types import ActionSpace
 
 SIZE, SHOWN = 64, 6
@@ -112,7 +115,7 @@ def test_dreams_come_back_in_order_and_the_futures_of_a_fork_share_their_seed():
             frames[..., 0, :], frames[..., 1, :] = state[:, None, None, None], pushes[:, None, None, None]
             return frames
 
-    made = dream_forks(Told(), forks, seed=7, at_once=2)
+    made = predict_forks(Told(), forks, seed=7, at_once=2)
     assert made.shape[:3] == (5, len(ANSWERS), HORIZON)
     for number, fork in enumerate(forks):
         assert (made[number, :, :, 0, 0] == 7 + number).all(), "one seed for the five"
@@ -121,15 +124,17 @@ def test_dreams_come_back_in_order_and_the_futures_of_a_fork_share_their_seed():
         )
 
 
-def test_a_broken_copy_dreams_otherwise_and_leaves_the_world_alone(tiny_world, tiny_clip):
+def test_a_random_weights_copy_dreams_otherwise_and_leaves_the_world_alone(tiny_world, tiny_clip):
     def dream(world):
         return world.rollout(world.start(*tiny_clip), np.zeros((3, 4), int))
 
     before = dream(tiny_world)
-    broken = broken_copy(tiny_world)
-    assert not np.array_equal(dream(broken), before) and np.array_equal(dream(broken_copy(tiny_world)), dream(broken))
+    untrained = random_weights_copy(tiny_world)
+    assert not np.array_equal(dream(untrained), before) and np.array_equal(
+        dream(random_weights_copy(tiny_world)), dream(untrained)
+    )
     assert np.array_equal(dream(tiny_world), before)
-    assert broken_copy(CopyLast(tiny_world)) is None, "only ours"
+    assert random_weights_copy(CopyLast(tiny_world)) is None, "only ours"
 
 
 class Foreign(CopyLast):
@@ -163,25 +168,23 @@ def test_a_fork_is_made_from_its_number_and_the_engine_goes_on_from_its_state(en
         assert np.array_equal(play(env, second.state, actions, 16), truth), "the same state, the same future"
     assert np.array_equal(second.truth[1:, : second.onset], np.repeat(second.truth[:1, : second.onset], 4, axis=0))
     ends = []
-    for jolt in (None, np.random.default_rng(0)):
-        play(env, second.state, second.actions[1], 16, jolt)
+    for generator in (None, np.random.default_rng(0)):
+        play(env, second.state, second.actions[1], 16, generator)
         ends.append(env.get_state()["physics"])
-    assert not np.array_equal(*ends), "jolted, it goes elsewhere"
+    assert not np.array_equal(*ends), "perturbed, it goes elsewhere"
 
 
 def test_a_world_in_which_nothing_happens_is_at_the_bottom(engine):
     pytest.importorskip("sklearn")
     case = Case(Foreign(), None, Settings(resamples=50, scenes=("collide", "drop")), quiet=True)
-    section = run(case, 4)
-    values = section.values
-    assert run(case, 4).values == values, "the same seed, the same figures"
-    ranked, late = values["counterfactuals"], values["latency"]
-    assert ranked["world"]["pictures"]["mean"]["value"] == 0.25 and ranked["world"]["pictures"]["mean"]["n"] == 32
-    assert (
-        ranked["copy_last"]["pictures"]["mean"]["value"] == 0.25 and ranked["copy_last"]["pictures"]["mean"]["n"] == 16
-    )
-    assert ranked["reencoded"]["pictures"]["mean"]["value"] == 1.0, "its latents are the pixels"
-    assert ranked["simulator"]["pictures"]["mean"]["value"] > 0.9, "the engine knows its futures"
-    assert late["world"]["never"]["mean"]["value"] == 1.0 and late["simulator"]["within_1"]["mean"]["value"] > 0.9
-    assert values["anchors_missing"] == ["broken"], "what could not be measured is named"
-    assert len(ranked["world"]["curve"]["pictures"]["value"]) == JUDGED
+    found = run(case, 4)
+    assert to_json(run(case, 4)) == to_json(found), "the same seed, the same figures"
+    ranked, late = found.counterfactuals, found.latency
+    assert ranked["world"].pictures.mean.value == 0.25 and ranked["world"].pictures.mean.n == 32
+    assert ranked["copy_last"].pictures.mean.value == 0.25 and ranked["copy_last"].pictures.mean.n == 16
+    assert ranked["reencoded"].pictures.mean.value == 1.0, "its latents are the pixels"
+    assert ranked["simulator"].pictures.mean.value > 0.9, "the engine knows its futures"
+    assert late["world"].never.mean.value == 1.0 and late["simulator"].within_1.mean.value > 0.9
+    assert found.anchors_missing == ["random_weights"], "what could not be measured is named"
+    assert len(ranked["world"].curve.pictures.value) == JUDGED
+    assert page(found).headlines[0].figure == "25.0 %"

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from judge_worlds import CopyWorld
 
-from worldling.cost.ledger import world_cost
+from worldling.cost.ledger import Amount, world_cost
 from worldling.cost.prices import read_prices
 from worldling.errors import ConfigError
 from worldling.judge import judge
@@ -46,13 +46,13 @@ def playable(squares):
 
 def test_a_world_is_timed_or_its_report_is_read(playable, prices, squares, tmp_path):
     here = world_cost(playable, prices, "vm-2", users=3)
-    assert here["month"]["users"] == {"value": 3, "unit": "users", "from": ["given"]}
-    assert [row["batch"] for row in here["serving"]["rows"]] == [1, steps.BATCHES[-1]]
+    assert here.month.users == Amount(3, "users", ("given",))
+    assert [row.batch for row in here.serving.rows] == [1, steps.BATCHES[-1]]
     playable.card["name"] = "squares"
     report = judge(playable, squares.path, tmp_path, suites=("speed",), quiet=True)
     read = world_cost(playable, prices, "vm-2", report=tmp_path / "report.json")
-    rate = read["serving"]["rows"][0]["frames_per_second"]
-    assert rate == {"value": report["timing"]["speed"]["rows"][0]["fps_p50"], "unit": "frames/s", "from": ["report"]}
+    rate = read.serving.rows[0].frames_per_second
+    assert rate == Amount(report["timing"]["speed"]["rows"][0]["fps_p50"], "frames/s", ("report",))
     (tmp_path / "other.json").write_text(json.dumps({**report, "about": {"world": "circles"}}))
     (tmp_path / "empty.json").write_text(json.dumps({"suites": {"fidelity": {}}}))
     for file, words in (("other.json", "one of circles"), ("empty.json", "got fidelity")):

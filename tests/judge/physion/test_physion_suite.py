@@ -11,10 +11,10 @@ from worldling.data.formats.physion import PHYSION, Stimulus
 from worldling.data.store import DatasetMeta, DatasetWriter, open_dataset
 from worldling.errors import DatasetError, JudgeError
 from worldling.judge import judge
-from worldling.judge.judge import suites_for
-from worldling.judge.measures.latent_features import MOMENTS, dream_with_latents, latent_features, latents_of
+from worldling.judge.judgement import suites_for
+from worldling.judge.measures.contact import predict
+from worldling.judge.measures.latent_features import MOMENTS, latent_features, latents_of, predict_with_latents
 from worldling.judge.measures.readout import reduce
-from worldling.judge.ocp.suite import dream_on
 from worldling.types import ActionSpace, Episode
 
 pytest.importorskip("sklearn")
@@ -102,7 +102,7 @@ def test_what_the_stimuli_are_like_is_told(reports):
     assert found["mean"]["majority"] == 0.6 and found["mean"]["contact"] == 0.4
     assert found["mean"]["contact_while_shown"] == found["mean"]["contact_after_the_end"] == 0
     assert (found["shown_frames"], found["frames"], found["frame_ms"]) == (SHOWN, 38, 40)
-    assert found["visible"] == 1 and found["held_out"] is True and "broken" not in found["mean"]
+    assert found["visible"] == 1 and found["held_out"] is True and "random_weights" not in found["mean"]
     assert {row["n"] for row in found["mean"].values() if isinstance(row, dict)} == {25}
 
 
@@ -111,9 +111,7 @@ def test_its_numbers_stand_apart(reports, stimuli, tmp_path):
     page = (tmp_path / "report.html").read_text()
     assert list(report["suites"]) == ["physion"]
     assert (
-        "Physion-style" in page
-        and "must not be laid beside" in page
-        and "never tried on the real Physion files" in page
+        "Physion-style" in page and "must not be compared" in page and "never tried on the real Physion files" in page
     )
     assert "trained on these very stimuli" in page and "another speed" in page
     ours, theirs = report["suites"]["physion"], reports["CopyWorld"]["suites"]["physion"]
@@ -141,8 +139,8 @@ def test_it_runs_only_where_there_are_stimuli(stimuli, squares, tmp_path):
 
 def test_dreams_with_latents_are_the_same_dreams(tiny_world, tiny_clip):
     shown = tiny_clip[0]
-    frames, latents = dream_with_latents(tiny_world, shown, 20, 3)
-    assert np.array_equal(frames, dream_on(tiny_world, shown, 20, 3))
+    frames, latents = predict_with_latents(tiny_world, shown, 20, 3)
+    assert np.array_equal(frames, predict(tiny_world, shown, 20, 3))
     assert latents.shape == latents_of(tiny_world, frames).shape
     assert latents.shape[1] == MOMENTS * tiny_world.dynamics.config.tokens * tiny_world.dynamics.config.channels
     rest = np.zeros((3, 20), np.int64)
@@ -155,7 +153,7 @@ def test_dreams_with_latents_are_the_same_dreams(tiny_world, tiny_clip):
 
 def test_latents_are_reduced_by_what_is_fitted_on():
     rng = np.random.default_rng(0)
-    names = ("shown_latents", "real_latents", "dreamed_latents")
+    names = ("shown_latents", "true_latents", "predicted_latents")
     fit = {name: rng.normal(size=(30, 500)).astype(np.float16) for name in names}
     some, other = ({name: rng.normal(size=(5, 500)).astype(np.float16) * scale for name in names} for scale in (1, 9))
     first, second = latent_features(fit, some), latent_features(fit, other)

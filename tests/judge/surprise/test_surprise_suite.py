@@ -10,8 +10,8 @@ from worldling.errors import JudgeError
 from worldling.foreign import ForeignWorld
 from worldling.frame_error import frame_error
 from worldling.judge import judge
-from worldling.judge.baselines import CopyLast, broken_copy
-from worldling.judge.surprise.suite import more_surprised, surprise_of, unit_of
+from worldling.judge.baselines import CopyLast, random_weights_copy
+from worldling.judge.surprise.suite import more_surprised, surprise_of
 from worldling.types import ActionSpace
 
 
@@ -55,7 +55,7 @@ def test_a_world_that_sees_what_jumps_is_told_from_one_that_does_not(few, tmp_pa
     assert seeing["n"] == 4 and seeing["measure"] == "a unit of its own" and share > 0.5
     assert seeing["all"]["copy_last"] == seeing["all"]["world"], "the stand-in for it sees the same"
     assert seeing["all"]["simulator"]["max"]["value"] == 1.0, "what was edited is not what the simulator does"
-    assert "broken" not in seeing["all"], "there are no weights to spoil"
+    assert "random_weights" not in seeing["all"], "there are no weights to spoil"
     assert blind["all"]["world"]["max"]["value"] == 0.5, "a tie counts half"
     assert blind["checksums"] == seeing["checksums"], "the pairs do not depend on the world"
     cells = [cell["value"] for row in seeing["cells"].values() for cell in row.values()]
@@ -81,22 +81,22 @@ def test_worlds_that_do_not_tell_are_surprised_by_their_own_next_frame(tiny_worl
     guess = tiny_world.step(tiny_world.start(frames[:, 2:4], actions[:, 2:3]), actions[:, 3]).frame
     assert np.allclose(surprise_of(mute, frames, actions)[:, 3], frame_error(guess, frames[:, 4]))
     assert np.allclose(surprise_of(tiny_world, frames, actions), tiny_world.surprise(frames, actions))
-    assert unit_of(tiny_world) == "nats" and unit_of(CopyLast(tiny_world)) == "pixel error"
-    assert unit_of(CopyWorld.__new__(CopyWorld)) == "pixel error", "what a foreign world inherits"
+    assert tiny_world.surprise_unit == "nats" and CopyLast(tiny_world).surprise_unit == "pixel error"
+    assert CopyWorld.__new__(CopyWorld).surprise_unit == "pixel error", "what a foreign world inherits"
     assert frame_error(np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 255, np.uint8)) == pytest.approx(1.0)
 
 
-def test_a_broken_copy_has_the_same_networks_and_knows_nothing(tiny_world, tiny_clip):
+def test_a_random_weights_copy_has_the_same_networks_and_knows_nothing(tiny_world, tiny_clip):
     frames, actions = tiny_clip
     before, drawn = tiny_world.surprise(frames, actions), torch.get_rng_state()
-    broken = broken_copy(tiny_world)
+    untrained = random_weights_copy(tiny_world)
     assert torch.equal(torch.get_rng_state(), drawn), "nothing else is drawn otherwise for it"
-    shapes = [{k: v.shape for k, v in w.dynamics.state_dict().items()} for w in (tiny_world, broken)]
-    assert shapes[0] == shapes[1] and broken.config == tiny_world.config
-    assert not np.allclose(broken.surprise(frames, actions), before) and np.array_equal(
+    shapes = [{k: v.shape for k, v in w.dynamics.state_dict().items()} for w in (tiny_world, untrained)]
+    assert shapes[0] == shapes[1] and untrained.config == tiny_world.config
+    assert not np.allclose(untrained.surprise(frames, actions), before) and np.array_equal(
         tiny_world.surprise(frames, actions), before
     )
-    assert broken_copy(Watcher(1.0)) is None
+    assert random_weights_copy(Watcher(1.0)) is None
 
 
 def test_a_world_of_something_else_is_told(tiny_world):

@@ -1,4 +1,4 @@
-"""Import Physion's own stimuli (arXiv 2106.08261), one HDF5 file each, as its simulator writes them.
+"""Read Physion's own stimuli (arXiv 2106.08261), one HDF5 file each, as its simulator writes them.
 
     Dominoes/pilot_dominoes_4mid_boxroom_0000.hdf5     one scenario, or folders of several
         frames/0000/images/_img                        a picture: the bytes of a JPEG or PNG file
@@ -21,18 +21,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 from PIL import Image
 
-from worldling.config import from_dict, to_dict, write_atomic
-from worldling.data.environment import check_size_px, shrink
-from worldling.data.formats import seed_of
-from worldling.data.store import PIECE_FRAMES, DatasetMeta, DatasetWriter, all_or_nothing, check_new
+from worldling.config import from_dict, to_dict
+from worldling.data.dataset import DatasetMeta
+from worldling.data.environment import shrink
+from worldling.data.fingerprint import files_fingerprint
+from worldling.data.formats.format import Format, ReadOptions, Source
+from worldling.data.store import PIECE_FRAMES
 from worldling.errors import ConfigError, DataError, DatasetError
-from worldling.progress import Progress
 from worldling.types import ActionSpace, Episode
 
 PHYSION = "physion"  # stands where a recording has its environment's id
@@ -78,57 +78,71 @@ class Stimulus:
         return self.first is not None
 
 
-def import_physion(
-    folder: str | Path, path: str | Path, size_px: int = 64, frame_skip: int = FRAME_SKIP, quiet: bool = False
-) -> dict[str, Any]:
-    """Turn Physion's stimuli in `folder` (and folders in it) into the data set `path`; all of it or nothing.
+class Physion(Format):
+    """Physion's stimuli in a folder and the folders in it, each an episode without actions."""
 
-    Each stimulus is an episode without actions; its state `touching` says of each frame whether there is contact in
-    it or in those left out after it. frame_skip: keep every n-th frame. Holds one stimulus in memory at a time.
-    Returns {path, frames, episodes, fps, scenarios: {name: {stimuli, contact}}}. Raises `DataError` naming the file
-    that is damaged or foreign, `DatasetError` if `path` exists.
+    name = PHYSION
+
+    def detect(self, path: Path) -> bool:
+        """Say whether there are *.hdf5 files, and one of the first has frames/ or is too damaged to say."""
+        return any(_seems_ours(file) for file in sorted(_files(path))[:4])
+
+    def read(self, path: Path, options: ReadOptions) -> Stimuli:
+        """Open every stimulus once; frame_skip is 8 unless another is given."""
+        files = sorted(_files(path))
+        if not files:
+            raise DataError(
+                f"`folder` must hold Physion's stimuli (*.hdf5), got none in {path}. "
+                "Check the path, and unpack archives."
+            )
+        for file in files:  # most damage shows on opening: better now than after an hour
+            with _opened(file):
+                pass
+        return Stimuli(path, files, options)
+
+
+class Stimuli(Source):
+    """The stimuli of a folder.
+
+    The state `touching` of an episode says of each frame whether there is contact in it or in those left out after it.
     """
-    folder, path = Path(folder), Path(path)
-    check_size_px(size_px)
-    if frame_skip < 1:
-        raise ConfigError(
-            f"`frame_skip` must be at least 1, got {frame_skip}. Use {FRAME_SKIP} for 12.5 frames per second."
+
+    unit = "stimuli"
+
+    def __init__(self, folder: Path, files: list[Path], options: ReadOptions) -> None:
+        self._folder, self._files = folder, files
+        self._stimuli: list[Stimulus] = []
+        self.num_items = len(files)
+        frame_skip = options.frame_skip or FRAME_SKIP
+        self.meta = DatasetMeta(
+            env_id=PHYSION,
+            size_px=options.size_px,
+            action_space=ActionSpace("none"),
+            frame_skip=frame_skip,
+            fps=1 / (FRAME_SECONDS * frame_skip),
+            policy=PHYSION,
+            license=options.license or LICENSE,
+            seed=files_fingerprint(folder, files),
         )
-    files = sorted(p for p in folder.rglob("*.hdf5") if not p.name.startswith("."))
-    if not files:
-        raise DataError(
-            f"`folder` must hold Physion's stimuli (*.hdf5), got none in {folder}. Check the path, and unpack archives."
-        )
-    check_new(path)
-    for file in files:  # most damage shows on opening: better now than after an hour
-        with _opened(file):
-            pass
-    fps = 1 / (FRAME_SECONDS * frame_skip)
-    meta = DatasetMeta(
-        env_id=PHYSION,
-        size_px=size_px,
-        action_space=ActionSpace("none"),
-        frame_skip=frame_skip,
-        fps=fps,
-        policy=PHYSION,
-        license=LICENSE,
-        seed=seed_of(folder, files),
-    )
-    stimuli: list[Stimulus] = []
-    with all_or_nothing(path) as temporary, Progress(f"importing {folder}", len(files), "stimuli", quiet) as bar:
-        with DatasetWriter(temporary, meta) as writer:
-            bar.update(0)
-            for number, file in enumerate(files):
-                episode, stimulus = _read(folder, file, number, size_px, frame_skip)
-                writer.write(episode)
-                stimuli.append(stimulus)
-                bar.update(number + 1, stimulus.name)
-        write_atomic(temporary / "physion.json", json.dumps({"stimuli": [to_dict(s) for s in stimuli]}) + "\n")
-    scenarios = {
-        name: {"stimuli": len(mine), "contact": sum(s.contact for s in mine)}
-        for name, mine in by_scenario(stimuli).items()
-    }
-    return {"path": str(path), "frames": writer.num_frames, "episodes": len(files), "fps": fps, "scenarios": scenarios}
+
+    def episodes(self) -> Iterator[Episode]:
+        """Yield each stimulus as one episode."""
+        self._stimuli.clear()
+        for number, file in enumerate(self._files):
+            episode, stimulus = _read(self._folder, file, number, self.meta.size_px, self.meta.frame_skip)
+            self._stimuli.append(stimulus)
+            yield episode
+
+    def files_beside(self) -> dict[str, str]:
+        """Return physion.json, which `read_stimuli` reads."""
+        return {"physion.json": json.dumps({"stimuli": [to_dict(s) for s in self._stimuli]}) + "\n"}
+
+    def tallies(self) -> dict[str, dict[str, int]]:
+        """Return the stimuli of each scenario, and those of them with a contact."""
+        return {
+            name: {"stimuli": len(mine), "contact": sum(s.contact for s in mine)}
+            for name, mine in by_scenario(self._stimuli).items()
+        }
 
 
 def read_stimuli(path: str | Path) -> list[Stimulus]:
@@ -138,8 +152,8 @@ def read_stimuli(path: str | Path) -> list[Stimulus]:
         return [from_dict(Stimulus, values, "stimulus") for values in json.loads(file.read_text())["stimuli"]]
     except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
         raise DatasetError(
-            f"`{path}` must be a data set of Physion's stimuli with physion.json, got a foreign or damaged one ({error}). "
-            "Make it with `worldling import FOLDER --out OUT --format physion`."
+            f"`{path}` must be a data set of Physion's stimuli with physion.json, got a foreign or damaged one "
+            f"({error}). Make it with `worldling import FOLDER --out OUT --format physion`."
         ) from None
 
 
@@ -150,12 +164,24 @@ def by_scenario(stimuli: Iterable[Stimulus]) -> dict[str, list[Stimulus]]:
 
 
 def scenario_of(name: str, file: Path) -> str:
-    """Tell a stimulus's scenario by its name, or else by its file's and its folders' (`file` as in the folder imported)."""
+    """Tell a stimulus's scenario by its name, else by those of its `file` (in the imported folder) and its folders."""
     for text in (name, file.stem, *(parent.name for parent in file.parents)):
         for sign, scenario in SCENARIOS.items():
             if re.search(f"(?<![a-z]){sign}", text, re.IGNORECASE):
                 return scenario
     return "unknown"
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (file for file in folder.rglob("*.hdf5") if not file.name.startswith("."))
+
+
+def _seems_ours(file: Path) -> bool:
+    try:
+        with h5py.File(file, "r") as opened:
+            return isinstance(opened.get("frames"), h5py.Group)
+    except OSError:
+        return True  # reading says what is wrong with it
 
 
 def _read(folder: Path, file: Path, number: int, size_px: int, frame_skip: int) -> tuple[Episode, Stimulus]:
@@ -165,8 +191,8 @@ def _read(folder: Path, file: Path, number: int, size_px: int, frame_skip: int) 
         if not 2 <= len(kept) <= PIECE_FRAMES:
             change = "Lower" if len(kept) < 2 else "Raise"
             raise DataError(
-                f"`{file}` must give 2 to {PIECE_FRAMES} frames, got {len(kept)} of its {len(names)} with a frame_skip of "
-                f"{frame_skip}. {change} frame_skip, or move the file out of the folder."
+                f"`{file}` must give 2 to {PIECE_FRAMES} frames, got {len(kept)} of its {len(names)} with a frame_skip "
+                f"of {frame_skip}. {change} frame_skip, or move the file out of the folder."
             )
         touching = np.array([np.any(_entry(file, opened, name, (LABEL,))[()]) for name in names])
         frames = np.stack([_picture(file, opened, name, size_px) for name in kept])
@@ -184,7 +210,7 @@ def _read(folder: Path, file: Path, number: int, size_px: int, frame_skip: int) 
         ended,
         truncated,
         {"touching": np.logical_or.reduceat(touching, np.arange(0, len(names), frame_skip))},
-        {"number": number},
+        {"number": number, "name": name},
     )
     inside = file.relative_to(folder.parent)
     return episode, Stimulus(number, name, scenario_of(name, inside), str(file.relative_to(folder)), len(names), first)
@@ -197,7 +223,8 @@ def _opened(file: Path) -> Iterator[h5py.File]:
         with h5py.File(file, "r") as opened:
             if not isinstance(opened.get("frames"), h5py.Group):
                 raise DataError(
-                    f"`{file}` must be a stimulus of Physion with frames/0000 and so on, got an HDF5 file without. {FIX}"
+                    f"`{file}` must be a stimulus of Physion with frames/0000 and so on, "
+                    f"got an HDF5 file without. {FIX}"
                 )
             yield opened
     except PermissionError:

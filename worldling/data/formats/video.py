@@ -1,4 +1,4 @@
-"""Import a folder of videos, with or without the actions that were taken in them.
+"""Read a folder of videos, with or without the actions that were taken in them.
 
     clips/a.mp4  clips/a.csv      one row per action; a first row of names is allowed
     clips/b.mp4  clips/b.npy      [T - 1] whole numbers, or [T - 1, A] floats, switches or choices
@@ -17,16 +17,16 @@ import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from worldling.config import from_dict
-from worldling.data.environment import check_size_px, shrink
-from worldling.data.formats import seed_of
-from worldling.data.store import PIECE_FRAMES, DatasetMeta, DatasetWriter, all_or_nothing, check_new
+from worldling.data.dataset import DatasetMeta
+from worldling.data.environment import shrink
+from worldling.data.fingerprint import files_fingerprint
+from worldling.data.formats.format import Format, ReadOptions, Source
+from worldling.data.store import PIECE_FRAMES
 from worldling.errors import ActionError, ConfigError, DataError
-from worldling.progress import Progress
 from worldling.types import ActionSpace, Episode
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
@@ -34,66 +34,60 @@ ACTION_SUFFIXES = (".csv", ".npy", ".json")
 VIDEO = "video"  # stands where a recording has its environment's id
 
 
-def import_videos(
-    folder: str | Path,
-    path: str | Path,
-    size_px: int = 64,
-    frame_skip: int = 1,
-    crop: bool = True,
-    license: str = "unknown",
-    quiet: bool = False,
-) -> dict[str, Any]:
-    """Turn the videos in `folder` into the data set `path`, each video an episode; all of it or nothing.
+class Video(Format):
+    """A folder of videos, with or without actions; each video is an episode."""
 
-    frame_skip: keep every n-th frame (only of videos without actions); crop: cut the middle square out of
-    each picture, else squeeze it. Returns {path, frames, episodes, fps, action_kind}.
-    Raises `DataError` naming the file that cannot be read or does not fit, `DatasetError` if `path` exists.
-    """
-    folder, path = Path(folder), Path(path)
-    check_size_px(size_px)
-    videos = sorted(p for p in folder.glob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
-    if not videos:
-        wanted = ", ".join(VIDEO_SUFFIXES)
-        raise DataError(f"`folder` must hold videos ({wanted}), got none in {folder}. Check the path.")
-    check_new(path)
-    space, actions = _read_all_actions(folder, videos)
-    if frame_skip < 1 or (frame_skip > 1 and space.kind != "none"):
-        raise ConfigError(
-            f"`frame_skip` must be 1 for videos with actions and at least 1 without, got {frame_skip}. "
-            "Actions between the frames kept would be lost."
+    name = VIDEO
+
+    def detect(self, path: Path) -> bool:
+        """Say whether there are videos in the folder itself."""
+        return any(file.suffix.lower() in VIDEO_SUFFIXES for file in path.glob("*"))
+
+    def read(self, path: Path, options: ReadOptions) -> Videos:
+        """Read the actions and every video's frame rate; frame_skip must be 1 (the default) where there are actions."""
+        videos = sorted(p for p in path.glob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
+        if not videos:
+            wanted = ", ".join(VIDEO_SUFFIXES)
+            raise DataError(f"`folder` must hold videos ({wanted}), got none in {path}. Check the path.")
+        return Videos(path, videos, options)
+
+
+class Videos(Source):
+    """The videos of a folder and their actions."""
+
+    unit = "videos"
+
+    def __init__(self, folder: Path, videos: list[Path], options: ReadOptions) -> None:
+        space, self._actions = _read_all_actions(folder, videos)
+        frame_skip = options.frame_skip or 1
+        if frame_skip > 1 and space.kind != "none":
+            raise ConfigError(
+                f"`frame_skip` must be 1 for videos with actions, got {frame_skip}. "
+                "Actions between the frames kept would be lost."
+            )
+        self._videos, self._crop = videos, options.crop
+        self.num_items = len(videos)
+        self.meta = DatasetMeta(
+            env_id=VIDEO,
+            size_px=options.size_px,
+            action_space=space,
+            frame_skip=frame_skip,
+            fps=_same_fps(videos) / frame_skip,
+            policy=VIDEO,
+            license=options.license or "unknown",
+            seed=files_fingerprint(folder, videos),
         )
-    fps = _same_fps(videos) / frame_skip
-    meta = DatasetMeta(
-        env_id=VIDEO,
-        size_px=size_px,
-        action_space=space,
-        frame_skip=frame_skip,
-        fps=fps,
-        policy="video",
-        license=license,
-        seed=seed_of(folder, videos),
-    )
-    with all_or_nothing(path) as temporary, Progress(f"importing {folder}", len(videos), "videos", quiet) as bar:
-        writer = DatasetWriter(temporary, meta)
-        bar.update(0)
-        for number, video in enumerate(videos):
-            for episode in _episodes(video, actions.get(video), space, size_px, frame_skip, crop):
-                episode.meta["number"] = number
-                writer.write(episode)
-            bar.update(number + 1, video.name)
-        writer.close()
-    return {
-        "path": str(path),
-        "frames": writer.num_frames,
-        "episodes": len(videos),
-        "fps": fps,
-        "action_kind": space.kind,
-    }
+
+    def episodes(self) -> Iterator[Episode]:
+        """Yield each video in pieces that fit in memory."""
+        size_px, frame_skip = self.meta.size_px, self.meta.frame_skip
+        for number, video in enumerate(self._videos):
+            for episode in _episodes(video, self._actions.get(video), size_px, frame_skip, self._crop):
+                episode.meta.update(number=number, name=video.name)
+                yield episode
 
 
-def _episodes(
-    video: Path, actions: np.ndarray | None, space: ActionSpace, size_px: int, frame_skip: int, crop: bool
-) -> Iterator[Episode]:
+def _episodes(video: Path, actions: np.ndarray | None, size_px: int, frame_skip: int, crop: bool) -> Iterator[Episode]:
     """Yield a video in pieces that fit in memory; each begins with the frame the one before ended with."""
     held: list[np.ndarray] = []
     first = 0  # number of the first frame held
@@ -101,7 +95,7 @@ def _episodes(
     def episode(cut: bool) -> Episode:
         count = len(held) - 1
         taken = np.zeros((count, 0), np.float32) if actions is None else actions[first : first + count]
-        if len(taken) < count:
+        if actions is not None and len(taken) < count:
             raise _unequal(video, len(actions), f"more than {first + len(taken)}")
         ended = np.zeros(count, bool)
         truncated = ended.copy()

@@ -1,7 +1,9 @@
-"""What the control suite measures of forks, from frames alone: which future a dream is nearest to, when it answers a
-push, and how red moves just after one.
+"""What the control suite measures of forks, from frames alone.
 
-Shapes: n forks, 5 futures in the order of ANSWERS (4 of them pushed), T = HORIZON frames, K = JUDGED frames since the push.
+Which true future a prediction is nearest to, when red responds to a push, and how red moves just after one.
+
+Shapes: n forks, 5 futures in the order of ANSWERS (4 of them pushed), T = HORIZON frames, K = JUDGED frames since the
+push.
 """
 
 from __future__ import annotations
@@ -15,19 +17,21 @@ from worldling.frame_error import ROUNDING_MSE
 from worldling.judge.readers.scene import last_seen, read
 from worldling.judge.truth.forks import ANSWERS, FIRST_BURST, JUDGED, Fork
 
-#: Red has answered a push once it is this far from where it is in the same dream without one: shares of the picture.
-ANSWERED = 1 / 64
+#: Red has responded to a push once it is this far from where it is without one, in the same predictor's futures: shares
+#: of the picture.
+MOVED = 1 / 64
 NEVER = JUDGED + 1
 BEFORE = 2  # frames before the push that inverse dynamics sees
 
 
 @dataclass
 class Measured:
-    """What one dreamer's futures of n forks show.
+    """What one predictor's futures of n forks show.
 
-    pictures, places `[n, 4, K]`: whether the pushed future is nearest to the true one under the same actions, by all
-    frames of so many since the push; 1 / k where k are equally near. lead_db `[n, 4]`: how much nearer than to the next, over all K.
-    answer `[n, 4]`: frames from the push until red shows it, NEVER if it does not. motion `[n, 5, F]`: see `motion`.
+    pictures, places `[n, 4, K]`: whether the pushed future is nearest to the true one under the same actions, by
+    all frames of so many since the push; 1 / k where k are equally near. lead_db `[n, 4]`: how much nearer than to the
+    next, over all K. answer `[n, 4]`: frames from the push until red responds, NEVER if it does not. motion
+    `[n, 5, F]`: see `motion`.
     """
 
     pictures: np.ndarray
@@ -90,10 +94,13 @@ def nearest_is_own(distance: np.ndarray) -> np.ndarray:
 
 
 def frames_to_answer(paths: np.ndarray, onset: np.ndarray) -> np.ndarray:
-    """Count frames from the push until red is elsewhere than unpushed: places `[n, 5, T, 2]` to `[n, 4]`, NEVER if it is not."""
+    """Count frames from the push until red is elsewhere than unpushed: places `[n, 5, T, 2]` to `[n, 4]`.
+
+    NEVER if it is not.
+    """
     found = np.full((len(paths), len(ANSWERS) - 1), NEVER)
     for row, (path, at) in enumerate(zip(paths, onset)):
-        away = np.linalg.norm(path[1:] - path[:1], axis=-1)[:, at : at + JUDGED] > ANSWERED
+        away = np.linalg.norm(path[1:] - path[:1], axis=-1)[:, at : at + JUDGED] > MOVED
         found[row] = np.where(away.any(axis=1), away.argmax(axis=1) + 1, NEVER)
     return found
 
@@ -101,8 +108,8 @@ def frames_to_answer(paths: np.ndarray, onset: np.ndarray) -> np.ndarray:
 def motion(paths: np.ndarray, at: np.ndarray) -> np.ndarray:
     """Describe how red moves over the first burst, for inverse dynamics: `[n, 5, F]`.
 
-    paths `[n, 5, S + T, 2]`: since the first frame shown; at `[n]`: the last frame that no push has changed. Given are red's
-    place in it, and from there its places `BEFORE` frames before to FIRST_BURST frames after.
+    paths `[n, 5, S + T, 2]`: since the first frame shown; at `[n]`: the last frame that no push has changed. Given are
+    red's place in it, and from there its places `BEFORE` frames before to FIRST_BURST frames after.
     """
     rows = []
     for path, now in zip(paths, at):
@@ -113,7 +120,10 @@ def motion(paths: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 
 def _squares(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """Squared difference of every future with every true one: uint8 `[n, 4, T, H, W, 3]` twice to sums `[n, i, j, T]`."""
+    """Squared difference of every future with every true one.
+
+    uint8 `[n, 4, T, H, W, 3]` twice to sums `[n, i, j, T]`.
+    """
     count, pushed, steps = ours.shape[:3]
     total = np.empty((count, pushed, pushed, steps))
     for row in range(count):
@@ -124,7 +134,10 @@ def _squares(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
 
 
 def _lead_db(mse: np.ndarray) -> np.ndarray:
-    """How many dB nearer future i is to true future i than to the nearest other: mean squares `[n, i, j]` to `[n, i]`."""
+    """How many dB nearer future i is to true future i than to the nearest other.
+
+    Mean squares `[n, i, j]` to `[n, i]`.
+    """
     mse = np.maximum(mse, ROUNDING_MSE)
     own = np.diagonal(mse, axis1=1, axis2=2)
     others = np.where(np.eye(mse.shape[1], dtype=bool), np.inf, mse).min(axis=2)

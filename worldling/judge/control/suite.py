@@ -1,148 +1,246 @@
-"""The control suite: does the dream do what its actions say, and how soon?
+"""The control suite: does the predicted future follow its actions, and how soon?
 
-    counterfactuals    four true futures of one state, four dreams of it: is each dream nearest to its own? (chance 25 %)
-    inverse dynamics   which way red was pushed, told by a readout fitted on real clips, asked about dreams
-    latency            frames from the push until red answers, in the dream and in the engine
+    counterfactuals    four true futures of one state, four predictions of it: is each nearest to its own? (chance 25 %)
+    inverse dynamics   which way red was pushed, told by a readout fitted on real clips, asked about predictions
+    latency            frames from the push until red responds, in the prediction and in the engine
 
-The futures are made by the engine from the very same state (`control_forks`).
+The futures are made by the engine from the very same state (`truth.forks`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from worldling.judge.baselines import CopyLast
 from worldling.judge.case import Case
-from worldling.judge.control.page import page
-from worldling.judge.control.scores import ANSWERED, NEVER, Measured, Reference
-from worldling.judge.measures.bootstrap import Bootstrap
+from worldling.judge.control.scores import MOVED, NEVER, Measured, Reference
+from worldling.judge.measures.bootstrap import Bootstrap, BootstrapMethod
 from worldling.judge.measures.readout import Readout
-from worldling.judge.self_check import ANCHORS
+from worldling.judge.results import Anchored, Elapsed, SuiteResult
 from worldling.judge.truth.exam import chosen_scenes
 from worldling.judge.truth.forks import ANSWERS, APART, HORIZON, JUDGED, LATEST, Fork, checksum, fork_scene
 from worldling.judge.truth.processes import in_processes
 from worldling.progress import Progress
 from worldling.protocol import WorldModel
-from worldling.report.sections import Anchored, Section
+from worldling.report.values import Curve, Interval, hidden, named
 
-#: Who makes the futures, in the words of the report. All but the truth and the world are anchors.
-DREAMERS = {
+#: Whose futures are measured, in the words of the report. All but the truth and the world are baselines.
+PREDICTORS = {
     "truth": "what really happened",
     "world": "the world",
-    "simulator": "the engine, velocities jolted by 0.1 %",
+    "simulator": "the engine, velocities perturbed by 0.1 %",
     "reencoded": "true frames, encoded and decoded by the world",
-    "copy_last": "last given frame held still",
-    "broken": "the same networks, random weights",
+    "copy_last": "last frame shown, repeated",
+    "random_weights": "the same networks, random weights",
 }
-#: Forks per scene; the anchors are measured on the first half of them.
+#: Forks per scene; the baselines are measured on the first half of them.
 FORKS = 12
 FOLDS = 4  # of inverse dynamics: fitted on the other forks' real clips
 
-Dreamer = Callable[[Sequence[Fork]], np.ndarray]
+Predictor = Callable[[Sequence[Fork]], np.ndarray]
 T = TypeVar("T")
 
 
-def run(case: Case, forks: int = FORKS) -> Section:
+@dataclass(frozen=True)
+class ByScene:
+    """A figure over all forks, and by scene."""
+
+    mean: Interval
+    scenes: dict[str, Interval]
+
+
+@dataclass(frozen=True)
+class RankingCurves:
+    """Share of futures nearest to their own, by all frames of so many since the push."""
+
+    pictures: Curve
+    places: Curve
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """How often a future is nearest to the true one under the same actions.
+
+    pictures: by squared difference of frames (share); places: by where red is (share); lead_db: how much nearer than
+    to the next, in dB.
+    """
+
+    pictures: ByScene
+    places: ByScene
+    lead_db: ByScene
+    curve: RankingCurves
+
+
+@dataclass(frozen=True)
+class InverseDynamics(ByScene):
+    """Share of futures whose push the readout tells rightly. answers: by push."""
+
+    answers: dict[str, Interval]
+
+
+@dataclass(frozen=True)
+class Latency:
+    """When red responds to a push, where it really does.
+
+    frames: from the push on, median; behind: later than in the engine, in frames, median; within_1: share within one
+    frame of the engine; never: share that never responds; curve: share that has responded, by frames since the push.
+    """
+
+    frames: ByScene
+    behind: ByScene
+    within_1: ByScene
+    never: ByScene
+    curve: Curve
+
+
+@dataclass(frozen=True)
+class ForkSet:
+    """The forks judged on, by scene: sha256 of their seeds, moments and actions, and how many were drawn for them."""
+
+    checksums: dict[str, str]
+    tried: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlResult(SuiteResult):
+    """How well predicted futures follow their actions.
+
+    forks: in all; frames: of each future; judged_frames: from the push on; latest_push: frames before it at most;
+    shown_frames: shown before; fps: frames per second; apart: least distance of the four pushed ends, in shares of the
+    tray; moved: distance at which red has responded, in shares of the picture; chance, majority: what guessing gives
+    in counterfactuals and in inverse dynamics; anchors_missing: baselines that could not be run. counterfactuals,
+    inverse_dynamics, latency: by predictor; films: the last frame shown and the last judged of every pushed future,
+    uint8 `[5, H, W, 3]`, "truth" and "world" by scene.
+    """
+
+    forks: int
+    forks_per_scene: int
+    anchor_forks_per_scene: int
+    frames: int
+    judged_frames: int
+    latest_push: int
+    shown_frames: int
+    fps: float
+    apart: float
+    moved: float = named("answered")
+    chance: float
+    majority: float
+    anchors_missing: list[str]
+    intervals: BootstrapMethod
+    counterfactuals: dict[str, Ranking]
+    inverse_dynamics: dict[str, InverseDynamics]
+    latency: dict[str, Latency]
+    fork_set: ForkSet = named("set")
+    films: dict[str, dict[str, np.ndarray]] = hidden()
+
+
+@dataclass(frozen=True)
+class SceneForks:
+    """What was measured on the forks of one scene: by predictor; the film, checksum and count of the first."""
+
+    measured: dict[str, Measured]
+    film: dict[str, np.ndarray]
+    checksum: str
+    tried: int
+
+
+def run(case: Case, forks: int = FORKS) -> ControlResult:
     """Judge control, on so many forks of every scene (8 in all or more, for the readout).
 
-    Cost: 80 frames drawn and 75 dreamed per fork, 7 500 of each by default; 45 seconds on 2 cores.
+    Cost: 80 frames drawn and 75 predicted per fork, 7 500 of each by default; 45 seconds on 2 cores.
     """
     scenarios = chosen_scenes(case)
     begun = time.monotonic()
     from worldling.scenes.labels import OBSERVED  # only now: it needs MuJoCo, which `chosen_scenes` asks for
     from worldling.scenes.trial import FPS
 
-    anchored, dreamers = -(-forks // 2), _dreamers(case)
-    by_scene: dict[str, dict[str, Measured]] = {}
-    films, checksums, tried = {}, {}, {}
+    anchored = -(-forks // 2)
+    found = _measure(case, scenarios, forks, anchored)
+    names = [name for name in PREDICTORS if name in found[scenarios[0]].measured]
+    measured = {name: {scene: found[scene].measured[name] for scene in scenarios} for name in names}
+    boot = ForkBootstrap(case.settings.seed, case.settings.resamples)
+    ranked = {name: _ranking(boot, by) for name, by in measured.items() if name != "truth"}
+    told = {name: _told(boot, by) for name, by in inverse_dynamics(measured).items()}
+    chance, majority = 1 / (len(ANSWERS) - 1), 1 / len(ANSWERS)
+    pictures = {name: by.pictures.mean for name, by in ranked.items()}
+    pushes = {name: by.mean for name, by in told.items()}
+    return ControlResult(
+        forks=forks * len(scenarios),
+        forks_per_scene=forks,
+        anchor_forks_per_scene=anchored,
+        frames=HORIZON,
+        judged_frames=JUDGED,
+        latest_push=LATEST,
+        shown_frames=OBSERVED,
+        fps=FPS,
+        apart=APART,
+        moved=MOVED,
+        chance=chance,
+        majority=majority,
+        anchors_missing=[name for name in PREDICTORS if name not in measured],
+        intervals=boot.over(np.zeros((forks, 1))).about("forks"),
+        counterfactuals=ranked,
+        inverse_dynamics=told,
+        latency={name: _latency(boot, by, measured["truth"]) for name, by in measured.items()},
+        fork_set=ForkSet(
+            {scene: found[scene].checksum for scene in scenarios}, {scene: found[scene].tried for scene in scenarios}
+        ),
+        films={scene: found[scene].film for scene in scenarios},
+        timing=Elapsed(time.monotonic() - begun),
+        anchored=(
+            Anchored.of("futures nearest to their own", pictures, "guess", chance),
+            Anchored.of("pushes told from the prediction", pushes, "guess", majority),
+        ),
+    )
+
+
+def _measure(case: Case, scenarios: Sequence[str], forks: int, anchored: int) -> dict[str, SceneForks]:
+    """Fork every scene, let everybody predict, and measure; anchored: forks of each scene that baselines predict."""
+    predictors, found = _predictors(case), {}
     with Progress("control", forks * len(scenarios), "forks", case.quiet) as progress:
         jobs = [(scenario, forks, anchored, case.world.size_px, case.settings.seed) for scenario in scenarios]
         for number, (ours, simulated) in in_processes(fork_scene, jobs):
-            scenario, reference = scenarios[number], Reference(ours)
+            reference = Reference(ours)
             measured = {"truth": reference.measure(reference.truth), "simulator": reference.measure(simulated)}
-            for name, dream in dreamers.items():
-                frames = dream(ours if name == "world" else ours[:anchored])
+            film: dict[str, np.ndarray] = {}
+            for name, predict in predictors.items():
+                frames = predict(ours if name == "world" else ours[:anchored])
                 measured[name] = reference.measure(frames)
                 if name == "world":
-                    films[scenario] = _film(ours[0], frames[0])
-            by_scene[scenario], checksums[scenario], tried[scenario] = (
-                measured,
-                checksum(ours),
-                sum(fork.tried for fork in ours),
-            )
-            progress.update(len(by_scene) * forks)
-    names = [name for name in DREAMERS if name in by_scene[scenarios[0]]]
-    measured = {name: {scenario: by_scene[scenario][name] for scenario in scenarios} for name in names}
-    told = inverse_dynamics(measured)
-    boot = Redraws(case.settings.seed, case.settings.resamples)
-    values = {
-        "forks": forks * len(scenarios),
-        "forks_per_scene": forks,
-        "anchor_forks_per_scene": anchored,
-        "frames": HORIZON,
-        "judged_frames": JUDGED,
-        "latest_push": LATEST,
-        "shown_frames": OBSERVED,
-        "fps": FPS,
-        "apart": APART,
-        "answered": ANSWERED,
-        "chance": 1 / (len(ANSWERS) - 1),
-        "majority": 1 / len(ANSWERS),
-        "anchors_missing": [name for name in DREAMERS if name not in measured],
-        "intervals": boot.over(np.zeros((forks, 1))).about("forks"),
-        "counterfactuals": {name: _counterfactuals(boot, by) for name, by in measured.items() if name != "truth"},
-        "inverse_dynamics": {name: _told(boot, by) for name, by in told.items()},
-        "latency": {name: _latency(boot, by, measured["truth"]) for name, by in measured.items()},
-        "set": {"checksums": _in_order(checksums, scenarios), "tried": _in_order(tried, scenarios)},
-    }
-    section = page(values, _in_order(films, scenarios), DREAMERS, {"seconds": time.monotonic() - begun})
-    section.anchors = [
-        Anchored(
-            "dreams nearest to their own future",
-            _means(values["counterfactuals"], "pictures"),
-            "guess",
-            values["chance"],
-        ),
-        Anchored("pushes told from the dream", _means(values["inverse_dynamics"]), "guess", values["majority"]),
-    ]
-    return section
+                    film = _film(ours[0], frames[0])
+            tried = sum(fork.tried for fork in ours)
+            found[scenarios[number]] = SceneForks(measured, film, checksum(ours), tried)
+            progress.update(len(found) * forks)
+    return found
 
 
-def _means(table: dict[str, Any], measure: str = "") -> dict[str, Any]:
-    """Pick the interval over all scenes of each dreamer."""
-    return {name: (by[measure] if measure else by)["mean"] for name, by in table.items() if name in ANCHORS}
+def _predictors(case: Case) -> dict[str, Predictor]:
+    """Say how each predictor makes futures uint8 `[n, 5, HORIZON, H, W, 3]` of n forks."""
 
-
-def _dreamers(case: Case) -> dict[str, Dreamer]:
-    """Say how each dreamer makes futures uint8 `[n, 5, HORIZON, H, W, 3]` of n forks."""
-
-    def dreaming(world: WorldModel) -> Dreamer:
-        return lambda forks: dream_forks(world, forks, case.settings.seed)
+    def predicting(world: WorldModel) -> Predictor:
+        return lambda forks: predict_forks(world, forks, case.settings.seed)
 
     def reencoding(forks: Sequence[Fork]) -> np.ndarray:
         return case.world.decode(case.world.encode(np.stack([fork.truth for fork in forks])))
 
     return {
-        "world": dreaming(case.world),
+        "world": predicting(case.world),
         "reencoded": reencoding,
-        "copy_last": dreaming(CopyLast(case.world)),
-        **({} if case.broken is None else {"broken": dreaming(case.broken)}),
+        "copy_last": predicting(CopyLast(case.world)),
+        **({} if case.random_weights is None else {"random_weights": predicting(case.random_weights)}),
     }
 
 
-def _in_order(by: dict[str, T], scenarios: Sequence[str]) -> dict[str, T]:
-    """Return what came in the order in which scenes got done in that of the scenes."""
-    return {scenario: by[scenario] for scenario in scenarios}
+def predict_forks(world: WorldModel, forks: Sequence[Fork], seed: int, at_once: int = 12) -> np.ndarray:
+    """Let a world predict the five futures of every fork: uint8 `[n, 5, HORIZON, H, W, 3]`.
 
-
-def dream_forks(world: WorldModel, forks: Sequence[Fork], seed: int, at_once: int = 12) -> np.ndarray:
-    """Let a world dream the five futures of every fork: uint8 `[n, 5, HORIZON, H, W, 3]`.
-
-    The futures of one fork share their seed, so that in a world of chance too only the actions differ. at_once: forks in a batch.
+    The futures of one fork share their seed, so that in a stochastic world too only the actions differ. at_once: forks
+    in a batch.
     """
     futures, parts = len(ANSWERS), []
     for first in range(0, len(forks), at_once):
@@ -150,13 +248,13 @@ def dream_forks(world: WorldModel, forks: Sequence[Fork], seed: int, at_once: in
         shown = np.repeat(np.stack([fork.shown for fork in some]), futures, axis=0)
         past = np.zeros((len(shown), shown.shape[1] - 1, 2), np.float32)
         seeds = np.repeat(seed + first + np.arange(len(some)), futures).tolist()
-        dream = world.rollout(world.start(shown, past, seed=seeds), np.concatenate([fork.actions for fork in some]))
-        parts.append(dream.reshape(len(some), futures, *dream.shape[1:]))
+        predicted = world.rollout(world.start(shown, past, seed=seeds), np.concatenate([fork.actions for fork in some]))
+        parts.append(predicted.reshape(len(some), futures, *predicted.shape[1:]))
     return np.concatenate(parts)
 
 
-class Redraws:
-    """Redraws whole forks: what was measured on the same fork belongs together."""
+class ForkBootstrap:
+    """Resamples whole forks: what was measured on the same fork belongs together."""
 
     def __init__(self, seed: int, resamples: int) -> None:
         self.seed, self.resamples = seed, resamples
@@ -166,67 +264,64 @@ class Redraws:
         forks = np.repeat(np.arange(len(items)), items.shape[1])
         return Bootstrap(forks, np.zeros(len(forks)), self.seed, self.resamples)
 
-    def table(
-        self, parts: dict[str, np.ndarray], statistic: Callable[[Bootstrap, np.ndarray], dict[str, Any]]
-    ) -> dict[str, Any]:
-        """Sum up parts `{scene: [n, k]}`: `{"mean": over all forks, "scenes": {scene: ...}}`."""
+    def table(self, parts: Mapping[str, np.ndarray], statistic: Callable[[Bootstrap, np.ndarray], Interval]) -> ByScene:
+        """Sum up parts `{scene: [n, k]}`, over all forks and by scene."""
 
-        def summed(items: np.ndarray) -> dict[str, Any]:
+        def summed(items: np.ndarray) -> Interval:
             return statistic(self.over(items), items.ravel())
 
-        return {
-            "mean": summed(np.concatenate(list(parts.values()))),
-            "scenes": {scene: summed(items) for scene, items in parts.items()},
-        }
+        return ByScene(
+            summed(np.concatenate(list(parts.values()))), {scene: summed(items) for scene, items in parts.items()}
+        )
 
-    def curve(self, items: np.ndarray) -> dict[str, list[float]]:
-        """Sum up shares `[n, k, K]` frame by frame: value, low and high, each `[K]`; NaN items are not counted."""
+    def curve(self, items: np.ndarray) -> Curve:
+        """Sum up shares `[n, k, K]` frame by frame; NaN items are not counted."""
         boot = self.over(items)
-        points = [boot.share(items[..., at].ravel()) for at in range(items.shape[-1])]
-        return {key: [point[key] for point in points] for key in ("value", "low", "high")}
+        return Curve.of([boot.share(items[..., at].ravel()) for at in range(items.shape[-1])])
 
 
-def _counterfactuals(redraws: Redraws, by: dict[str, Measured]) -> dict[str, Any]:
-    """Sum up how often a dream is nearest to its own true future, by pictures and by red's place."""
+def _ranking(boot: ForkBootstrap, by: Mapping[str, Measured]) -> Ranking:
+    """Sum up how often a future is nearest to its own true one, by pictures and by red's place."""
     joined = Measured.join(list(by.values()))
-    return {
-        **{
-            name: redraws.table({s: getattr(m, name)[..., -1] for s, m in by.items()}, Bootstrap.share)
-            for name in ("pictures", "places")
-        },
-        "lead_db": redraws.table({s: m.lead_db for s, m in by.items()}, Bootstrap.mean),
-        "curve": {name: redraws.curve(getattr(joined, name)) for name in ("pictures", "places")},
-    }
+
+    def shares(name: str) -> ByScene:
+        return boot.table({scene: getattr(m, name)[..., -1] for scene, m in by.items()}, Bootstrap.share)
+
+    return Ranking(
+        pictures=shares("pictures"),
+        places=shares("places"),
+        lead_db=boot.table({scene: m.lead_db for scene, m in by.items()}, Bootstrap.mean),
+        curve=RankingCurves(boot.curve(joined.pictures), boot.curve(joined.places)),
+    )
 
 
-def _latency(redraws: Redraws, by: dict[str, Measured], truth: dict[str, Measured]) -> dict[str, Any]:
-    """Sum up when red answers a push, where it really does; a dream that never answers counts as one frame past the last."""
+def _latency(boot: ForkBootstrap, by: Mapping[str, Measured], truth: Mapping[str, Measured]) -> Latency:
+    """Sum up when red responds to a push, where it really does; never responding counts as one frame past the last."""
     answer = {s: np.where(truth[s].answer[: len(m.answer)] < NEVER, m.answer, np.nan) for s, m in by.items()}
     behind = {s: found - truth[s].answer[: len(found)] for s, found in answer.items()}
     joined = np.concatenate(list(answer.values()))
     by_then = joined[..., None] <= np.arange(1, NEVER)
 
-    def share(parts: dict[str, np.ndarray]) -> dict[str, Any]:
-        return redraws.table(
-            {s: np.where(np.isnan(answer[s]), np.nan, part) for s, part in parts.items()}, Bootstrap.share
-        )
+    def share(parts: Mapping[str, np.ndarray]) -> ByScene:
+        known = {s: np.where(np.isnan(answer[s]), np.nan, part) for s, part in parts.items()}
+        return boot.table(known, Bootstrap.share)
 
-    def median(boot: Bootstrap, items: np.ndarray) -> dict[str, Any]:
-        return boot.quantile(items, 0.5)
+    def median(items: Bootstrap, values: np.ndarray) -> Interval:
+        return items.quantile(values, 0.5)
 
-    return {
-        "frames": redraws.table(answer, median),
-        "behind": redraws.table(behind, median),
-        "within_1": share({s: (np.abs(late) <= 1) & (answer[s] < NEVER) for s, late in behind.items()}),
-        "never": share({s: found == NEVER for s, found in answer.items()}),
-        "curve": redraws.curve(np.where(np.isnan(joined)[..., None], np.nan, by_then)),
-    }
+    return Latency(
+        frames=boot.table(answer, median),
+        behind=boot.table(behind, median),
+        within_1=share({s: (np.abs(late) <= 1) & (answer[s] < NEVER) for s, late in behind.items()}),
+        never=share({s: found == NEVER for s, found in answer.items()}),
+        curve=boot.curve(np.where(np.isnan(joined)[..., None], np.nan, by_then)),
+    )
 
 
 def inverse_dynamics(measured: dict[str, dict[str, Measured]]) -> dict[str, dict[str, np.ndarray]]:
-    """Say which of ANSWERS is told rightly, by dreamer and scene: float `[n, 5]`.
+    """Say which of ANSWERS is told rightly, by predictor and scene: float `[n, 5]`.
 
-    The readout is fitted on the true futures of other forks than those it is asked about, real or dreamed.
+    The readout is fitted on the true futures of other forks than those it is asked about, real or predicted.
     """
     truth = measured["truth"].values()
     features, fork = (
@@ -248,19 +343,17 @@ def inverse_dynamics(measured: dict[str, dict[str, Measured]]) -> dict[str, dict
     return right
 
 
-def _told(redraws: Redraws, by: dict[str, np.ndarray]) -> dict[str, Any]:
+def _told(boot: ForkBootstrap, by: Mapping[str, np.ndarray]) -> InverseDynamics:
     joined = np.concatenate(list(by.values()))
-    boot = redraws.over(joined[:, :1])
-    return {
-        **redraws.table(by, Bootstrap.share),
-        "answers": {answer: boot.share(joined[:, at]) for at, answer in enumerate(ANSWERS)},
-    }
+    shares, over = boot.table(by, Bootstrap.share), boot.over(joined[:, :1])
+    answers = {answer: over.share(joined[:, at]) for at, answer in enumerate(ANSWERS)}
+    return InverseDynamics(shares.mean, shares.scenes, answers)
 
 
-def _film(fork: Fork, dream: np.ndarray) -> dict[str, np.ndarray]:
+def _film(fork: Fork, predicted: np.ndarray) -> dict[str, np.ndarray]:
     """The last frame shown, and the last frame judged of every pushed future: uint8 `[5, H, W, 3]` each."""
     last = fork.onset + JUDGED - 1
     return {
         name: np.concatenate([fork.shown[-1:], frames[1:, last]])
-        for name, frames in (("truth", fork.truth), ("dream", dream))
+        for name, frames in (("truth", fork.truth), ("world", predicted))
     }

@@ -1,33 +1,73 @@
-"""The cost suite: the ledger of the judged world at the bundled prices."""
+"""The cost suite: the ledger of the judged world at the bundled prices; `worldling cost` takes others."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
-from worldling.cost.ledger import OCCUPANCY, USERS, Amount, Usage, asked, ledger
+from worldling.cost.ledger import (
+    OCCUPANCY,
+    USERS,
+    Amount,
+    Ledger,
+    Month,
+    Occupied,
+    PricesUsed,
+    Serving,
+    Training,
+    TrainingRecord,
+    Usage,
+    asked,
+    ledger,
+)
 from worldling.cost.prices import read_prices
-from worldling.cost.tables import ledger_tables, sources_text
 from worldling.judge.case import Case
-from worldling.judge.speed.suite import run as time_case
+from worldling.judge.results import SuiteResult
+from worldling.machine import hardware
 from worldling.protocol import name_of
-from worldling.report.sections import Section, Text
+from worldling.report.values import hidden
+from worldling.timing.steps import BATCHES, time_world
 
 
-def run(case: Case) -> Section:
-    """Write the judged world's ledger with the bundled prices; `worldling cost` takes others.
+@dataclass(frozen=True)
+class CostTiming:
+    """The parts of the ledger that rest on speeds timed here: see `Ledger`."""
 
-    What training cost is the same for every judgement; the rest is timed. Cost: a few seconds.
+    prices: PricesUsed
+    serving: Serving
+    month: Month
+    sensitivity: list[Occupied]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostResult(SuiteResult):
+    """What the world cost to train, the same for every judgement; what serving it costs is timing.
+
+    currency: of all amounts; ledger: the whole.
     """
-    prices, card = read_prices(), case.world.card
-    timing = time_case(case).timing
-    trained = card.get("cost", {})
-    training_on = prices.match(str(trained.get("device")), trained.get("threads", 1))
-    serving_on = prices.match(timing["device"], timing["cores"])
+
+    currency: str
+    training: Training
+    timing: CostTiming = hidden()
+    ledger: Ledger = hidden()
+
+
+def run(case: Case) -> CostResult:
+    """Write the judged world's ledger. Cost: a few seconds."""
+    prices, record, on = read_prices(), TrainingRecord.of(case.world.card), hardware(case.world.device)
+    rows = time_world(case.world, *case.start_clips(max(BATCHES)), quiet=case.quiet).rows
     usage = Usage(
         Amount(case.fps, "frames/s", ("world",)), asked(None, "users", USERS), asked(None, "share", OCCUPANCY)
     )
-    found = ledger(name_of(case.world), card, timing, "measured", prices, training_on, serving_on, usage)
-    blocks: list[Any] = [*ledger_tables(found), Text(sources_text(found))]
-    values = {key: found[key] for key in ("currency", "training")}
-    later = {key: found[key] for key in ("prices", "serving", "month", "sensitivity")}
-    return Section("Cost: what it takes to train and to serve", values, later, [], blocks)
+    found = ledger(
+        name_of(case.world),
+        record,
+        on.device,
+        rows,
+        "measured",
+        prices,
+        prices.match(str(record.device), record.threads),
+        prices.match(on.device, on.cores),
+        usage,
+    )
+    timing = CostTiming(found.prices, found.serving, found.month, found.sensitivity)
+    return CostResult(currency=found.currency, training=found.training, timing=timing, ledger=found)

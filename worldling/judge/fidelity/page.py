@@ -2,93 +2,83 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
-import numpy as np
-
-from worldling.judge.case import Case
+from worldling.judge.fidelity.suite import CONDITIONS, FidelityResult, StateScores
+from worldling.judge.readers.reader import OwnError
 from worldling.report.figures import Line, film, line_chart
-from worldling.report.sections import Figure, Section, Table, Text, show
-
-_SOLID = ("world",)
-
-
-def page(
-    case: Case,
-    values: dict[str, Any],
-    examples: dict[int, dict[str, np.ndarray]],
-    words: dict[str, str],
-    timing: dict[str, Any],
-) -> Section:
-    """Lay out figures, curves, tables and film strips. words: what each condition is called."""
-    horizons = case.settings.horizons
-    blocks: list[Any] = [Text(_intro(case, values))]
-    if values["n"] < values["asked"]:
-        blocks.append(Text(f"{values['asked']} starts were asked for; the data hold only {values['n']}.", warning=True))
-    blocks.append(_films(case, examples, horizons))
-    blocks += _state_tables(values["state"], words, horizons)
-    blocks.append(_curve(values, words))
-    blocks += _picture_tables(values, words, horizons)
-    return Section("Fidelity: does the dream follow reality?", values, timing, _headlines(values, horizons), blocks)
+from worldling.report.sections import Block, Cell, Figure, Headline, Measured, Section, Table, Text, show
+from worldling.report.values import Curve
 
 
-def _intro(case: Case, values: dict[str, Any]) -> str:
+def page(result: FidelityResult) -> Section:
+    """Lay out figures, curves, tables and film strips."""
+    blocks: list[Block] = [Text(_intro(result))]
+    if result.n < result.asked:
+        text = f"{result.asked} starts were asked for; the data hold only {result.n}."
+        blocks.append(Text(text, warning=True))
+    blocks += [_films(result), *_state_tables(result.state, result.horizons), _curve(result), *_picture_tables(result)]
+    return Section("Fidelity: do predictions match the recording?", _headlines(result), blocks)
+
+
+def _intro(result: FidelityResult) -> str:
+    furthest = max(result.horizons)
     return (
-        f"From {values['n']} points in {values['episodes']} recorded episodes the world was shown "
-        f"{values['context']} real frames and then dreamed on by itself, under the actions that were really "
-        f"taken, without seeing another real frame. “{max(case.settings.horizons)} ahead” means that many "
-        f"dreamed frames later ({max(case.settings.horizons) / case.data.meta.fps:.1f} s of real time)."
+        f"From {result.n} points in {result.episodes} recorded episodes the world was shown {result.context} real "
+        "frames and then predicted on its own frames, under the recorded actions, without seeing another real frame. "
+        f"“{furthest} ahead” means that many predicted frames later ({furthest / result.fps:.1f} s of real time)."
     )
 
 
-def _films(case: Case, examples: dict[int, dict[str, np.ndarray]], horizons: tuple[int, ...]) -> Figure:
-    columns = ["last given", *(f"{h} ahead" for h in horizons)]
-    names = {"truth": "truth", "world": "dream", "shuffled_actions": "other actions"}
-    strips = "".join(
-        film([(names[key], frames) for key, frames in rows.items()], columns) for rows in examples.values()
-    )
+def _ahead(horizons: Sequence[int]) -> list[str]:
+    return [f"{h} ahead" for h in horizons]
+
+
+def _films(result: FidelityResult) -> Figure:
+    columns = ["last shown", *_ahead(result.horizons)]
+    names = {"truth": "recorded", "world": "predicted", "shuffled_actions": "other actions"}
+    strips = "".join(film([(names[key], frames) for key, frames in rows.items()], columns) for rows in result.examples)
     return Figure(
-        "Film strips: truth over dream",
+        "Film strips: recorded over predicted",
         strips,
         "Starts drawn by the seed, not picked by hand. “Other actions” is the same start under the actions "
         "of another start: where the actions matter it should go elsewhere.",
     )
 
 
-def _curve(values: dict[str, Any], words: dict[str, str]) -> Figure:
-    curve = values["psnr_curve_db"]
+def _curve(result: FidelityResult) -> Figure:
+    curves = result.psnr_curve_db
     lines = [
-        Line(words[name], curve["step"], points["value"], points["low"], points["high"], dashed=name not in _SOLID)
-        for name, points in curve.items()
-        if name != "step"
+        Line(CONDITIONS[name], curves.step, curve.value, curve.low, curve.high, dashed=name != "world")
+        for name, curve in curves.by.items()
     ]
     return Figure(
-        "Nearness to the true picture",
+        "PSNR against the recorded frame",
         line_chart(lines, "frames ahead", "PSNR (dB)"),
         "Higher is nearer; 6 dB more means half the error. The shade is the 95 % interval.",
     )
 
 
-def _picture_tables(values: dict[str, Any], words: dict[str, str], horizons: tuple[int, ...]) -> list[Table]:
-    columns = [f"{h} ahead" for h in horizons]
-
-    def rows(key: str) -> list[list[Any]]:
-        return [[words[name], *(by[h] for h in horizons)] for name, by in values[key].items()]
-
+def _picture_tables(result: FidelityResult) -> list[Table]:
+    horizons = result.horizons
+    columns = _ahead(horizons)
     lead = {
-        "copy_last": "better than holding the last frame by",
+        "copy_last": "better than repeating the last frame by",
         "mean_frame": "better than showing the mean frame by",
         "shuffled_actions": "worse by, when given another start's actions",
     }
+    psnr_rows, ssim_rows = (
+        [[CONDITIONS[name], *(by[h] for h in horizons)] for name, by in table.items()]
+        for table in (result.psnr_db, result.ssim)
+    )
+    lead_rows = [
+        [text, *(result.lead_db[name][h] for h in horizons)] for name, text in lead.items() if name in result.lead_db
+    ]
     return [
         Table(
             "What the world gains",
             ["dB of PSNR", *columns],
-            [
-                [text, *(values["lead_db"][name][h] for h in horizons)]
-                for name, text in lead.items()
-                if name in values["lead_db"]
-            ],
+            lead_rows,
             "Differences start by start. A world that has learnt something is above zero in each row; the "
             "last row says how much the actions matter to it. An interval that includes zero is no proof.",
             "dB",
@@ -96,100 +86,99 @@ def _picture_tables(values: dict[str, Any], words: dict[str, str], horizons: tup
         Table(
             "PSNR",
             ["dB, higher is nearer", *columns],
-            rows("psnr_db"),
+            psnr_rows,
             "Peak signal-to-noise ratio of each frame, then averaged over the starts; equal frames count "
-            f"as {values['psnr_limit_db']:.1f} dB. The last row is the best that this world's tokenizer "
-            f"could show. Mean frame: {values['mean_frame']}.",
+            f"as {result.psnr_limit_db:.1f} dB. The last row is the best that this world's tokenizer "
+            f"could show. Mean frame: {result.mean_frame}.",
             "dB",
         ),
         Table(
             "SSIM",
             ["1 is equal", *columns],
-            rows("ssim"),
+            ssim_rows,
             "Structural similarity with a 7 x 7 window (Wang et al., 2004), averaged over the starts.",
         ),
     ]
 
 
-def _state_tables(state: dict[str, Any], words: dict[str, str], horizons: tuple[int, ...]) -> list[Any]:
-    columns, scores = [f"{h} ahead" for h in horizons], state["scores"].values()
-    blocks: list[Any] = [_share_chart(state, horizons)]
+def _state_tables(state: StateScores, horizons: Sequence[int]) -> list[Block]:
+    columns, scores = _ahead(horizons), state.scores.values()
+    blocks: list[Block] = [_share_chart(state, horizons)]
     for name in ("world", "shuffled_actions", "copy_last", "reencoded"):
-        rows = [[s["label"], *({**s[name][h], "unit": s["unit"]} for h in horizons)] for s in scores if name in s]
+        rows: list[list[Cell]] = [
+            [score.label, *(Measured(score.by[name][h], score.unit) for h in horizons)]
+            for score in scores
+            if name in score.by
+        ]
         if name == "world":
-            note = f"{state['about']} The truth is the same reader on the true frame."
-            blocks.append(Table("What is in the picture", [words[name], *columns], rows, note))
+            note = f"{state.about} Compared with the same reader on the recorded frame."
+            blocks.append(Table("What is in the picture", [CONDITIONS[name], *columns], rows, note))
         elif rows:
-            blocks.append(Table(f"The same for: {words[name]}", [words[name], *columns], rows, folded=True))
-    counts = [[s["label"], *(f"{s['world'][h]['n']} of {s['world'][h]['eligible']}" for h in horizons)] for s in scores]
+            title = f"The same for: {CONDITIONS[name]}"
+            blocks.append(Table(title, [CONDITIONS[name], *columns], rows, folded=True))
+    counts = [
+        [score.label, *(f"{score.by['world'][h].n} of {score.by['world'][h].eligible}" for h in horizons)]
+        for score in scores
+    ]
     blocks.append(
         Table(
             "How many starts were counted",
             ["counted, of those eligible at the start", *columns],
             counts,
-            "Counted: the truth shows the thing at that horizon. Eligible: it could have, judging by the "
-            "start (for a ball: it was visible in the last given frame).",
+            "Counted: the recorded frame shows the thing at that horizon. Eligible: it could have, judging by the "
+            "start (for a ball: it was visible in the last frame shown).",
             folded=True,
         )
     )
-    if state["own_error"]:
-        blocks.append(_own_error_table(state["own_error"]))
+    if state.own_error:
+        blocks.append(_own_error_table(state.own_error))
     return blocks
 
 
-def _share_chart(state: dict[str, Any], horizons: tuple[int, ...]) -> Figure:
-    shares = [s for key, s in state["scores"].items() if s["unit"] == "share" and "missing" not in key]
+def _share_chart(state: StateScores, horizons: Sequence[int]) -> Figure:
     lines = []
-    for score in shares:
-        points = [score["world"][h] for h in horizons]
-        value, low, high = (
-            [np.nan if point[key] is None else 100.0 * point[key] for point in points]
-            for key in ("value", "low", "high")
-        )
-        lines.append(Line(score["label"], horizons, value, low, high, dots=True))
+    for key, score in state.scores.items():
+        if score.unit == "share" and "missing" not in key:
+            value, low, high = Curve.of([score.by["world"][h] for h in horizons]).array(100.0)
+            lines.append(Line(score.label, horizons, value, low, high, dots=True))
     return Figure(
-        f"Share of dreams that are right ({state['reader']})",
+        f"Share of predictions that are right ({state.reader})",
         line_chart(lines, "frames ahead", "share of starts (%)"),
-        "Pictures can be near in dB and yet miss what matters; here things are looked for and measured.",
+        "Frames can be near in dB and yet miss what matters; here things are looked for and measured.",
     )
 
 
-def _own_error_table(errors: list[dict[str, Any]]) -> Table:
-    rows = [
-        [e["quantity"], show(e["median"], e["unit"]), show(e["p90"], e["unit"]), show(e["missed"], "share"), e["n"]]
-        for e in errors
-    ]
+def _own_error_table(errors: Sequence[OwnError]) -> Table:
     return Table(
-        "The reader's own error on real frames",
-        ["against the engine's record", "median", "9 in 10 below", "not seen", "frames"],
-        rows,
-        "No dream can be judged more finely than this.",
+        "The reader's own error on recorded frames",
+        ["against the engine's state", "median", "9 in 10 below", "not seen", "frames"],
+        [[e.quantity, show(e.median, e.unit), show(e.p90, e.unit), show(e.missed, "share"), e.n] for e in errors],
+        "No prediction can be judged more finely than this.",
     )
 
 
-def _headlines(values: dict[str, Any], horizons: tuple[int, ...]) -> list[tuple[str, str, str]]:
-    middle = 10 if 10 in horizons else horizons[-1]
-    psnr = values["psnr_db"]
-    tiles = [
-        (
+def _headlines(result: FidelityResult) -> list[Headline]:
+    middle = 10 if 10 in result.horizons else result.horizons[-1]
+    world, copied, mean = (result.psnr_db[name][middle].value for name in ("world", "copy_last", "mean_frame"))
+    lines = [
+        Headline(
             f"PSNR, {middle} frames ahead",
-            f"{show(psnr['world'][middle]['value'], 'dB')} dB",
-            f"last frame {show(psnr['copy_last'][middle]['value'], 'dB')}, mean frame "
-            f"{show(psnr['mean_frame'][middle]['value'], 'dB')}",
+            f"{show(world, 'dB')} dB",
+            f"last frame repeated {show(copied, 'dB')}, mean frame {show(mean, 'dB')}",
         )
     ]
-    if "shuffled_actions" in values["lead_db"]:
-        loss = values["lead_db"]["shuffled_actions"][middle]["value"]
-        tiles.append(
-            (f"Wrong actions cost, {middle} ahead", f"{show(loss, 'dB')} dB", "0 means it ignores its actions")
+    if "shuffled_actions" in result.lead_db:
+        loss = result.lead_db["shuffled_actions"][middle].value
+        lines.append(
+            Headline(f"Wrong actions cost, {middle} ahead", f"{show(loss, 'dB')} dB", "0 means it ignores its actions")
         )
-    for score in [values["state"]["scores"][key] for key in values["state"]["headlines"]]:
-        held = score["copy_last"][middle]["value"]
-        tiles.append(
-            (
-                f"{score['label']}, {middle} ahead",
-                show(score["world"][middle]["value"], "share"),
-                f"last frame held still: {show(held, 'share')}",
+    for score in (result.state.scores[key] for key in result.state.headlines):
+        held = show(score.by["copy_last"][middle].value, "share")
+        lines.append(
+            Headline(
+                f"{score.label}, {middle} ahead",
+                show(score.by["world"][middle].value, "share"),
+                f"last frame repeated: {held}",
             )
         )
-    return tiles
+    return lines

@@ -1,67 +1,155 @@
-"""The fidelity suite: dreams from held-out starts under the true actions, beside what really happened."""
+"""The fidelity suite: roll-outs from held-out starts under the recorded actions, against what was recorded."""
 
 from __future__ import annotations
 
 import time
-from typing import Any
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from worldling.frame_error import PSNR_LIMIT_DB, psnr
 from worldling.judge.case import Case, Starts
-from worldling.judge.fidelity.page import page
-from worldling.judge.measures.bootstrap import Bootstrap
+from worldling.judge.measures.bootstrap import Bootstrap, BootstrapMethod
 from worldling.judge.measures.ssim import ssim
-from worldling.judge.readers.reader import Reader, Reading, reader_for
+from worldling.judge.readers.reader import OwnError, Reader, Reading, reader_for
+from worldling.judge.results import Elapsed, SuiteResult
 from worldling.progress import Progress
-from worldling.report.sections import Section
+from worldling.report.values import Curve, Interval, hidden, spread
 
-#: What is held against the truth, and the words for it.
+#: What is compared with the recorded frames, and the words for it.
 CONDITIONS = {
     "world": "the world",
     "shuffled_actions": "the world, actions of another start",
-    "copy_last": "last given frame held still",
+    "copy_last": "last frame shown, repeated",
     "mean_frame": "mean frame",
     "reencoded": "true frame, encoded and decoded",
 }
+#: Figures by frames ahead.
+ByHorizon = dict[int, Interval]
 _EXAMPLES = 4
 _BATCH_BYTES = 2**28
 
 
-def run(case: Case) -> Section:
+@dataclass(frozen=True)
+class ScoreInterval(Interval):
+    """A score of a reader. eligible: starts that could have been counted had the thing stayed visible."""
+
+    eligible: int
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """One score of a reader. label: for people; unit: "share", "px", "%" or "degrees"; statistic: "share", "median" or
+    "p90" over the starts; by: the figures, by condition and frames ahead."""
+
+    label: str
+    unit: str
+    statistic: str
+    by: dict[str, dict[int, ScoreInterval]] = spread()
+
+
+@dataclass(frozen=True)
+class StateScores:
+    """What a reader sees in the frames.
+
+    reader, about: its name and how it works; headlines: keys of the scores that say most; own_error: against the
+    engine's state on recorded frames; scores: by key.
+    """
+
+    reader: str
+    about: str
+    headlines: tuple[str, ...]
+    own_error: list[OwnError]
+    scores: dict[str, ScoreTable]
+
+
+@dataclass(frozen=True)
+class PsnrCurves:
+    """PSNR in dB at every step. step: frames ahead; by: the curve of each condition."""
+
+    step: list[int]
+    by: dict[str, Curve] = spread()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FidelityResult(SuiteResult):
+    """How near roll-outs are to the recorded frames.
+
+    n, asked: starts used and asked for; episodes: that they lie in; context: frames shown before each; mean_frame:
+    where the mean frame comes from; psnr_limit_db: PSNR of equal frames. psnr_db, ssim: by condition and frames
+    ahead; lead_db: PSNR of the world above a condition's, start by start. fps: frames per second of the recording;
+    examples: frames uint8 `[1 + horizons, H, W, 3]` of a few starts, by condition.
+    """
+
+    n: int
+    asked: int
+    episodes: int
+    seed: int
+    context: int
+    intervals: BootstrapMethod
+    mean_frame: str
+    psnr_limit_db: float
+    psnr_db: dict[str, ByHorizon]
+    ssim: dict[str, ByHorizon]
+    lead_db: dict[str, ByHorizon]
+    psnr_curve_db: PsnrCurves
+    state: StateScores
+    horizons: tuple[int, ...] = hidden()
+    fps: float = hidden()
+    examples: list[dict[str, np.ndarray]] = hidden()
+
+
+@dataclass
+class Seen:
+    """What is kept of the roll-outs from n starts.
+
+    psnr `{condition: [n, steps]}` in dB, ssim `{condition: [n, horizons]}`; readings `{condition: {horizon: parts}}`,
+    where horizon 0 of "truth" is the last frame shown; examples: frames by start and condition.
+    """
+
+    psnr: dict[str, np.ndarray]
+    ssim: dict[str, np.ndarray]
+    readings: dict[str, dict[int, list[Reading]]]
+    examples: dict[int, dict[str, np.ndarray]]
+
+
+def run(case: Case) -> FidelityResult:
     """Judge fidelity: PSNR and SSIM, the use made of the actions, and the state that readers see.
 
     Cost: two roll-outs of the furthest horizon per start, with decoding.
     """
     begun = time.monotonic()
-    steps = case.settings.horizons[-1]
-    starts = case.choose_starts(steps, case.settings.starts)
+    settings = case.settings
+    steps = settings.horizons[-1]
+    starts = case.choose_starts(steps, settings.starts)
     frames, state = case.sample_frames()
     mean_frame, mean_source = _mean_frame(case, frames)
     reader = reader_for(case.data.meta.env_id, frames[::2], {k: v[::2] for k, v in state.items()})
     errors = reader.own_error(frames[1::2], {k: v[1::2] for k, v in state.items()})
     seen = _roll_out(case, starts, reader, mean_frame)
-    boot = Bootstrap(starts.episode, starts.last, case.settings.seed, case.settings.resamples)
-    values = {
-        "n": len(starts),
-        "asked": case.settings.starts,
-        "episodes": int(len(np.unique(starts.episode))),
-        "seed": case.settings.seed,
-        "context": case.context,
-        "intervals": boot.about(),
-        "mean_frame": mean_source,
-        "psnr_limit_db": PSNR_LIMIT_DB,
-        **_pictures(seen, boot, case.settings.horizons),
-        "state": {
-            "reader": reader.name,
-            "about": reader.about,
-            "headlines": reader.headlines,
-            "own_error": [vars(error) for error in errors],
-            "scores": _scores(case, starts, reader, seen, boot),
-        },
-    }
-    seconds = {"seconds": time.monotonic() - begun}
-    return page(case, values, seen["examples"], CONDITIONS, seconds)
+    boot = Bootstrap(starts.episode, starts.last, settings.seed, settings.resamples)
+    psnr_db = _at_horizons(seen.psnr, settings.horizons)
+    return FidelityResult(
+        n=len(starts),
+        asked=settings.starts,
+        episodes=int(len(np.unique(starts.episode))),
+        seed=settings.seed,
+        context=case.context,
+        intervals=boot.about(),
+        mean_frame=mean_source,
+        psnr_limit_db=PSNR_LIMIT_DB,
+        psnr_db=_tables(psnr_db, boot, settings.horizons),
+        ssim=_tables(seen.ssim, boot, settings.horizons),
+        lead_db=_tables(_leads(psnr_db), boot, settings.horizons),
+        psnr_curve_db=_curves(seen.psnr, boot),
+        state=StateScores(
+            reader.name, reader.about, reader.headlines, errors, _scores(case, starts, reader, seen, boot)
+        ),
+        horizons=settings.horizons,
+        fps=case.data.meta.fps,
+        examples=[seen.examples[start] for start in sorted(seen.examples)],
+        timing=Elapsed(time.monotonic() - begun),
+    )
 
 
 def _mean_frame(case: Case, sample: np.ndarray) -> tuple[np.ndarray, str]:
@@ -72,12 +160,8 @@ def _mean_frame(case: Case, sample: np.ndarray) -> tuple[np.ndarray, str]:
     return mean, "mean of the judged data's own frames, because the world keeps none of its training frames"
 
 
-def _roll_out(case: Case, starts: Starts, reader: Reader, mean_frame: np.ndarray) -> dict[str, Any]:
-    """Dream from every start, in batches, and keep the figures of each start but not the frames.
-
-    Returns psnr `{condition: [n, steps]}`, ssim `{condition: [n, horizons]}`, readings
-    `{condition: {horizon: Reading}}` (horizon 0 of "truth" is the last given frame) and example frames.
-    """
+def _roll_out(case: Case, starts: Starts, reader: Reader, mean_frame: np.ndarray) -> Seen:
+    """Roll out from every start, in batches, and keep the figures of each start but not the frames."""
     horizons, size = case.settings.horizons, case.data.meta.size_px
     n, steps, columns = len(starts), horizons[-1], np.asarray(horizons) - 1
     acting = case.world.action_space.kind != "none"
@@ -86,13 +170,13 @@ def _roll_out(case: Case, starts: Starts, reader: Reader, mean_frame: np.ndarray
     picked = np.sort(np.random.default_rng([case.settings.seed, 2]).choice(n, min(_EXAMPLES, n), replace=False))
     actions = [case.data.actions(e, t, t + steps) for e, t in zip(starts.episode, starts.last)]
     others = _other_starts(n, case.settings.seed)
-    seen: dict[str, Any] = {
-        "psnr": {name: np.full((n, steps if name != "reencoded" else len(horizons)), np.nan) for name in names},
-        "ssim": {name: np.full((n, len(horizons)), np.nan) for name in names},
-        "readings": {name: {h: [] for h in horizons} for name in ("truth", *names) if name != "mean_frame"},
-        "examples": {},
-    }
-    seen["readings"]["truth"][0] = []
+    seen = Seen(
+        {name: np.full((n, steps if name != "reencoded" else len(horizons)), np.nan) for name in names},
+        {name: np.full((n, len(horizons)), np.nan) for name in names},
+        {name: {h: [] for h in horizons} for name in ("truth", *names) if name != "mean_frame"},
+        {},
+    )
+    seen.readings["truth"][0] = []
     with Progress("fidelity", n, "starts", case.quiet) as progress:
         for first in range(0, n, clips_at_once):
             rows = range(first, min(first + clips_at_once, n))
@@ -110,20 +194,22 @@ def _roll_out(case: Case, starts: Starts, reader: Reader, mean_frame: np.ndarray
             made["reencoded"] = case.world.decode(case.world.encode(truth[:, columns]))
             _note(seen, rows, truth, given[:, -1], made, horizons, reader)
             for i in set(rows) & set(picked.tolist()):
-                seen["examples"][i] = {
-                    "truth": np.concatenate([given[i - first, -1:], truth[i - first, columns]]),
-                    **{
-                        name: np.concatenate([given[i - first, -1:], made[name][i - first, columns]])
-                        for name in ("world", "shuffled_actions")
-                        if name in made
-                    },
-                }
+                seen.examples[i] = _example(truth[i - first], given[i - first], made, i - first, columns)
             progress.update(rows.stop)
     return seen
 
 
+def _example(
+    truth: np.ndarray, given: np.ndarray, made: dict[str, np.ndarray], row: int, columns: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Pick the last frame shown and those at the horizons, of one start: uint8 `[1 + horizons, H, W, 3]` each."""
+    names = [name for name in ("world", "shuffled_actions") if name in made]
+    films = {"truth": truth[columns], **{name: made[name][row, columns] for name in names}}
+    return {name: np.concatenate([given[-1:], frames]) for name, frames in films.items()}
+
+
 def _note(
-    seen: dict[str, Any],
+    seen: Seen,
     rows: range,
     truth: np.ndarray,
     last: np.ndarray,
@@ -132,19 +218,20 @@ def _note(
     reader: Reader,
 ) -> None:
     """Write the figures of one batch of starts into `seen`."""
-    place, columns, readings = slice(rows.start, rows.stop), np.asarray(horizons) - 1, seen["readings"]
+    place, columns = slice(rows.start, rows.stop), np.asarray(horizons) - 1
     held, aims = reader.read(last), truth[:, columns]
-    readings["truth"][0].append(held)
+    seen.readings["truth"][0].append(held)
     for j, horizon in enumerate(horizons):
-        readings["truth"][horizon].append(reader.read(aims[:, j]))
+        seen.readings["truth"][horizon].append(reader.read(aims[:, j]))
     for name, frames in made.items():
-        # Still pictures have one frame that stands for all; the encoded truth was only made at the horizons.
+        # Still pictures have one frame that stands for all; the reencoded truth was only made at the horizons.
         chosen = frames if name in ("copy_last", "mean_frame", "reencoded") else frames[:, columns]
-        seen["psnr"][name][place] = psnr(aims if name == "reencoded" else truth, frames)
-        seen["ssim"][name][place] = ssim(aims, chosen)
+        seen.psnr[name][place] = psnr(aims if name == "reencoded" else truth, frames)
+        seen.ssim[name][place] = ssim(aims, chosen)
         if name != "mean_frame":
             for j, horizon in enumerate(horizons):
-                readings[name][horizon].append(held if name == "copy_last" else reader.read(chosen[:, j]))
+                read = held if name == "copy_last" else reader.read(chosen[:, j])
+                seen.readings[name][horizon].append(read)
 
 
 def _other_starts(n: int, seed: int) -> np.ndarray:
@@ -155,53 +242,48 @@ def _other_starts(n: int, seed: int) -> np.ndarray:
     return other
 
 
-def _pictures(seen: dict[str, Any], boot: Bootstrap, horizons: tuple[int, ...]) -> dict[str, Any]:
-    """Sum up PSNR and SSIM: at the horizons, at every step, and the world's lead over each comparison."""
-    at = {
-        name: values if name == "reencoded" else values[:, np.asarray(horizons) - 1]
-        for name, values in seen["psnr"].items()
+def _at_horizons(psnr_db: dict[str, np.ndarray], horizons: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """Pick the horizons' columns: `[n, horizons]` by condition."""
+    columns = np.asarray(horizons) - 1
+    return {name: values if name == "reencoded" else values[:, columns] for name, values in psnr_db.items()}
+
+
+def _leads(psnr_db: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The world's lead over the conditions that it must beat, start by start."""
+    beaten = ("copy_last", "mean_frame", "shuffled_actions")
+    return {name: psnr_db["world"] - values for name, values in psnr_db.items() if name in beaten}
+
+
+def _tables(values: dict[str, np.ndarray], boot: Bootstrap, horizons: tuple[int, ...]) -> dict[str, ByHorizon]:
+    """Sum up `[n, horizons]` by condition."""
+    return {name: {h: boot.mean(rows[:, j]) for j, h in enumerate(horizons)} for name, rows in values.items()}
+
+
+def _curves(psnr_db: dict[str, np.ndarray], boot: Bootstrap) -> PsnrCurves:
+    """Sum up PSNR at every step, where it was measured there."""
+    curves = {
+        name: Curve.of([boot.mean(column) for column in values.T])
+        for name, values in psnr_db.items()
+        if name != "reencoded"
     }
-
-    def table(values: np.ndarray) -> dict[int, Any]:
-        return {h: boot.mean(values[:, j]) for j, h in enumerate(horizons)}
-
-    curves = {}
-    for name, values in seen["psnr"].items():
-        if name != "reencoded":
-            points = [boot.mean(values[:, j]) for j in range(values.shape[1])]
-            curves[name] = {key: [point[key] for point in points] for key in ("value", "low", "high")}
-    return {
-        "psnr_db": {name: table(values) for name, values in at.items()},
-        "ssim": {name: table(values) for name, values in seen["ssim"].items()},
-        "lead_db": {
-            name: table(at["world"] - at[name])
-            for name in at
-            if name in ("copy_last", "mean_frame", "shuffled_actions")
-        },
-        "psnr_curve_db": {"step": list(range(1, horizons[-1] + 1)), **curves},
-    }
+    return PsnrCurves(list(range(1, psnr_db["world"].shape[1] + 1)), curves)
 
 
-def _scores(
-    case: Case, starts: Starts, reader: Reader, seen: dict[str, Any], boot: Bootstrap
-) -> dict[str, dict[str, Any]]:
-    """Sum up what the reader saw: `{score: {label, unit, statistic, condition: {horizon: interval}}}`."""
-    joined = {
-        name: {h: _join(parts) for h, parts in by_horizon.items()} for name, by_horizon in seen["readings"].items()
-    }
-    truth, scores = joined.pop("truth"), {}
+def _scores(case: Case, starts: Starts, reader: Reader, seen: Seen, boot: Bootstrap) -> dict[str, ScoreTable]:
+    """Sum up what the reader saw, by score."""
+    joined = {name: {h: _join(parts) for h, parts in by_horizon.items()} for name, by_horizon in seen.readings.items()}
+    truth = joined.pop("truth")
+    scores: dict[str, ScoreTable] = {}
     for horizon in case.settings.horizons:
         unbroken = _unbroken(case, starts, reader, horizon)
         for name, by_horizon in joined.items():
             for score in reader.score(truth[0], truth[horizon], by_horizon[horizon], unbroken):
-                entry = scores.setdefault(
-                    score.key, {"label": score.label, "unit": score.unit, "statistic": score.statistic}
-                )
+                table = scores.setdefault(score.key, ScoreTable(score.label, score.unit, score.statistic, {}))
                 if score.statistic == "share":
-                    interval = boot.share(score.values)
+                    found = boot.share(score.values)
                 else:
-                    interval = boot.quantile(score.values, {"median": 0.5, "p90": 0.9}[score.statistic])
-                entry.setdefault(name, {})[horizon] = {**interval, "eligible": score.eligible}
+                    found = boot.quantile(score.values, {"median": 0.5, "p90": 0.9}[score.statistic])
+                table.by.setdefault(name, {})[horizon] = ScoreInterval(**asdict(found), eligible=score.eligible)
     return scores
 
 

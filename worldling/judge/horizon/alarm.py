@@ -1,10 +1,9 @@
-"""The drift alarm put to the test: how often it rings on real frames, on faults made on purpose, and on dreams gone wrong."""
+"""The drift alarm under test: how often it rings on real frames, on spoilt frames, and on roll-outs that drift."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,10 +11,13 @@ import torch.nn.functional as F
 
 from worldling.alarm import FILE, DriftAlarm, reconstruct
 from worldling.judge.case import Case
+from worldling.judge.horizon.reading import Grid
 from worldling.judge.measures.bootstrap import Bootstrap
 from worldling.judge.measures.permanence import VISIBLE
 from worldling.judge.readers.scene import cover
 from worldling.judge.truth.episodes import Film, Play, draw_play
+from worldling.report.values import Interval
+from worldling.timing.steps import time_steps
 
 #: Real episodes of each scene that the alarm learns from, and others that it is tested on.
 FIT, HELD_OUT = 32, 12
@@ -31,17 +33,61 @@ def alarm_plays(seed: int, scenarios: Sequence[str], last: int) -> list[Play]:
     return [draw_play(scenario, [seed, 11, k], looked, looked) for scenario in scenarios for k in range(FIT + HELD_OUT)]
 
 
-def judge_alarm(
-    case: Case,
-    films: Sequence[Film],
-    made: dict[str, np.ndarray],
-    kept: dict[str, np.ndarray],
-    ahead: Sequence[int],
-    horizons: Sequence[int],
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Fit the alarm, keep it beside the world, and test it; returns values and timing for the report.
+@dataclass(frozen=True)
+class FalseAlarms:
+    """Share of real frames that ring: of all; held_out: of short clips not learnt from; long: of the long true
+    episodes; as_they_are: of the held-out clips without encoding and decoding."""
 
-    films: of `alarm_plays`; made: films `[n, L, H, W, 3]` by condition, the first L of the frames `ahead`; kept
+    all: Interval
+    held_out: Interval
+    long: Interval
+    as_they_are: Interval
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Frames after the start up to which false alarms were counted."""
+
+    held_out: int
+    long: int
+
+
+@dataclass(frozen=True)
+class AlarmResult:
+    """How the drift alarm does.
+
+    rate: share of real frames on which it may ring; promised: whether it learnt from enough to promise that; fitted_on:
+    real frames; faults: share of spoilt frames that ring, by fault; rollouts: shares of the frames at each horizon, by
+    what is counted; recall, precision: over all horizons, of frames that have lost a thing.
+    """
+
+    rate: float
+    promised: bool
+    fitted_on: int
+    false_alarms: FalseAlarms
+    spans: Spans
+    faults: dict[str, Interval]
+    rollouts: dict[str, dict[int, Interval]]
+    recall: Interval
+    precision: Interval
+
+
+@dataclass(frozen=True)
+class AlarmTiming:
+    """What the alarm costs: time of one look and of one frame predicted alone, in ms; whether it was kept."""
+
+    look_ms: float
+    frame_ms: float
+    look_share: float
+    alarm_kept: bool
+
+
+def judge_alarm(
+    case: Case, films: Sequence[Film], made: Mapping[str, np.ndarray], kept: Mapping[str, np.ndarray], grid: Grid
+) -> tuple[AlarmResult, AlarmTiming]:
+    """Fit the alarm, keep it beside the world, and test it.
+
+    films: of `alarm_plays`; made: films `[n, L, H, W, 3]` by condition, the first L frames of the grid; kept
     `[n, horizons, 2]` by condition: which things are there, NaN where there should be none.
     """
     real = np.stack([film.frames for film in films])
@@ -49,47 +95,66 @@ def judge_alarm(
     alarm = DriftAlarm.fit(case.world, real[fitting], STEPS)
     held_out, visible = real[~fitting], np.stack([film.seen for film in films])[~fitting, :, :, 2] >= VISIBLE
     drawn = reconstruct(case.world, held_out)
-    short, long = _rings(alarm, drawn, STEPS), _rings(alarm, made["reencoded"], ahead)
-    watched = {"world": made["world"], "simulator": reconstruct(case.world, made["simulator"])}
-    if "broken" in made:  # it too was shown real frames, and these are what it is compared with
-        watched["broken"] = np.concatenate([made["world"][:, :1], made["broken"][:, 1:]], 1)
-    dreams = {name: _picked(_rings(alarm, films, ahead), ahead, horizons) for name, films in watched.items()}
-    values = {
-        "rate": alarm.rate,
-        "promised": (int(fitting.sum()) + 1) * alarm.rate >= 1,
-        "fitted_on": int(fitting.sum()) * (len(STEPS) - 1),
-        "false_alarms": {
-            "all": _rate(case, short, long),
-            "held_out": _rate(case, short),
-            "long": _rate(case, long),
-            "as_they_are": _rate(case, _rings(alarm, held_out, STEPS)),
-        },
-        "spans": {"held_out": STEPS[-1], "long": ahead[-1]},
-        "faults": {
+    short, long = _rings(alarm, drawn, STEPS), _rings(alarm, made["reencoded"], grid.ahead)
+    monitored = {"world": made["world"], "simulator": reconstruct(case.world, made["simulator"])}
+    if "random_weights" in made:  # it too was shown real frames, and these are what it is compared with
+        monitored["random_weights"] = np.concatenate([made["world"][:, :1], made["random_weights"][:, 1:]], 1)
+    rings = {name: _picked(_rings(alarm, films, grid.ahead), grid) for name, films in monitored.items()}
+    rows = _rows(rings, kept["world"])
+    lost = np.where(rings["world"] == 1, rows["lost"], np.nan)
+    result = AlarmResult(
+        rate=alarm.rate,
+        promised=(int(fitting.sum()) + 1) * alarm.rate >= 1,
+        fitted_on=int(fitting.sum()) * (len(STEPS) - 1),
+        false_alarms=FalseAlarms(
+            all=_rate(case, short, long),
+            held_out=_rate(case, short),
+            long=_rate(case, long),
+            as_they_are=_rate(case, _rings(alarm, held_out, STEPS)),
+        ),
+        spans=Spans(held_out=STEPS[-1], long=grid.ahead[-1]),
+        faults={
             name: _rate(case, np.where(there, _rings(alarm, np.concatenate([drawn[:, :1], frames], 1)), np.nan))
             for name, (frames, there) in faults(drawn[:, 1:], visible[:, 1:], case.settings.seed).items()
         },
-        **_on_dreams(case, dreams, kept, horizons),
+        rollouts={
+            key: {h: _rate(case, values[:, [j]]) for j, h in enumerate(grid.horizons)} for key, values in rows.items()
+        },
+        recall=_rate(case, rows["rings_where_lost"]),
+        precision=_rate(case, lost),
+    )
+    look_ms, frame_ms = _times(case, alarm, held_out[0])
+    return result, AlarmTiming(look_ms, frame_ms, look_ms / frame_ms, _keep(case, alarm))
+
+
+def _rows(rings: Mapping[str, np.ndarray], things: np.ndarray) -> dict[str, np.ndarray]:
+    """Compare where the alarm rings with where the world has lost a thing: `[n, horizons]` by what is counted."""
+    counted = np.isfinite(things).any(axis=2)
+    lost = counted & (things == 0).any(axis=2)
+    return {
+        "rings_where_lost": np.where(lost, rings["world"], np.nan),
+        "rings_where_whole": np.where(counted & ~lost, rings["world"], np.nan),
+        "lost": np.where(counted, lost, np.nan),
+        **{f"rings_{name}": values for name, values in rings.items()},
     }
-    return values, {**_cost(case, alarm, held_out[0]), "alarm_kept": _keep(case, alarm)}
 
 
 def faults(frames: np.ndarray, visible: np.ndarray, seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Spoil real frames uint8 `[n, T, H, W, 3]`: by name the spoilt frames, and bool `[n, T]`, where the fault can be seen at all.
+    """Spoil real frames uint8 `[n, T, H, W, 3]`: by name the spoilt frames, and where the fault can be seen at all.
 
-    visible `[n, T, 2]`: where red and yellow are in the picture.
+    The latter is bool `[n, T]`. visible `[n, T, 2]`: where red and yellow are in the picture.
     """
     always, noise = np.ones(frames.shape[:2], bool), np.random.default_rng(seed).normal(0, _NOISE, frames.shape)
     return {
-        "red gone": (_painted_over(frames, 0), visible[..., 0]),
-        "yellow gone": (_painted_over(frames, 1), visible[..., 1]),
+        "red gone": (_overpainted(frames, 0), visible[..., 0]),
+        "yellow gone": (_overpainted(frames, 1), visible[..., 1]),
         "blurred": (_blurred(frames), always),
         "noise": (np.clip(frames + noise, 0, 255).astype(np.uint8), always),
     }
 
 
-def _painted_over(frames: np.ndarray, thing: int) -> np.ndarray:
-    """Paint what is red (0) or yellow (1), and a rim of 2 pixels around it, with the frame's median colour."""
+def _overpainted(frames: np.ndarray, thing: int) -> np.ndarray:
+    """Fill what is red (0) or yellow (1), and a rim of 2 pixels around it, with the frame's median colour."""
     flat = frames.reshape(-1, *frames.shape[2:])
     tinted = (cover(torch.from_numpy(flat))[:, thing : thing + 1] > 0.05).float()
     where = F.max_pool2d(tinted, 5, 1, 2)[:, 0].numpy() > 0
@@ -104,62 +169,37 @@ def _blurred(frames: np.ndarray) -> np.ndarray:
 
 
 def _rings(alarm: DriftAlarm, films: np.ndarray, steps: Sequence[int] | None = None) -> np.ndarray:
-    """Say where the alarm rings in films `[n, T, H, W, 3]`: `[n, T - 1]` of 0 and 1. Without steps frames do not follow each other."""
+    """Say where the alarm rings in films `[n, T, H, W, 3]`: `[n, T - 1]` of 0 and 1.
+
+    Without steps frames do not follow each other.
+    """
     steps = 2 * np.arange(films.shape[1]) if steps is None else steps
     return (alarm.scores(films, steps) > 1).astype(float)
 
 
-def _picked(rings: np.ndarray, ahead: Sequence[int], horizons: Sequence[int]) -> np.ndarray:
-    """Pick the horizons' columns: `[n, horizons]`, NaN where none was drawn."""
-    drawn = list(ahead[1 : rings.shape[1] + 1])
-    return np.stack([rings[:, drawn.index(h)] if h in drawn else np.full(len(rings), np.nan) for h in horizons], 1)
+def _picked(rings: np.ndarray, grid: Grid) -> np.ndarray:
+    """Pick the horizons' columns of `[n, L - 1]`, of the frames after the first: `[n, horizons]`, NaN beyond."""
+    return grid.at_horizons(np.concatenate([np.zeros((len(rings), 1)), rings], 1))
 
 
-def _rate(case: Case, *rings: np.ndarray) -> dict[str, Any]:
+def _rate(case: Case, *rings: np.ndarray) -> Interval:
     """Return the share of 1 among 0 and 1, `[n, T]` each, with its interval over the n episodes of all of them."""
     flat = np.concatenate([r.ravel() for r in rings])
     rows = np.concatenate([np.repeat(np.arange(len(r)), r.shape[1]) + 10_000 * i for i, r in enumerate(rings)])
     return Bootstrap(rows, np.zeros(len(rows)), case.settings.seed, case.settings.resamples).share(flat)
 
 
-def _on_dreams(
-    case: Case, dreams: dict[str, np.ndarray], kept: dict[str, np.ndarray], horizons: Sequence[int]
-) -> dict[str, Any]:
-    """Lay where the alarm rings on the world's dreams beside where a thing is lost, at each horizon and over all."""
-    rings, things = dreams["world"], kept["world"]
-    counted = np.isfinite(things).any(axis=2)
-    lost = counted & (things == 0).any(axis=2)
-    whole = counted & ~lost
-    rows = {
-        "rings_where_lost": np.where(lost, rings, np.nan),
-        "rings_where_whole": np.where(whole, rings, np.nan),
-        "lost": np.where(counted, lost, np.nan),
-        **{f"rings_{name}": values for name, values in dreams.items()},
-    }
-    return {
-        "dreams": {
-            key: {h: _rate(case, values[:, [j]]) for j, h in enumerate(horizons)} for key, values in rows.items()
-        },
-        "recall": _rate(case, rows["rings_where_lost"]),
-        "precision": _rate(case, np.where(counted & (rings == 1), lost, np.nan)),
-    }
-
-
-def _cost(case: Case, alarm: DriftAlarm, clip: np.ndarray) -> dict[str, float]:
-    """Time one look, and beside it one frame made alone by the world, in ms."""
+def _times(case: Case, alarm: DriftAlarm, clip: np.ndarray) -> tuple[float, float]:
+    """Time one look, and one frame predicted alone by the world, in ms."""
     context, space = case.context, case.world.action_space
     shown, rest = np.repeat(clip[:1], context, axis=0), np.stack([space.noop] * max(1, context - 1))[: context - 1]
     monitor, state = alarm.monitor(case.world, clip[:1]), case.world.start(shown[None], rest[None])
-    times: dict[str, list[float]] = {"look": [], "frame": []}
-    for _ in range(_TIMED):
-        before = time.perf_counter()
-        frame = case.world.step(state, space.noop[None]).frame
-        between = time.perf_counter()
-        monitor.update(frame[0])
-        times["frame"].append(between - before)
-        times["look"].append(time.perf_counter() - between)
-    look, frame = (1000 * float(np.median(times[name])) for name in ("look", "frame"))
-    return {"look_ms": look, "frame_ms": frame, "look_share": look / frame}
+    frames: list[np.ndarray] = []
+    made = time_steps(
+        lambda _: frames.append(case.world.step(state, space.noop[None]).frame), 0.0, 0.0, least_steps=_TIMED
+    )
+    looks = time_steps(lambda i: monitor.update(frames[i % len(frames)][0]), 0.0, 0.0, least_steps=_TIMED)
+    return looks.percentile_ms(50), made.percentile_ms(50)
 
 
 def _keep(case: Case, alarm: DriftAlarm) -> bool:

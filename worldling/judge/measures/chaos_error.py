@@ -1,26 +1,33 @@
-"""How far a dream is from the truth, and for how long it is valid: the measures of the chaos suite.
+"""How far a prediction is from the truth, and for how long it is valid: the measures of the chaos suite.
 
-Frames are compared after a Gaussian blur of a sixteenth of the picture: a thing that is a little off then counts a little, by how far it
-is off, and not as if it were gone. All functions take `n` runs at once.
+Frames are compared after a Gaussian blur of a sixteenth of the picture: a thing that is a little off then counts a
+little, by how far it is off, and not as if it were gone. All functions take `n` runs at once.
 """
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
+
 import numpy as np
 
 from worldling.judge.measures.bootstrap import Bootstrap
+from worldling.report.values import Interval
 
-#: A dream is valid until its normalised error exceeds this, as in Pathak et al. (Phys. Rev. Lett. 120, 024102, 2018).
-LOST = 0.4
+#: A prediction is valid until its normalised error exceeds this, as in Pathak et al. (Phys. Rev. Lett. 120, 024102,
+#: 2018).
+ERROR_LIMIT = 0.4
 BLUR = 1 / 16  # standard deviation, in shares of the picture
 _SIDE = 16  # places along each side at which the blurred picture is read
-_FIT_TO = 0.3  # jolted copies part exponentially until their distance is this share of the spread
+_FIT_TO = 0.3  # perturbed copies part exponentially until their distance is this share of the spread
 _CHUNK = 256
 _RINGS, _QUIET = 16, 1e-6  # scales told apart; power below which there is nothing to compare
 
 
 def blurred(frames: np.ndarray) -> np.ndarray:
-    """Blur uint8 frames `[..., H, W, 3]` and read them on a grid as coarse as the blur: float32 `[..., 16, 16, 3]`, 0 to 1."""
+    """Blur uint8 frames `[..., H, W, 3]` and read them on a grid as coarse as the blur.
+
+    Returns float32 `[..., 16, 16, 3]`, 0 to 1.
+    """
     size, flat = frames.shape[-2], frames.reshape(-1, *frames.shape[-3:])
     at, pixels = (np.arange(_SIDE) + 0.5) / _SIDE, (np.arange(size) + 0.5) / size
     weight = np.exp(-0.5 * ((at[:, None] - pixels) / BLUR) ** 2)
@@ -52,7 +59,7 @@ def variance(apart: np.ndarray) -> float:
     return float(apart[:, apart.shape[1] // 2 :].mean() / 2.0)
 
 
-def valid_frames(error: np.ndarray, limit: float = LOST) -> np.ndarray:
+def valid_frames(error: np.ndarray, limit: float = ERROR_LIMIT) -> np.ndarray:
     """Frames until errors `[n, T]` first exceed `limit`, T if they never do; what is not a number exceeds it: `[n]`."""
     lost = ~(error <= limit)
     return np.where(lost.any(1), lost.argmax(1), error.shape[1]).astype(float)
@@ -74,11 +81,18 @@ def spectrum_error(truth: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.abs(np.log10(_power(truth) / _power(other))).mean(-1)
 
 
-def growth(distances: np.ndarray, boot: Bootstrap) -> dict[str, object]:
-    """Fit how fast jolted copies part: distances `[n, T]` in shares of the spread, frame 0 being the jolt.
+@dataclass(frozen=True)
+class Growth(Interval):
+    """Rate per frame at which perturbed copies part, fitted from one frame to another."""
+
+    first_frame: int
+    last_frame: int
+
+
+def growth(distances: np.ndarray, boot: Bootstrap) -> Growth:
+    """Fit how fast perturbed copies part: distances `[n, T]` in shares of the spread, frame 0 being the perturbation.
 
     The slope of the mean logarithm from frame 2 until it passes 0.3 of the spread, with the interval over the starts.
-    Returns `{value, low, high, n, from, to}` per frame.
     """
     logs = np.log(np.maximum(distances, 1e-12))
     curve = logs.mean(0)
@@ -87,11 +101,14 @@ def growth(distances: np.ndarray, boot: Bootstrap) -> dict[str, object]:
     last = max(last, first + 5)
     steps = np.arange(first, last) - (first + last - 1) / 2
     slopes = logs[:, first:last] @ steps / (steps @ steps)
-    return {**boot.mean(slopes), "from": first, "to": last - 1}
+    return Growth(**asdict(boot.mean(slopes)), first_frame=first, last_frame=last - 1)
 
 
 def share_for(valid: float, shares: np.ndarray, ladder: np.ndarray) -> float:
-    """Share by which a simulator is off that is valid for as long: between the ladder's rungs, on a line in log shares."""
+    """Share by which a simulator is off that is valid for as long.
+
+    Between the ladder's rungs, on a line in log shares.
+    """
     order = np.argsort(ladder)
     return float(np.exp(np.interp(valid, ladder[order], np.log(shares)[order])))
 

@@ -25,7 +25,7 @@ def observed_features(things: Things) -> np.ndarray:
 
 
 def future_features(shown: Things, future: Things) -> np.ndarray:
-    """Describe what followed, true or dreamed: `shown` `[n, S]`, the frames before it; `future` `[n, T]`; `[n, F]`.
+    """Describe what followed, true or predicted: `shown` `[n, S]`, the frames before it; `future` `[n, T]`; `[n, F]`.
 
     Moments every `EVERY` frames, and over the whole: the smallest gap and when, how long and how much they touch,
     how far yellow is moved and how suddenly, and how sharply red turns when they are nearest.

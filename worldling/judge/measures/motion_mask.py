@@ -16,7 +16,7 @@ _SIGMA = 1.1  # of a 5-tap Gaussian
 
 
 def motion_masks(films: np.ndarray) -> np.ndarray:
-    """Say which pixels move in films uint8 `[n, T, H, W, 3]`: bool `[n, T - 1, H, W]`, one mask for each frame but the first."""
+    """Say which pixels move in films uint8 `[n, T, H, W, 3]`: bool `[n, T - 1, H, W]`, a mask for each later frame."""
     grey = (torch.from_numpy(np.ascontiguousarray(films)).float() * torch.tensor(_GREY)).sum(-1)
     taps = torch.exp(-torch.arange(-2, 3).float().square() / (2 * _SIGMA**2))
     taps = taps / taps.sum()
@@ -32,7 +32,10 @@ def motion_masks(films: np.ndarray) -> np.ndarray:
 
 
 def spatial_iou(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """Say how far two films `[n, T, H, W]` of masks agree on where anything moved at any time: `[n]`, NaN where nothing did in either."""
+    """Say how far two films `[n, T, H, W]` of masks agree on where anything moved at any time.
+
+    Returns `[n]`, NaN where nothing moved in either.
+    """
     return _iou(ours.any(1), theirs.any(1))
 
 

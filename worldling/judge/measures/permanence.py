@@ -12,7 +12,8 @@ from worldling.judge.readers.scene import SEEN, cover, read
 
 #: A thing is visible if the engine says it covers at least this share of the picture (12 pixels of 64 x 64).
 VISIBLE = 12 / 64**2
-#: Sensible size: from this factor of the size that 9 in 10 true frames of the episode exceed, to that of the size 1 in 10 exceeds.
+#: Sensible size: from this factor of the size that 9 in 10 true frames of the episode exceed, to that of the size that
+#: 1 in 10 exceeds.
 SENSIBLE = (0.4, 2.5)
 #: One thing: this share of its pixels hangs together.
 IN_ONE_PIECE = 0.6
@@ -45,7 +46,10 @@ def find(frames: np.ndarray) -> Found:
 
 
 def largest_piece(masks: torch.Tensor) -> np.ndarray:
-    """Return the share of each mask's pixels, bool `[n, H, W]`, that its largest 8-connected piece holds (0 if empty): `[n]`."""
+    """Return the share of each mask's pixels, bool `[n, H, W]`, that its largest 8-connected piece holds: `[n]`.
+
+    0 if the mask is empty.
+    """
     n, height, width = masks.shape
     solid = masks.float()[:, None]
     labels = solid * torch.arange(1, height * width + 1).view(height, width)
@@ -59,8 +63,10 @@ def largest_piece(masks: torch.Tensor) -> np.ndarray:
 
 
 def sensible_area(truth: Found) -> np.ndarray:
-    """Return the smallest and largest sensible area of red and of yellow, from the true frames `[n, T]` in which they are
-    seen: `[2, n, 2]`, NaN if they never are."""
+    """Return the smallest and largest sensible area of red and of yellow: `[2, n, 2]`, NaN if they are never seen.
+
+    truth: of the true frames `[n, T]`.
+    """
     seen = np.where(truth.area >= SEEN, truth.area, np.nan)
     ever = np.isfinite(seen).any(axis=1)
     small, large = np.nanquantile(np.where(ever[:, None], seen, 0.0), (0.1, 0.9), axis=1)
@@ -68,6 +74,9 @@ def sensible_area(truth: Found) -> np.ndarray:
 
 
 def is_there(found: Found, sensible: np.ndarray) -> np.ndarray:
-    """Say whether red and yellow are there in frames `[n, T]`, in one piece and of `sensible_area`: bool `[n, T, 2]`."""
+    """Say whether red and yellow are there in frames `[n, T]`, in one piece and of sensible size: bool `[n, T, 2]`.
+
+    sensible: of `sensible_area`.
+    """
     low, high = sensible[:, :, None]
     return (found.area >= SEEN) & (found.area >= low) & (found.area <= high) & (found.piece >= IN_ONE_PIECE)

@@ -16,7 +16,11 @@ COMPONENTS = 64  # that are kept of long features; Physion keeps all, which was 
 
 
 class Readout:
-    """Fit on features `[n, F]`, answers `[n]` (bool, or numbers of several) and groups `[n]` (trials of one pair share theirs)."""
+    """A fitted readout.
+
+    Fitted on features `[n, F]`, answers `[n]` (bool, or numbers of several) and groups `[n]` (trials of one pair share
+    theirs). Raises `JudgeError` without scikit-learn.
+    """
 
     def __init__(self, features: np.ndarray, answers: np.ndarray, groups: np.ndarray) -> None:
         try:

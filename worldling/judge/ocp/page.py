@@ -2,115 +2,97 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping
 
-import numpy as np
-
+from worldling.judge.measures.contact import CONDITIONS
+from worldling.judge.ocp.suite import ByReadout, OcpResult
 from worldling.report.figures import film
-from worldling.report.sections import Figure, Section, Table, Text, show
+from worldling.report.sections import Cell, Figure, Headline, Section, Table, Text, show
+
+_FILM_AT = [3, 5, 7, 9, 11, 14, 18, 25]
 
 
-def page(
-    values: dict[str, Any],
-    films: dict[str, dict[str, np.ndarray]],
-    words: dict[str, str],
-    timing: dict[str, Any],
-    film_at: Sequence[int],
-) -> Section:
-    """Lay out the tables and a film strip of every scene. words: what each condition is called."""
-    mean, labels = values["mean"], values["labels"]
-    scenes = list(values["scenes"])
+def page(result: OcpResult) -> Section:
+    """Lay out the tables and a film strip of every scene."""
+    scenes = list(result.scenes)
     intro = (
-        f"Shown {values['observed_frames']} frames (a quarter of a second) of a scene, will the red thing touch the yellow one within "
-        f"two seconds? {values['trials_per_scene']} trials in each of {len(scenes)} scenes, in pairs that look the same in the first frame: one "
-        "ends in contact, one does not, so guessing gives 50 %. The protocol is Physion's, the scenes are ours: these numbers are "
-        "Physion-style and must not be laid beside Physion's."
+        f"Shown {result.observed_frames} frames (a quarter of a second) of a scene, will the red thing touch the "
+        f"yellow one within two seconds? {result.trials_per_scene} trials in each of {len(scenes)} scenes, in pairs "
+        "that look the same in the first frame: one ends in contact, one does not, so guessing gives 50 %. The protocol is "
+        "Physion's, the scenes are ours: these numbers are Physion-style and must not be compared with Physion's."
     )
-    rows, beyond = (_rows(part, words) for part in (values, values["outside"]))
-    noise = values["noise"]["scenes"]
-    set_aside = [
-        [
-            s,
-            noise[s]["labelled"],
-            noise[s]["flipped"],
-            show(noise[s]["flipped"] / max(1, noise[s]["labelled"]), "share"),
-            noise[s]["pairs"],
-        ]
-        for s in scenes
-        if s in noise
+    headings = ["readout fitted on", "all scenes", *scenes]
+    blocks = [
+        Text(intro),
+        Table(
+            "Share of trials answered rightly",
+            headings,
+            _rows(result.mean, result.scenes),
+            "Half of the trials end in contact. A is what the readout could know at best; C what can be told without "
+            "simulating. With latents the readout is given what the world itself holds of some frames, and no reading "
+            "of colours.",
+            "share",
+        ),
+        Table(
+            "The same, outside the range of training",
+            headings,
+            _rows(result.outside.mean, result.outside.scenes),
+            f"{result.outside.trials_per_scene} trials a scene whose sizes, speeds, colours and cameras lie beyond "
+            "those that worlds train on; the readouts are those above, fitted inside the range.",
+            "share",
+            folded=True,
+        ),
+        _films(result),
+        _set_aside(result),
     ]
-    strips = "".join(
-        film(
-            [(f"{s}: truth", films[s]["truth"][list(film_at)]), ("dream", films[s]["dream"][list(film_at)])],
-            [f"frame {i}" for i in film_at],
-        )
-        for s in scenes
-    )
-    return Section(
-        "Contact: does the dream know what will touch what?",
-        values,
-        timing,
-        [
-            (
-                "Contact predicted with the dream (B)",
-                show(mean["B"]["value"], "share"),
-                f"without it {show(mean['C']['value'], 'share')}, with the true future {show(mean['A']['value'], 'share')}",
-            ),
-            (
-                "What simulation gains (B - C)",
-                show(mean["B_minus_C"]["value"], "share"),
-                f"{show(mean['B_minus_C']['low'], 'share')} to {show(mean['B_minus_C']['high'], 'share')}",
-            ),
-        ],
-        [
-            Text(intro),
-            Table(
-                "Share of trials answered rightly",
-                ["readout fitted on", "all scenes", *scenes],
-                rows,
-                "Half of the trials end in contact. A is what the readout could know at best; C what can be told without simulating. "
-                "With latents the readout is given what the world itself holds of some frames, and no reading of colours.",
-                "share",
-            ),
-            Table(
-                "The same, outside the range of training",
-                ["readout fitted on", "all scenes", *scenes],
-                beyond,
-                f"{values['outside']['trials_per_scene']} trials a scene whose sizes, speeds, colours and cameras lie beyond those that worlds train on; "
-                "the readouts are those above, fitted inside the range.",
-                "share",
-                folded=True,
-            ),
-            Figure(
-                "Film strips: truth over dream",
-                strips,
-                "The first test trial of each scene; frame 3 is the last one shown.",
-            ),
-            Table(
-                "Trials set aside",
-                ["scene", "motions labelled", "set aside", "share", "pairs kept"],
-                set_aside,
-                f"Each motion was simulated {values['noise']['copies']} times more with its velocities changed by "
-                f"{values['noise']['share'] * 100:g} %; where a copy answers otherwise the motion is not used. "
-                f"{labels['agree']} of {labels['simulated_again']} trials simulated again from their seeds had their contact in the very same frame.",
-                folded=True,
-            ),
-        ],
-    )
+    return Section("Contact: does the world know what will touch what?", _headlines(result), blocks)
 
 
-def _rows(part: dict[str, Any], words: dict[str, str]) -> list[list[Any]]:
+def _headlines(result: OcpResult) -> list[Headline]:
+    mean, gain = result.mean, result.mean["B_minus_C"]
+    return [
+        Headline(
+            "Contact predicted with the roll-out (B)",
+            show(mean["B"].value, "share"),
+            f"without it {show(mean['C'].value, 'share')}, with the true future {show(mean['A'].value, 'share')}",
+        ),
+        Headline(
+            "What simulation gains (B - C)",
+            show(gain.value, "share"),
+            f"{show(gain.low, 'share')} to {show(gain.high, 'share')}",
+        ),
+    ]
+
+
+def _rows(mean: ByReadout, scenes: Mapping[str, ByReadout]) -> list[list[Cell]]:
     """Lay out a row per readout, and after the third what simulation gains."""
-    rows = [
-        [word, part["mean"][name], *(scene[name] for scene in part["scenes"].values())] for name, word in words.items()
-    ]
-    rows.insert(
-        3,
-        [
-            "B - C: what simulation gains",
-            part["mean"]["B_minus_C"],
-            *(scene["B_minus_C"] for scene in part["scenes"].values()),
-        ],
+    names = list(CONDITIONS.items())
+    names.insert(3, ("B_minus_C", "B - C: what simulation gains"))
+    return [[words, mean[name], *(scene[name] for scene in scenes.values())] for name, words in names]
+
+
+def _films(result: OcpResult) -> Figure:
+    columns = [f"frame {i}" for i in _FILM_AT]
+    strips = "".join(
+        film([(f"{scene}: truth", films["truth"][_FILM_AT]), ("predicted", films["world"][_FILM_AT])], columns)
+        for scene, films in result.films.items()
     )
-    return rows
+    note = "The first test trial of each scene; frame 3 is the last one shown."
+    return Figure("Film strips: truth over prediction", strips, note)
+
+
+def _set_aside(result: OcpResult) -> Table:
+    noise, labels = result.noise, result.labels
+    rows: list[list[Cell]] = []
+    for scene, tally in noise.scenes.items():
+        share = show(tally["flipped"] / max(1, tally["labelled"]), "share")
+        rows.append([scene, tally["labelled"], tally["flipped"], share, tally["pairs"]])
+    return Table(
+        "Trials set aside",
+        ["scene", "motions labelled", "set aside", "share", "pairs kept"],
+        rows,
+        f"Each motion was simulated {noise.copies} times more with its velocities changed by {noise.share * 100:g} %; "
+        f"where a copy answers otherwise the motion is not used. {labels.agree} of {labels.simulated_again} trials "
+        "simulated again from their seeds had their contact in the very same frame.",
+        folded=True,
+    )

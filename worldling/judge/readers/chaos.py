@@ -1,4 +1,4 @@
-"""Reads the chaotic environments out of pictures, by colour alone: where Lorenz's ball is, and the outline of the cloth."""
+"""Reads frames of the chaotic environments, by colour alone: where Lorenz's ball is, and the outline of the cloth."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ _CHUNK = 1024
 
 
 def read_lorenz(frames: np.ndarray) -> np.ndarray:
-    """Read uint8 frames `[..., H, W, 3]` of Lorenz's ball: x, y, z `[..., 3]`, NaN where one of its two views is not seen.
+    """Read x, y, z of Lorenz's ball in uint8 frames `[..., H, W, 3]`: `[..., 3]`.
 
-    Centroids of red (the view from the front) and of blue (from above), turned back into space. On real frames of 64 px
-    they are off by less than 0.01 in the mean, of spreads of 8 to 9.
+    NaN where one of its two views is not seen. Centroids of red (the view from the front) and of blue (from
+    above), turned back into space. On real frames of 64 px they are off by less than 0.01 in the
+    mean, of spreads of 8 to 9.
     """
     from worldling.scenes.lorenz import unproject
 

@@ -1,7 +1,7 @@
-"""Readers turn frames into named quantities, so that a dream can be judged by what is in it.
+"""Readers turn frames into named quantities, so that a prediction can be judged by what is in it.
 
 A reader is fitted on real frames whose engine state is known, and its own error against that state is
-printed beside every figure: no dream can be judged more finely than the reader sees. The truth of a
+printed beside every figure: no prediction can be judged more finely than the reader sees. The truth of a
 score is always the same reader on the real frame, so a bias of the reader falls on both sides.
 """
 

@@ -1,4 +1,4 @@
-"""Reads red and yellow out of pictures of the physics scenes, by colour alone: any world's frames will do.
+"""Reads red and yellow in frames of the physics scenes, by colour alone: any world's frames will do.
 
 Everything is in shares of the picture, so that frames of any size read alike.
 """
@@ -55,7 +55,7 @@ def read(frames: np.ndarray) -> Things:
 
 
 def last_seen(place: np.ndarray) -> np.ndarray:
-    """Fill places `[..., T, 2]` or `[n, 2]`: what is hidden stays where it was last seen, or is said to be in the middle."""
+    """Fill places `[..., T, 2]` or `[n, 2]`: what is hidden stays where it was last seen, or else in the middle."""
     if place.ndim < 3:
         return np.nan_to_num(place, nan=HIDDEN)
     filled = place.copy()
@@ -80,7 +80,7 @@ def _read(frames: torch.Tensor) -> tuple[torch.Tensor, ...]:
 
 
 def _gap(solid: np.ndarray) -> np.ndarray:
-    """Distance between the nearest pixels of two masks `[n, 2, H, W]`, in shares of the picture (0: side by side): `[n]`."""
+    """Distance between the nearest pixels of two masks `[n, 2, H, W]`: `[n]`, in shares of the picture."""
     gap = np.full(len(solid), np.nan, np.float32)
     for number, (red, yellow) in enumerate(solid):
         ours, theirs = np.argwhere(red), np.argwhere(yellow)

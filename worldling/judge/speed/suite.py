@@ -1,53 +1,45 @@
-"""The speed suite: frames per second of the judged world, alone and in a batch, by a short loop around `step`.
+"""The speed suite: frames per second of the judged world, alone and in a batch, on the backend that it has.
 
 `worldling bench` compares backends with each other; this times the one that was judged, as it stands.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict, dataclass
 
 from worldling.judge.case import Case
-from worldling.machine import hardware
-from worldling.report.sections import Section, Table, Text, show
-from worldling.timing.steps import BATCHES, time_world
+from worldling.judge.results import SuiteResult
+from worldling.machine import Hardware, hardware
+from worldling.report.values import hidden
+from worldling.timing.steps import BATCHES, SpeedRow, time_world
 
 
-def run(case: Case) -> Section:
-    """Time the world; all figures depend on the machine and the moment, so all lie in the section's timing.
+@dataclass(frozen=True)
+class SpeedTiming(Hardware):
+    """The speed on this machine.
 
-    Cost: a few seconds.
+    energy: names of the counters that the joules come from, or "not measured"; rows: one for each batch size.
     """
-    found = time_world(case.world, *case.beginnings(max(BATCHES)), quiet=case.quiet)
-    on = hardware(case.world.device)
-    timing = {**vars(on), "energy": found.energy, "rows": [vars(row) for row in found.rows]}
-    rows = timing["rows"]
-    cells = [
-        [
-            f"batch of {r['batch']}",
-            show(r["fps_p50"]),
-            show(r["p50_ms"]),
-            show(r["p99_ms"]),
-            str(r["num_steps"]),
-            _joules(r),
-        ]
-        for r in rows
-    ]
-    blocks = [
-        Text(
-            f"Action in, picture out, on {timing['device']}, {timing['cores']} cores, by the backend "
-            f"{case.world.backend.name}. Other work on the machine shows here."
-        ),
-        Table(
-            "Speed",
-            ["", "frames/s, at the median step", "p50, ms", "p99, ms", "steps", "joules per 1,000 frames"],
-            cells,
-        ),
-    ]
-    headlines = [("Frames a second, one session", show(rows[0]["fps_p50"]), f"{case.fps:g} are needed for real time")]
-    return Section("Speed: how soon is the next frame there?", {"batches": BATCHES}, timing, headlines, blocks)
+
+    energy: list[str] | str
+    rows: list[SpeedRow]
 
 
-def _joules(row: dict[str, Any]) -> str:
-    joules = row["joules_per_1000_frames"]
-    return "not measured" if joules is None else show(joules)
+@dataclass(frozen=True, kw_only=True)
+class SpeedResult(SuiteResult):
+    """How fast the world is; all figures depend on the machine and the moment, so all are timing.
+
+    batches: rows stepped together; backend: its name; fps: frames per second of real time.
+    """
+
+    batches: tuple[int, ...]
+    timing: SpeedTiming = hidden()
+    backend: str = hidden()
+    fps: float = hidden()
+
+
+def run(case: Case) -> SpeedResult:
+    """Time the world. Cost: a few seconds."""
+    speed = time_world(case.world, *case.start_clips(max(BATCHES)), quiet=case.quiet)
+    timing = SpeedTiming(**asdict(hardware(case.world.device)), energy=speed.energy, rows=speed.rows)
+    return SpeedResult(batches=BATCHES, timing=timing, backend=case.world.backend.name, fps=case.fps)

@@ -1,24 +1,24 @@
-"""The stability suite: very long dreams, watched for drift, freezing, washing out and growing cost."""
+"""The stability suite: very long roll-outs, and whether they drift, freeze, wash out or grow slower."""
 
 from __future__ import annotations
 
 import time
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from worldling.errors import JudgeError
 from worldling.judge.case import Case, Starts
-from worldling.judge.measures.bootstrap import Bootstrap
-from worldling.judge.stability.page import page
+from worldling.judge.measures.bootstrap import Bootstrap, BootstrapMethod
+from worldling.judge.results import Elapsed, SuiteResult
 from worldling.progress import Progress
-from worldling.report.sections import Section
+from worldling.report.values import Interval, hidden
 
-#: A dream leaves the data's range outside these quantiles, widened by this share of their distance.
+#: A roll-out leaves the data's range outside these quantiles, widened by this share of their distance.
 QUANTILES, WIDENED = (0.001, 0.999), 0.1
-#: A dream is frozen if in its last frames it moves less than this share of what the data move.
+#: A roll-out is frozen if in its last frames it moves less than this share of what the data move.
 FROZEN_SHARE = 0.1
-#: Pictures are made and looked at every so many frames; latents at every frame.
+#: Frames are decoded and looked at every so many steps; latents at every step.
 LOOK_EVERY = 50
 #: Frames at each end over which time, motion and spread are averaged.
 END_FRAMES = 1000
@@ -27,41 +27,156 @@ _FILMS = 4
 _CLIPS, _CLIP_FRAMES = 40, 51
 
 
-def run(case: Case) -> Section:
-    """Dream `settings.rollouts` times for the longest of `settings.lengths` frames, in one batch.
+@dataclass(frozen=True)
+class UsualRange:
+    """The range (lowest, highest) of real clips: spread of the latents, and mean grey level of the frames."""
+
+    latent_std: tuple[float, float]
+    frame_mean: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class RealClips:
+    """What real clips are like, encoded.
+
+    latent_mean, latent_std: of the latents; motion: mean absolute change of a latent from frame to frame.
+    """
+
+    latent_mean: float
+    latent_std: float
+    motion: float
+    range: UsualRange
+
+
+@dataclass(frozen=True)
+class AtLength:
+    """What became of the roll-outs up to a length.
+
+    latent_std_ratio: spread of the latents over the data's; latent_mean_shift: of their mean, in spreads of the
+    data; motion_ratio: motion over the data's; all three over the last END_FRAMES. Shares of the roll-outs:
+    not_a_number, frozen, left_range_ever, out_of_range_at_end, bad_at_end (any of these at the end);
+    frames_out_of_range: share of the frames.
+    """
+
+    latent_std_ratio: Interval
+    latent_mean_shift: Interval
+    motion_ratio: Interval
+    not_a_number: Interval
+    frozen: Interval
+    left_range_ever: Interval
+    frames_out_of_range: Interval
+    out_of_range_at_end: Interval
+    bad_at_end: Interval
+
+
+@dataclass(frozen=True)
+class SpreadCurve:
+    """Spread of the latents over the data's, in blocks of frames that end with `frame`: over the roll-outs."""
+
+    frame: list[int]
+    median: list[float]
+    lowest: list[float]
+    highest: list[float]
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """What counts as out of range, and what as frozen, in words."""
+
+    out_of_range: str
+    frozen: str
+
+
+@dataclass(frozen=True)
+class StabilityTiming(Elapsed):
+    """Time and memory at both ends of the roll-outs.
+
+    step_ms_first, step_ms_last: median time of a step of all roll-outs over the first and last `frames_compared`,
+    in milliseconds; memory_mb_first, memory_mb_last: resident memory after END_FRAMES and at the end, in MB, None if
+    not measured.
+    """
+
+    step_ms_first: float
+    step_ms_last: float
+    step_ms_ratio: float
+    frames_compared: int
+    memory_mb_first: float | None
+    memory_mb_last: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StabilityResult(SuiteResult):
+    """What becomes of long roll-outs.
+
+    n: roll-outs; data: what real clips are like; lengths: by frames; fps: frames per second of the recording;
+    films: frames uint8 `[k, H, W, 3]` of a few roll-outs, by frames predicted.
+    """
+
+    n: int
+    seed: int
+    intervals: BootstrapMethod
+    data: RealClips
+    definitions: Definitions
+    lengths: dict[int, AtLength]
+    curve: SpreadCurve
+    timing: StabilityTiming = hidden()
+    fps: float = hidden()
+    films: dict[int, np.ndarray] = hidden()
+
+
+@dataclass
+class LongRollOut:
+    """What is kept of n roll-outs of T frames.
+
+    latent_mean, latent_std, motion `[T, n]`; frame_mean: mean grey levels `[n]` by the frames looked at; seconds
+    `[T]` of each step; memory: resident MB by frames predicted.
+    """
+
+    starts: Starts
+    latent_mean: np.ndarray
+    latent_std: np.ndarray
+    motion: np.ndarray
+    frame_mean: dict[int, np.ndarray]
+    films: dict[int, np.ndarray]
+    seconds: np.ndarray
+    memory: dict[int, float | None]
+
+
+def run(case: Case) -> StabilityResult:
+    """Roll out `settings.rollouts` times for the longest of `settings.lengths` frames, in one batch.
 
     Cost: that many steps without decoding, and one decoding in 50.
     """
     begun = time.monotonic()
-    real = _real_range(case)
-    dream = _dream(case)
-    starts = dream["starts"]
-    boot = Bootstrap(starts.episode, starts.last, case.settings.seed, case.settings.resamples)
-    values = {
-        "n": len(starts),
-        "seed": case.settings.seed,
-        "intervals": boot.about(),
-        "data": real,
-        "definitions": _definitions(),
-        "lengths": {length: _at_length(dream, real, length, boot) for length in case.settings.lengths},
-        "curve": _curve(dream, real),
-    }
-    timing = {"seconds": time.monotonic() - begun, **_costs(dream)}
-    return page(case, values, timing, dream["films"])
+    real = _real_clips(case)
+    long = _roll_out(case)
+    boot = Bootstrap(long.starts.episode, long.starts.last, case.settings.seed, case.settings.resamples)
+    return StabilityResult(
+        n=len(long.starts),
+        seed=case.settings.seed,
+        intervals=boot.about(),
+        data=real,
+        definitions=_definitions(),
+        lengths={length: _at_length(long, real, length, boot) for length in case.settings.lengths},
+        curve=_curve(long, real),
+        timing=_timing(long, begun),
+        fps=case.data.meta.fps,
+        films=long.films,
+    )
 
 
-def _definitions() -> dict[str, str]:
+def _definitions() -> Definitions:
     low, high = (f"{q * 100:g} %" for q in QUANTILES)
-    return {
-        "out_of_range": "latent std, or mean brightness of a frame (looked at every "
+    return Definitions(
+        out_of_range="latent std, or mean brightness of a frame (looked at every "
         f"{LOOK_EVERY} frames, for all since), outside the data's {low} to {high} quantiles "
         f"widened by {WIDENED * 100:g} %",
-        "frozen": f"mean motion of the latents over the last {END_FRAMES} frames below "
+        frozen=f"mean motion of the latents over the last {END_FRAMES} frames below "
         f"{FROZEN_SHARE * 100:g} % of the data's",
-    }
+    )
 
 
-def _real_range(case: Case) -> dict[str, Any]:
+def _real_clips(case: Case) -> RealClips:
     """Measure latents and brightness of real clips: means, motion per frame, and the usual range."""
     clip_frames = min(_CLIP_FRAMES, max(case.data.lengths))
     long_enough = [i for i, length in enumerate(case.data.lengths) if length >= clip_frames]
@@ -77,20 +192,20 @@ def _real_range(case: Case) -> dict[str, Any]:
         bright.append(frames.mean(axis=(1, 2, 3)))
     mean, std, motion, brightness = (np.concatenate(v) for v in (means, stds, motions, bright))
 
-    def widened(values: np.ndarray) -> list[float]:
+    def widened(values: np.ndarray) -> tuple[float, float]:
         low, high = np.quantile(values, QUANTILES)
-        return [float(low - WIDENED * (high - low)), float(high + WIDENED * (high - low))]
+        return float(low - WIDENED * (high - low)), float(high + WIDENED * (high - low))
 
-    return {
-        "latent_mean": float(mean.mean()),
-        "latent_std": float(std.mean()),
-        "motion": float(motion.mean()),
-        "range": {"latent_std": widened(std), "frame_mean": widened(brightness)},
-    }
+    return RealClips(
+        latent_mean=float(mean.mean()),
+        latent_std=float(std.mean()),
+        motion=float(motion.mean()),
+        range=UsualRange(latent_std=widened(std), frame_mean=widened(brightness)),
+    )
 
 
-def _dream(case: Case) -> dict[str, Any]:
-    """Roll out all starts together; returns per-frame figures `[frames, n]`, films, times and memory."""
+def _roll_out(case: Case) -> LongRollOut:
+    """Roll out all starts together."""
     total = case.settings.lengths[-1]
     starts = case.choose_starts(1, case.settings.rollouts, salt=5)
     n = len(starts)
@@ -101,35 +216,26 @@ def _dream(case: Case) -> dict[str, Any]:
     state = case.world.start(given, past, seed=[case.settings.seed + row for row in range(n)])
     previous = _array(case.world.encode(given[:, -1]))
     mean, std, motion = (np.full((total, n), np.nan, np.float32) for _ in range(3))
-    bright, films, seconds, memory = {}, {0: given[:_FILMS, -1]}, np.zeros(total), {}
+    long = LongRollOut(starts, mean, std, motion, {}, {0: given[:_FILMS, -1]}, np.zeros(total), {})
     film_at = {*FILM_AT, total}
     with Progress("stability", total, "frames", case.quiet) as progress:
         for t in range(total):
             before = time.perf_counter()
             step = case.world.step(state, actions[:, t], decode=False)
             latent = _array(step.latent).copy()
-            seconds[t] = time.perf_counter() - before
+            long.seconds[t] = time.perf_counter() - before
             mean[t], std[t] = latent.mean(axis=(1, 2)), latent.std(axis=(1, 2))
             motion[t] = np.abs(latent - previous).mean(axis=(1, 2))
             previous = latent
             if (t + 1) % LOOK_EVERY == 0 or t + 1 in film_at:
                 frames = case.world.decode(step.latent)
-                bright[t] = frames.mean(axis=(1, 2, 3))
+                long.frame_mean[t] = frames.mean(axis=(1, 2, 3))
                 if t + 1 in film_at:
-                    films[t + 1] = frames[:_FILMS]
+                    long.films[t + 1] = frames[:_FILMS]
             if t + 1 in (END_FRAMES, total):
-                memory[t + 1] = _memory_mb()
+                long.memory[t + 1] = _memory_mb()
             progress.update(t + 1)
-    return {
-        "starts": starts,
-        "latent_mean": mean,
-        "latent_std": std,
-        "motion": motion,
-        "frame_mean": bright,
-        "films": films,
-        "seconds": seconds,
-        "memory": memory,
-    }
+    return long
 
 
 def _long_actions(case: Case, starts: Starts, total: int) -> np.ndarray:
@@ -144,62 +250,61 @@ def _long_actions(case: Case, starts: Starts, total: int) -> np.ndarray:
     return np.stack(rows)
 
 
-def _at_length(dream: dict[str, Any], real: dict[str, Any], length: int, boot: Bootstrap) -> dict[str, Any]:
-    """Sum up the first `length` frames of all dreams."""
+def _at_length(long: LongRollOut, real: RealClips, length: int, boot: Bootstrap) -> AtLength:
+    """Sum up the first `length` frames of all roll-outs."""
     end = slice(max(0, length - END_FRAMES), length)
-    std, motion = dream["latent_std"][:length], dream["motion"][:length]
-    std_range, bright_range = real["range"]["latent_std"], real["range"]["frame_mean"]
-    out = (std < std_range[0]) | (std > std_range[1])
+    mean, std, motion = (values[:length] for values in (long.latent_mean, long.latent_std, long.motion))
+    out = (std < real.range.latent_std[0]) | (std > real.range.latent_std[1])
+    darkest, brightest = real.range.frame_mean
     looked = -1  # what a look finds stands for all frames since the look before
-    for t, bright in dream["frame_mean"].items():
+    for t, bright in long.frame_mean.items():
         if t >= length:
             break
-        out[looked + 1 : t + 1] |= (bright < bright_range[0]) | (bright > bright_range[1])
+        out[looked + 1 : t + 1] |= (bright < darkest) | (bright > brightest)
         looked = t
     broken = ~np.isfinite(std)
-    frozen = motion[end].mean(axis=0) < FROZEN_SHARE * real["motion"]
+    frozen = motion[end].mean(axis=0) < FROZEN_SHARE * real.motion
     outside = (out | broken)[end].mean(axis=0) > 0.5
-    return {
-        "latent_std_ratio": boot.mean(std[end].mean(axis=0) / real["latent_std"]),
-        "latent_mean_shift": boot.mean(
-            (dream["latent_mean"][:length][end].mean(axis=0) - real["latent_mean"]) / real["latent_std"]
-        ),
-        "motion_ratio": boot.mean(motion[end].mean(axis=0) / max(real["motion"], 1e-12)),
-        "not_a_number": boot.share(broken.any(axis=0).astype(float)),
-        "frozen": boot.share(frozen.astype(float)),
-        "left_range_ever": boot.share((out | broken).any(axis=0).astype(float)),
-        "frames_out_of_range": boot.mean((out | broken).mean(axis=0)),
-        "out_of_range_at_end": boot.share(outside.astype(float)),
-        "bad_at_end": boot.share((broken.any(axis=0) | frozen | outside).astype(float)),
-    }
+    return AtLength(
+        latent_std_ratio=boot.mean(std[end].mean(axis=0) / real.latent_std),
+        latent_mean_shift=boot.mean((mean[end].mean(axis=0) - real.latent_mean) / real.latent_std),
+        motion_ratio=boot.mean(motion[end].mean(axis=0) / max(real.motion, 1e-12)),
+        not_a_number=boot.share(broken.any(axis=0).astype(float)),
+        frozen=boot.share(frozen.astype(float)),
+        left_range_ever=boot.share((out | broken).any(axis=0).astype(float)),
+        frames_out_of_range=boot.mean((out | broken).mean(axis=0)),
+        out_of_range_at_end=boot.share(outside.astype(float)),
+        bad_at_end=boot.share((broken.any(axis=0) | frozen | outside).astype(float)),
+    )
 
 
-def _curve(dream: dict[str, Any], real: dict[str, Any], points: int = 200) -> dict[str, list[float]]:
-    """Latent std over the data's, in blocks of frames: median, lowest and highest of the dreams."""
-    ratio = dream["latent_std"] / real["latent_std"]
+def _curve(long: LongRollOut, real: RealClips, points: int = 200) -> SpreadCurve:
+    """Sum up the spread of the latents in blocks of frames."""
+    ratio = long.latent_std / real.latent_std
     blocks = np.array_split(np.arange(len(ratio)), min(points, len(ratio)))
     means = np.stack([ratio[block].mean(axis=0) for block in blocks])
-    return {
-        "frame": [int(block[-1]) + 1 for block in blocks],
-        "median": np.median(means, axis=1).tolist(),
-        "lowest": means.min(axis=1).tolist(),
-        "highest": means.max(axis=1).tolist(),
-    }
+    return SpreadCurve(
+        frame=[int(block[-1]) + 1 for block in blocks],
+        median=np.median(means, axis=1).tolist(),
+        lowest=means.min(axis=1).tolist(),
+        highest=means.max(axis=1).tolist(),
+    )
 
 
-def _costs(dream: dict[str, Any]) -> dict[str, Any]:
-    """Time per frame and memory at both ends of the dream."""
-    seconds, memory = dream["seconds"], dream["memory"]
+def _timing(long: LongRollOut, begun: float) -> StabilityTiming:
+    """Sum up time per step and memory at both ends."""
+    seconds, memory = long.seconds, long.memory
     end = min(END_FRAMES, len(seconds))
     first, last = (float(np.median(part)) * 1000 for part in (seconds[:end], seconds[-end:]))
-    return {
-        "step_ms_first": first,
-        "step_ms_last": last,
-        "step_ms_ratio": last / first,
-        "frames_compared": end,
-        "memory_mb_first": memory.get(END_FRAMES),
-        "memory_mb_last": memory[len(seconds)],
-    }
+    return StabilityTiming(
+        seconds=time.monotonic() - begun,
+        step_ms_first=first,
+        step_ms_last=last,
+        step_ms_ratio=last / first,
+        frames_compared=end,
+        memory_mb_first=memory.get(END_FRAMES),
+        memory_mb_last=memory[len(seconds)],
+    )
 
 
 def _memory_mb() -> float | None:
@@ -217,7 +322,7 @@ def _memory_mb() -> float | None:
     return (resident * resource.getpagesize() + held) / 2**20
 
 
-def _array(latents: Any) -> np.ndarray:
+def _array(latents: object) -> np.ndarray:
     if not hasattr(latents, "detach"):
         raise JudgeError(
             f"`world` must give latents as tensors, got {type(latents).__name__}. Return [..., N, C] tensors."

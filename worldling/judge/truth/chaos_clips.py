@@ -1,11 +1,11 @@
-"""Clips of a chaotic environment for the judge: from each start the truth, another run, and jolted copies, all steered alike.
+"""Clips of a chaotic environment: from each start the truth, another run, and perturbed copies, all steered alike.
 
-    clips = make_clips("data/chaos", "worldling/Lorenz-v0", count=64)      # goes on where it was stopped; then opens it
-    clips.frames(3, "truth"), clips.frames(3, "0.001")                     # uint8 [SHOWN + ahead, ...], [1 + ahead, ...]
+    clips = make_clips("data/chaos", "worldling/Lorenz-v0", count=64)    # goes on where it was stopped; then opens it
+    clips.frames(3, "truth"), clips.frames(3, "0.001")                   # uint8 [SHOWN + ahead, ...], [1 + ahead, ...]
 
-Every kind of clip of a start goes through the same actions. "truth" is what happens; "other" began elsewhere long before and
-so shares nothing but the actions; the numbers are the truth moved, in the last frame that is shown, by noise of that
-share of its spread (`jolt`). The folder is an ordinary data set with one shard per start.
+Every kind of clip of a start goes through the same actions. "truth" is what happens; "other" began elsewhere long
+before and so shares nothing but the actions; the numbers are the truth moved, in the last frame that is shown, by noise
+of that share of its spread (`perturb`). The folder is an ordinary data set with one shard per start.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from worldling.judge.truth.processes import in_processes
 from worldling.progress import Progress
 from worldling.types import Episode
 
-#: How far the copies are jolted; the first is the ceiling that a world is measured by.
+#: How far the copies are perturbed; the first is the ceiling that a world is measured by.
 SHARES = (0.001, 0.01, 0.1)
 KINDS = ("truth", "other", *map(str, SHARES))
 SHOWN = 16  # true frames up to the start: more than a world is given
@@ -62,7 +61,7 @@ class Clips:
         self._at = at
 
     def frames(self, start: int, kind: str) -> np.ndarray:
-        """Read a clip: uint8 `[T, H, W, 3]`, the truth with SHOWN frames up to the start, others with that one frame."""
+        """Read a clip: uint8 `[T, H, W, 3]`, the truth with SHOWN frames up to the start, others with only that one."""
         return self.dataset.frames(self._at[start, kind])
 
     def actions(self, start: int) -> np.ndarray:
@@ -89,8 +88,8 @@ def make_clips(
 ) -> Clips:
     """Make what is missing of the clips of `env_id` in a folder of its own below `path`, and open them.
 
-    The n-th start is the same however many there are (at most SYSTEMS says). Ctrl-C keeps all finished ones. Raises `EnvError`
-    without the simulator, `DatasetError` if the folder holds something else.
+    The n-th start is the same however many there are (at most SYSTEMS says). Ctrl-C keeps all finished ones. Raises
+    `EnvError` without the simulator, `DatasetError` if the folder holds something else.
     """
     name = env_id.partition("/")[2].partition("-")[0].lower()
     path = Path(path) / f"{name}-{size_px}-{seed}"
@@ -154,7 +153,7 @@ def play_start(env: Environment, seed: int, start: int, ahead: int) -> list[Epis
     films["other"] = _Film(env).play(after)
     for number, share in enumerate(SHARES):
         raw.set_state(now)
-        raw.jolt(np.random.default_rng([seed, start, number]), share)
+        raw.perturb(np.random.default_rng([seed, start, number]), share)
         films[str(share)] = _Film(env).play(after)
     return [films[kind].episode(first, number) for number, kind in enumerate(KINDS)]
 
@@ -165,7 +164,7 @@ class _Film:
     def __init__(self, env: Environment) -> None:
         self.env, self.actions = env, []
         self.frames: list[np.ndarray] = [env.raw.unwrapped.draw(env.size_px)]
-        self.states: list[dict[str, Any]] = [env.state()]
+        self.states: list[dict[str, np.ndarray]] = [env.state()]
 
     def play(self, actions: np.ndarray) -> "_Film":
         for action in actions:

@@ -1,10 +1,10 @@
-"""Long true episodes of the physics scenes under a hand that pushes and rests, drawn only where they are looked at."""
+"""Long true episodes of the physics scenes under random pushes, drawn only where they are looked at."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,9 +12,13 @@ from worldling.judge.truth.exam import ENV_ID
 from worldling.judge.truth.processes import in_processes
 from worldling.progress import Progress
 
-#: The hand, like the one of the recordings: bursts of this mean length in frames, this share of them pushes, this strong.
+if TYPE_CHECKING:
+    from worldling.scenes.env import SceneEnv
+
+#: Pushes like those of the recordings: bursts of this mean length in frames, this share of them pushes, this strong.
 BURST, PUSHED, STRENGTH = 4, 0.65, (0.3, 1.0)
-JOLT = 1e-3  # how much the velocities of a jolted simulation differ (standard deviation, share)
+#: How much the velocities of a perturbed simulation differ (standard deviation, share).
+PERTURBATION = 1e-3
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,8 @@ class Play:
     """One episode to be played.
 
     actions `[T, 2]`: action t leads from frame t to t + 1; looked: the frames that are drawn; marked: those in which
-    the engine is also asked what is seen; jolt: the frame in which all velocities are changed a little, or None.
+    the engine is also asked what is seen; perturbed_at: the frame in which all velocities are changed a little, or
+    None.
     """
 
     scenario: str
@@ -31,26 +36,31 @@ class Play:
     actions: np.ndarray
     looked: tuple[int, ...]
     marked: tuple[int, ...] = ()
-    jolt: int | None = None
+    perturbed_at: int | None = None
 
-    def jolted(self, frame: int, last: int) -> "Play":
-        """Return the same episode up to frame `last`, with its velocities changed by `JOLT` in `frame`, and the engine not asked."""
+    def perturbed(self, frame: int, last: int) -> Play:
+        """Return the same episode up to frame `last`, perturbed in `frame`, and the engine not asked."""
         return replace(
-            self, actions=self.actions[:last], looked=tuple(t for t in self.looked if t <= last), marked=(), jolt=frame
+            self,
+            actions=self.actions[:last],
+            looked=tuple(t for t in self.looked if t <= last),
+            marked=(),
+            perturbed_at=frame,
         )
 
-    def under_other_pushes(self, frame: int, last: int) -> "Play":
+    def under_other_pushes(self, frame: int, last: int) -> Play:
         """Return the same episode up to frame `last`, with other pushes from `frame` on, and the engine not asked."""
         others = pushes(np.random.default_rng([self.geometry, self.motion]), last - frame)
-        return replace(self.jolted(frame, last), actions=np.concatenate([self.actions[:frame], others]), jolt=None)
+        actions = np.concatenate([self.actions[:frame], others])
+        return replace(self.perturbed(frame, last), actions=actions, perturbed_at=None)
 
 
 @dataclass(frozen=True)
 class Film:
     """What was drawn of an episode, and what the engine said.
 
-    frames uint8 `[looked, H, W, 3]`; seen `[marked, 2, 3]`: centre (x, y) and area of red and of yellow in shares of the
-    picture (NaN and 0 if hidden); energy `[marked]`: joules, kinetic and potential.
+    frames uint8 `[looked, H, W, 3]`; seen `[marked, 2, 3]`: centre (x, y) and area of red and of yellow in shares of
+    the picture (NaN and 0 if hidden); energy `[marked]`: joules, kinetic and potential.
     """
 
     frames: np.ndarray
@@ -59,7 +69,10 @@ class Film:
 
 
 def draw_play(scenario: str, seed: Sequence[int], looked: Sequence[int], marked: Sequence[int] = ()) -> Play:
-    """Draw an episode that ends with the last frame looked at; `looked` and `marked` ascend. The same seed draws the same."""
+    """Draw an episode that ends with the last frame looked at. The same seed draws the same.
+
+    looked, marked: frames, ascending.
+    """
     from worldling.scenes import SCENARIOS
 
     rng = np.random.default_rng([*seed, SCENARIOS.index(scenario)])
@@ -102,13 +115,13 @@ def film_play(play: Play, size_px: int) -> Film:
         env.close()
 
 
-def _film(env: Any, play: Play, size_px: int) -> Film:
+def _film(env: SceneEnv, play: Play, size_px: int) -> Film:
     env.reset(seed=0, options={"scenario": play.scenario, "geometry": play.geometry, "motion": play.motion})
     looked, marked = set(play.looked), set(play.marked)
     frames, seen, energy = [], [], []
     for t in range(len(play.actions) + 1):
-        if t == play.jolt:
-            env.trial.jolt(np.random.default_rng([play.geometry, play.motion]), JOLT)
+        if t == play.perturbed_at:
+            env.trial.perturb(np.random.default_rng([play.geometry, play.motion]), PERTURBATION)
         if t in looked:
             frames.append(env.draw(size_px))
         if t in marked:

@@ -61,7 +61,8 @@ class ExamTrial:
 class Exam:
     """An exam opened for reading. dataset: frames, actions and state; about: what exam.json holds.
 
-    chunks: only these, by number, as if the folder held no others: an exam is the same wherever it is part of a larger one.
+    chunks: only these, by number, as if the folder held no others: an exam is the same wherever it is part of a larger
+    one.
     """
 
     def __init__(self, path: str | Path, chunks: Collection[str] | None = None) -> None:
@@ -132,8 +133,8 @@ def make_exam(
 ) -> Exam:
     """Make what is missing of an exam in the folder `path`, and open it.
 
-    pairs: of each split and scene (default PAIRS), rounded up to whole chunks of 10; the n-th pair is the same however many there
-    are. Ctrl-C keeps all finished chunks. Raises `EnvError` without MuJoCo, `DatasetError` if the folder
+    pairs: of each split and scene (default PAIRS), rounded up to whole chunks of 10; the n-th pair is the same however
+    many there are. Ctrl-C keeps all finished chunks. Raises `EnvError` without MuJoCo, `DatasetError` if the folder
     holds something else.
     """
     env = open_environment(ENV_ID, size_px)
@@ -171,7 +172,10 @@ def make_exam(
 
 
 def chosen_scenes(case: Case) -> list[str]:
-    """Return the scenes to be judged on: those named, else the world's own one, or all eight. Raises `JudgeError` or `EnvError`."""
+    """Return the scenes to be judged on: those named, else the world's own one, or all eight.
+
+    Raises `JudgeError` if one is unknown, `EnvError` without MuJoCo.
+    """
     check_scenes()
     from worldling.scenes import PHYSICS_IDS, SCENARIOS
 
@@ -218,8 +222,8 @@ def _begun(path: Path, meta: DatasetMeta) -> dict[str, Any]:
             ) from None
         if ours != (meta.size_px, meta.seed):
             raise DatasetError(
-                f"`{path}` must hold an exam of {meta.size_px} px and seed {meta.seed}, got {ours[0]} px and {ours[1]}. "
-                "Choose another folder."
+                f"`{path}` must hold an exam of {meta.size_px} px and seed {meta.seed}, got {ours[0]} px and "
+                f"{ours[1]}. Choose another folder."
             )
     for shard in path.glob("shard-*.h5"):
         if shard.stem.split("-")[1] not in about["chunks"]:
@@ -264,7 +268,7 @@ def _make_chunk(path: str, meta: DatasetMeta, job: tuple[str, str, int], seed: i
 
 
 def play_trial(env: Environment, scenario: str, geometry: int, motion: int, frames: int) -> Episode:
-    """Let a trial happen, without a hand, and return it with the engine's state of every frame."""
+    """Let a trial happen, without actions, and return it with the engine's state of every frame."""
     raw = env.raw.unwrapped
     raw.reset(seed=0, options={"scenario": scenario, "geometry": geometry, "motion": motion})
     rest = np.zeros(2, np.float32)

@@ -1,7 +1,7 @@
 """Forks: moments of a physics trial at which it goes on in five ways, drawn by the engine from the very same state.
 
-Nobody touches red until then. In the first future nobody does; in the other four a hand pushes it right, away, left
-or toward the camera (all turned by the same small angle), at the same moments, in bursts as in the training data.
+Red is not pushed until then. In the first future it never is; in the other four it is pushed right, away, left or
+toward the camera (all turned by the same small angle), at the same moments, in bursts as in the training data.
 """
 
 from __future__ import annotations
@@ -9,15 +9,20 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from worldling.data.environment import open_environment
 from worldling.judge.truth.exam import ENV_ID
 
+if TYPE_CHECKING:
+    from worldling.scenes.env import SceneEnv
+
+#: The engine's state, as `SceneEnv.get_state` gives it.
+SceneState = Mapping[str, object]
 ANSWERS = ("none", "right", "away", "left", "toward")
 #: Frames of a future before the push begins (at most), and frames from then on that are judged.
 LATEST, JUDGED = 2, 8
@@ -45,25 +50,28 @@ class Fork:
     onset: int
     actions: np.ndarray
     truth: np.ndarray
-    state: dict[str, Any]
+    state: SceneState
     tried: int
 
 
 def fork_scene(scenario: str, count: int, anchored: int, size_px: int, seed: int = 0) -> tuple[list[Fork], np.ndarray]:
-    """Make the first `count` forks of a scene in an environment of their own, and the jolted simulator's futures of the first `anchored`:
-    uint8 `[anchored, 5, HORIZON, H, W, 3]`."""
+    """Make the first `count` forks of a scene in an environment of their own.
+
+    Also returned are the perturbed simulator's futures of the first `anchored`, uint8
+    `[anchored, 5, HORIZON, H, W, 3]`.
+    """
     env = open_environment(ENV_ID, size_px, env_kwargs={"obs_type": "state"})
     try:
         scene = env.raw.unwrapped
         forks = make_forks(scene, scenario, range(count), size_px, seed)
         return forks, np.stack(
-            [_jolted(scene, fork, size_px, [seed, row]) for row, fork in enumerate(forks[:anchored])]
+            [_perturbed(scene, fork, size_px, [seed, row]) for row, fork in enumerate(forks[:anchored])]
         )
     finally:
         env.close()
 
 
-def make_forks(env: Any, scenario: str, numbers: Iterable[int], size_px: int, seed: int = 0) -> list[Fork]:
+def make_forks(env: SceneEnv, scenario: str, numbers: Iterable[int], size_px: int, seed: int = 0) -> list[Fork]:
     """Make the forks of these numbers; env: a `SceneEnv`. The same seed and number make the same fork.
 
     Cost: about 56 frames drawn per fork, 0.2 s on one core (cloth 1 s).
@@ -72,17 +80,17 @@ def make_forks(env: Any, scenario: str, numbers: Iterable[int], size_px: int, se
 
 
 def play(
-    env: Any, state: dict[str, Any], actions: np.ndarray, size_px: int, jolt: np.random.Generator | None = None
+    env: SceneEnv, state: SceneState, actions: np.ndarray, size_px: int, generator: np.random.Generator | None = None
 ) -> np.ndarray:
     """Go on from `state` under actions `[T, 2]` and return frames uint8 `[T, size_px, size_px, 3]`.
 
-    jolt: first change every velocity by the share `NOISE` of the scenes' labels.
+    generator: first perturb every velocity by the share `NOISE` of the scenes' labels.
     """
     from worldling.scenes.labels import NOISE
 
     env.set_state(state)
-    if jolt is not None:
-        env.trial.jolt(jolt, NOISE)
+    if generator is not None:
+        env.trial.perturb(generator, NOISE)
     frames = []
     for action in actions:
         env.trial.advance(action)
@@ -91,7 +99,7 @@ def play(
 
 
 def draw_pushes(rng: np.random.Generator) -> tuple[int, np.ndarray]:
-    """Draw the frame at which the hand begins, and what it does: actions `[5, HORIZON, 2]`."""
+    """Draw the frame at which the pushes begin, and the pushes: actions `[5, HORIZON, 2]`."""
     onset = int(rng.integers(LATEST + 1))
     angles = math.radians(rng.uniform(-_TURN, _TURN)) + np.pi / 2 * np.arange(4)
     ways = np.stack([np.cos(angles), np.sin(angles)], 1)
@@ -114,7 +122,7 @@ def checksum(forks: Iterable[Fork]) -> str:
     return total.hexdigest()
 
 
-def _jolted(env: Any, fork: Fork, size_px: int, seed: Sequence[int]) -> np.ndarray:
+def _perturbed(env: SceneEnv, fork: Fork, size_px: int, seed: Sequence[int]) -> np.ndarray:
     """Play the five futures of a fork from all but the same state: uint8 `[5, HORIZON, H, W, 3]`."""
     return np.stack(
         [
@@ -124,7 +132,7 @@ def _jolted(env: Any, fork: Fork, size_px: int, seed: Sequence[int]) -> np.ndarr
     )
 
 
-def _make_fork(env: Any, scenario: str, number: int, size_px: int, seed: int) -> Fork:
+def _make_fork(env: SceneEnv, scenario: str, number: int, size_px: int, seed: int) -> Fork:
     from worldling.scenes import SCENARIOS
     from worldling.scenes.labels import OBSERVED
 
@@ -146,7 +154,7 @@ def _make_fork(env: Any, scenario: str, number: int, size_px: int, seed: int) ->
             return Fork(np.stack(shown), onset, actions, truth, state, tried)
 
 
-def _apart(env: Any, state: dict[str, Any], actions: np.ndarray) -> bool:
+def _apart(env: SceneEnv, state: SceneState, actions: np.ndarray) -> bool:
     """Say whether red ends in places that lie apart, whichever of the actions `[n, T, 2]` are taken."""
     from worldling.scenes.mjcf import TRAY_X
 

@@ -16,8 +16,8 @@ def in_processes(
 ) -> Iterator[tuple[int, T]]:
     """Yield (number of the job, what `function` returns of it) as jobs get done; those named first are begun first.
 
-    function: of a module, so that processes can import it. A single job, or a single worker, stays in this process. Ctrl-C lets the
-    processes finish the jobs they are at, and begins no others.
+    function: of a module, so that processes can import it. A single job, or a single worker, stays in this process.
+    Ctrl-C lets the processes finish the jobs they are at, and begins no others.
     """
     if min(workers, len(jobs)) < 2:
         for number, job in enumerate(jobs):

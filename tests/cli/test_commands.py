@@ -39,7 +39,7 @@ def test_help_of_every_command_teaches(capsys):
         (["train", "{tmp}/nothing", "--out", "{tmp}/w", "--device", "gpu"], "device"),
         (["import", "{tmp}", "--out", "{tmp}/d"], "videos"),
         (["import", "{tmp}", "--out", "{tmp}/d", "--size-px", "0"], "size_px"),
-        (["import", "{tmp}", "--out", "{tmp}/d", "--format", "physics"], "physion"),
+        (["import", "{tmp}", "--out", "{tmp}/d", "--format", "physics"], "worldling or video or physion"),
         (["import", "{tmp}", "--out", "{tmp}/d", "--format", "physion"], "hdf5"),
         (["bench", "pusht", "--batches", "0"], "batches"),
         (["play", "{tmp}/nothing", "--no-browser"], "nothing"),

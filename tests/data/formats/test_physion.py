@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from worldling import cli
-from worldling.data.formats.physion import import_physion, read_stimuli, scenario_of
+from worldling.data.formats.physion import read_stimuli, scenario_of
+from worldling.data.formats.registry import import_data
 from worldling.data.store import open_dataset
 from worldling.errors import ConfigError, DataError, DatasetError
 
@@ -59,14 +60,14 @@ def folder(tmp_path):
 
 
 def test_stimuli_become_episodes(folder, tmp_path):
-    summary = import_physion(folder, tmp_path / "data", 16, frame_skip=1, quiet=True)
+    summary = import_data(folder, tmp_path / "data", 16, frame_skip=1, quiet=True)
     dataset = open_dataset(tmp_path / "data")
     assert dataset.lengths == [FRAMES, 40, 16] and dataset.meta.fps == pytest.approx(100)
     assert dataset.meta.action_space.kind == "none" and "MIT" in dataset.meta.license
-    for episode, length in zip(dataset, dataset.lengths):
+    for episode, length in zip(dataset, dataset.lengths, strict=True):
         assert np.abs(episode.frames[:, 8, 8, 0].astype(int) - [grey(t)[0, 0, 0] for t in range(length)]).max() <= 2
     assert np.flatnonzero(dataset[0].state["touching"]).tolist() == [FIRST, LAST]
-    assert summary["scenarios"] == {"dominoes": {"stimuli": 2, "contact": 1}, "drape": {"stimuli": 1, "contact": 1}}
+    assert summary.tallies == {"dominoes": {"stimuli": 2, "contact": 1}, "drape": {"stimuli": 1, "contact": 1}}
     told = [(s.episode, s.name, s.scenario, s.frames, s.first, s.contact) for s in read_stimuli(tmp_path / "data")]
     assert told == [
         (0, "pilot_dominoes_4mid_boxroom_0000", "dominoes", FRAMES, FIRST, True),
@@ -77,7 +78,7 @@ def test_stimuli_become_episodes(folder, tmp_path):
 
 @pytest.mark.parametrize("skip", [2, 4, 5])
 def test_skipping_frames_loses_no_contact(folder, tmp_path, skip):
-    import_physion(folder, tmp_path / "data", 16, skip, quiet=True)
+    import_data(folder, tmp_path / "data", 16, skip, quiet=True)
     dataset = open_dataset(tmp_path / "data")
     assert dataset.meta.fps == pytest.approx(100 / skip) and dataset.meta.frame_skip == skip
     assert np.array_equal(dataset.frames(0)[:, 0, 0, 0], [grey(t)[0, 0, 0] for t in range(0, FRAMES, skip)])
@@ -88,10 +89,10 @@ def test_skipping_frames_loses_no_contact(folder, tmp_path, skip):
 
 def test_another_set_has_another_seed(folder, tmp_path):
     for name in ("one", "two"):
-        import_physion(folder, tmp_path / name, 16, frame_skip=4, quiet=True)
-    import_physion(folder / "Drape", tmp_path / "three", 16, quiet=True)
+        import_data(folder, tmp_path / name, 16, frame_skip=4, quiet=True)
+    import_data(folder / "Drape", tmp_path / "three", 16, quiet=True)
     write_stimulus(folder / "Drape/test10_0000.hdf5", 9, None, "test10_0000")
-    import_physion(folder / "Drape", tmp_path / "four", 16, quiet=True)
+    import_data(folder / "Drape", tmp_path / "four", 16, quiet=True)
     one, two, three, four = (open_dataset(tmp_path / name).meta.seed for name in ("one", "two", "three", "four"))
     assert one == two and len({two, three, four}) == 3, "so that a world trained on the judged stimuli is found out"
 
@@ -120,7 +121,7 @@ def test_what_is_wrong_is_named_and_leaves_nothing(tmp_path, capsys):
 
     def fails(*words, **options):
         with pytest.raises(DataError) as caught:
-            import_physion(folder, tmp_path / "data", 16, quiet=True, **options)
+            import_data(folder, tmp_path / "data", 16, quiet=True, **options)
         text = str(caught.value)
         assert all(word in text for word in (str(bad), "must", "got", *words)), text
         assert sorted(p.name for p in tmp_path.iterdir()) == ["Physion"], "nothing half-written"
@@ -167,24 +168,24 @@ def test_what_is_wrong_is_named_and_leaves_nothing(tmp_path, capsys):
 def test_a_stimulus_stays_in_one_piece(tmp_path, monkeypatch):
     monkeypatch.setattr("worldling.data.formats.physion.PIECE_FRAMES", 10)
     write_stimulus(tmp_path / "Drop" / "long.hdf5", 12)
-    with pytest.raises(DataError, match="2 to 10 frames, got 12 .* Raise frame_skip"):
-        import_physion(tmp_path / "Drop", tmp_path / "data", 8, frame_skip=1, quiet=True)
-    import_physion(tmp_path / "Drop", tmp_path / "data", 8, frame_skip=2, quiet=True)
+    with pytest.raises(DataError, match=r"2 to 10 frames, got 12 .* Raise frame_skip"):
+        import_data(tmp_path / "Drop", tmp_path / "data", 8, frame_skip=1, quiet=True)
+    import_data(tmp_path / "Drop", tmp_path / "data", 8, frame_skip=2, quiet=True)
     assert open_dataset(tmp_path / "data").lengths == [6]
 
 
 def test_wrong_settings_are_told(folder, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="none in"):
-        import_physion(tmp_path / "empty", tmp_path / "data")
+        import_data(tmp_path / "empty", tmp_path / "data", format="physion")
     with pytest.raises(ConfigError, match="frame_skip"):
-        import_physion(folder, tmp_path / "data", frame_skip=0)
+        import_data(folder, tmp_path / "data", frame_skip=0)
     with pytest.raises(DatasetError, match="new folder"):
-        import_physion(folder, folder)
+        import_data(folder, folder)
 
 
 def test_sets_without_their_stimuli_are_told(folder, tmp_path):
-    import_physion(folder, tmp_path / "data", 16, quiet=True)
+    import_data(folder, tmp_path / "data", 16, quiet=True)
     file = tmp_path / "data" / "physion.json"
     stimuli = json.loads(file.read_text())
     for text in ("{", "[]", json.dumps({"stimuli": [{**stimuli["stimuli"][0], "x": 1}]}), None):

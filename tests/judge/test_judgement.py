@@ -1,20 +1,35 @@
 import json
 import re
 import sys
+from dataclasses import dataclass
+from importlib import import_module
 from types import ModuleType
 
 import numpy as np
 import pytest
 from judge_worlds import BlackWorld, CopyWorld, InterruptedWorld, NoisyWorld, PerfectWorld, write_squares
 
+from worldling.cli import build_parser
 from worldling.errors import JudgeError
 from worldling.judge import SUITES, judge
-from worldling.judge.case import Case, Settings
+from worldling.judge.case import Case
 from worldling.judge.fidelity.suite import run
-from worldling.report.sections import Section
+from worldling.judge.judgement import headlines, suites_for
+from worldling.judge.needs import NEEDS
+from worldling.judge.registry import Suite
+from worldling.judge.results import Elapsed, SuiteResult
+from worldling.judge.settings import Settings
+from worldling.report.sections import Headline, Section
 from worldling.types import ActionSpace
 
 QUICK = dict(starts=24, horizons=(1, 5, 10), rollouts=4, lengths=(30, 60), quiet=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counted(SuiteResult):
+    """What a suite that only counts returns."""
+
+    frames: int
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +63,7 @@ def test_a_perfect_world_reaches_every_limit(squares):
     assert found["n"] == 24 and found["seed"] == 0 and found["psnr_db"]["world"]["1"]["n"] == 24, "n is told"
 
 
-def test_a_broken_world_is_seen_to_break(squares):
+def test_a_world_that_becomes_noise_is_seen_to(squares):
     found = judge(NoisyWorld(squares), squares.path, suites=("stability",), **QUICK)["suites"]["stability"]
     early, late = found["lengths"]["30"], found["lengths"]["60"]
     assert early["left_range_ever"]["value"] == 1.0 and early["not_a_number"]["value"] == 0.0, early
@@ -126,17 +141,40 @@ def test_starts_are_distinct_and_have_room(squares):
     assert len(everything) == 6 * 48, "no more than the data hold"
 
 
-def test_a_suite_is_one_line_in_the_table(squares, monkeypatch):
-    module = ModuleType("counting_suite")
-    module.run = lambda case: Section("Counting", {"frames": case.data.num_frames})
-    monkeypatch.setitem(sys.modules, "counting_suite", module)
-    monkeypatch.setitem(SUITES, "counting", "counting_suite")
-    found = judge(CopyWorld(squares), squares.path, suites=("counting",), quiet=True)
-    assert found["suites"] == {"counting": {"frames": 360}}, found["suites"]
+def test_a_suite_is_one_line_in_the_registry(squares, monkeypatch, tmp_path):
+    suite, page = ModuleType("counting_suite.suite"), ModuleType("counting_suite.page")
+    suite.run = lambda case: Counted(frames=case.data.num_frames, timing=Elapsed(0.0))
+    page.page = lambda result: Section("Counting", [Headline("Frames", str(result.frames), "as recorded")])
+    for module in (ModuleType("counting_suite"), suite, page):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setitem(SUITES, "counting", Suite("counting_suite", needs="data"))
+    found = judge(CopyWorld(squares), squares.path, tmp_path, suites=("counting",), quiet=True)
+    assert found["suites"] == {"counting": {"frames": 360}} and found["timing"]["counting"] == {"seconds": 0.0}
+    assert headlines(found) == {"counting": ["Frames: 360 (as recorded)"]}
+    assert "<h2>Counting</h2>" in (tmp_path / "report.html").read_text()
+    assert "counting" in suites_for(CopyWorld(squares), squares.path), "all that can be run"
+    listed = next(
+        a for a in build_parser()._subparsers._group_actions[0].choices["judge"]._actions if a.dest == "suite"
+    )
+    assert "counting" in listed.help
+    with pytest.raises(JudgeError, match="suite counting"):
+        judge(CopyWorld(squares), None, suites=("counting",))
+
+
+def test_the_report_has_the_order_of_the_registry(squares):
+    found = judge(CopyWorld(squares), squares.path, suites=("stability", "fidelity"), **QUICK)
+    assert list(found["suites"]) == found["about"]["suites"] == ["fidelity", "stability"]
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_every_suite_has_its_folder(name):
+    package = SUITES[name].package
+    assert package == f"worldling.judge.{name}" and SUITES[name].needs in NEEDS
+    assert callable(import_module(f"{package}.suite").run) and callable(import_module(f"{package}.page").page)
 
 
 def test_worlds_without_actions_are_judged_too(tmp_path):
     data = write_squares(tmp_path, ActionSpace("none"))
     case = Case(CopyWorld(data), data, Settings(starts=12, horizons=(1, 4)), quiet=True)
-    values = run(case).values
-    assert "shuffled_actions" not in values["psnr_db"] and "world" in values["psnr_db"], values["psnr_db"].keys()
+    found = run(case).psnr_db
+    assert "shuffled_actions" not in found and "world" in found, found.keys()
