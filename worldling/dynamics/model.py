@@ -140,9 +140,9 @@ class Backbone(nn.Module):
         latent: Float[Tensor, "B N C"],
         previous: Float[Tensor, "B N C"],
         action: Float[Tensor, "B A"],
-        memory: list[Float[Tensor, "B R N D"]],
+        memory: list[Tensor],
         age: Int[Tensor, "B R"],
-    ) -> tuple[Float[Tensor, "B N D"], list[Float[Tensor, "B N D"]]]:
+    ) -> tuple[Float[Tensor, "B N D"], list[Tensor]]:
         """Run one frame `[B, N, C]` against memory; returns h `[B, N, D]` and what to remember.
 
         memory: key, value, key, value ... of each T layer, each `[B, R, N, D]`; age `[B, R]` of each slot.
