@@ -102,3 +102,14 @@ def square_data(tmp_path_factory):
                 Episode(np.stack(frames), actions, np.zeros(19, np.float32), flags, flags, meta={"seed": number})
             )
     return folder
+
+
+@pytest.fixture
+def unchecked_shapes():
+    """Let functions run without their shape checks, which torch.compile cannot look into."""
+    import jaxtyping
+
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", before)
