@@ -150,7 +150,8 @@ class Environment:
 
     def _drawn(self, observation: Any) -> Any:
         """Return what stands for a picture, in any shape, or None: that of the simulator we know, a colour picture
-        observed, `render()`, any other picture observed."""
+        observed, `render()`, any other picture observed.
+        """
         if self._simulator.picture is not None:
             return self._simulator.picture(self.raw.unwrapped, observation, self.size_px)
         picture = simulators.observed_picture(observation)

@@ -42,7 +42,8 @@ class Job:
 @dataclass(frozen=True)
 class Played:
     """What a worker saw. cut_by_errors: episodes that an exception of the environment ended; steps: taken;
-    not_finite: those with a reward that is NaN or infinite."""
+    not_finite: those with a reward that is NaN or infinite.
+    """
 
     cut_by_errors: int
     steps: int
