@@ -16,6 +16,7 @@ from worldling.data.store import open_dataset
 from worldling.errors import ActionError, DatasetError
 from worldling.types import ActionSpace
 
+CLIP_FRAMES = 20
 _LABEL_PX = 92
 _HEADER_PX = 36
 _CAPTION_PX = 12
@@ -26,7 +27,7 @@ def dataset_info(path: str | Path) -> dict[str, Any]:
     """Describe the data set folder `path` in json values; reads all columns but the pixels.
 
     Keys: env_id, frames, episodes, cut_episodes (pieces whose environment had not ended), shortest,
-    longest, minutes (real time), size_px, fps, frame_skip, bytes (on disk), shards, policy, seed, license,
+    longest, short_episodes (of fewer than 20 frames: a clip of the training's default), minutes (real time), size_px, fps, frame_skip, bytes (on disk), shards, policy, seed, license,
     actions (kind, and per choice its share or per axis its mean, std, min and max), reward (sum, min, max and
     nonzero of those that are numbers; not_finite: of the others), terminated, truncated,
     state (column: shape of one row), versions.
@@ -54,6 +55,7 @@ def dataset_info(path: str | Path) -> dict[str, Any]:
         "cut_episodes": sum(dataset.episode_meta(i)["cut"] for i in range(len(dataset))),
         "shortest": min(dataset.lengths),
         "longest": max(dataset.lengths),
+        "short_episodes": sum(length < CLIP_FRAMES for length in dataset.lengths),
         "minutes": round(dataset.num_frames / meta.fps / 60, 2),
         "size_px": meta.size_px,
         "fps": meta.fps,
