@@ -18,6 +18,7 @@ from worldling.cli.judging import add_cost, add_judge
 from worldling.cli.options import BACKENDS, open_worlds, pairs, whole
 from worldling.config import finite, to_dict
 from worldling.data.formats.registry import import_data, known_formats
+from worldling.data.picture_sizes import advice
 from worldling.errors import ConfigError, DatasetError, DiskFullError, WorldlingError
 
 EPILOG = """example:
@@ -232,9 +233,19 @@ def _play(a: argparse.Namespace) -> None:
     serve(world, a.host, a.port, a.beside, a.fps, not a.no_browser, announce if a.json else None, alarm)
 
 
+def _say_size(size_px: int) -> None:
+    """Say at once, on stderr, that pictures of such a side need another grid."""
+    from worldling.data.environment import check_size_px
+
+    check_size_px(size_px)
+    if line := advice(size_px):
+        print(line, file=sys.stderr, flush=True)
+
+
 def _record(a: argparse.Namespace) -> dict[str, Any]:
     from worldling.data.record import record
 
+    _say_size(a.size_px)
     sys.path.insert(0, "")  # so that --policy finds modules in the current folder
     return record(
         a.env,
@@ -267,6 +278,7 @@ def _scenes(a: argparse.Namespace) -> dict[str, Any]:
 
 
 def _import(a: argparse.Namespace) -> dict[str, Any]:
+    _say_size(a.size_px)
     return to_dict(import_data(a.path, a.out, a.size_px, a.frame_skip, format=a.format, quiet=a.json))
 
 

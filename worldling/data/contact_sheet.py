@@ -27,7 +27,8 @@ def dataset_info(path: str | Path) -> dict[str, Any]:
     """Describe the data set folder `path` in json values; reads all columns but the pixels.
 
     Keys: env_id, frames, episodes, cut_episodes (pieces whose environment had not ended), shortest,
-    longest, short_episodes (of fewer than 20 frames: a clip of the training's default), minutes (real time), size_px, fps, frame_skip, bytes (on disk), shards, policy, seed, license,
+    longest, short_episodes (of fewer than 20 frames: a clip of the training's default), minutes (real time), size_px,
+    fps, frame_skip, bytes (on disk), shards, policy, seed, license,
     actions (kind, and per choice its share or per axis its mean, std, min and max), reward (sum, min, max and
     nonzero of those that are numbers; not_finite: of the others), terminated, truncated,
     state (column: shape of one row), versions.
