@@ -39,7 +39,7 @@ class Connection:
         self.dropped = 0
         self._seq = self._acked = 0
         self._waiting: tuple[StoredFrame, int] | None = None
-        self._wake, self._running = asyncio.Event(), asyncio.Event()
+        self._wake, self._running, self._new_speed = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def run(self, first_jpeg: bytes, open_session: Callable[[], Session]) -> None:
         """Show a first picture at once, open the session in the worker, and play until the socket closes.
@@ -128,9 +128,18 @@ class Connection:
         due = now()
         while True:
             await self._running.wait()
-            period = 1.0 / (self.fps * self.speed) if self.speed else 0.0
-            due = max(due + period, now())
-            await asyncio.sleep(due - now())
+            last = due
+            while True:  # a new speed counts at once, from the frame before on
+                self._new_speed.clear()
+                period = 1.0 / (self.fps * self.speed) if self.speed else 0.0
+                due = max(last + period, now())
+                if due <= now():
+                    await asyncio.sleep(0)
+                    break
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._new_speed.wait(), due - now())
+                    continue
+                break
             if self._running.is_set() and not await self._guarded(self._make):
                 self._set(paused=True)  # else the same error would come with every frame
                 await self.status()
@@ -195,6 +204,7 @@ class Connection:
                 f"`speed.value` must be above 0 and at most {MAX_SPEED:g}, got {speed}. Send null for the fastest."
             )
         self.speed = speed
+        self._new_speed.set()
 
     async def _on_reset(self, message: dict[str, Any]) -> None:
         frame = await self.call(self.session.reset, message["start"])
