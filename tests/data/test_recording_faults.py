@@ -14,7 +14,7 @@ import pytest
 from worldling.data.record import record
 from worldling.data.recorder_lock import NAME, only_recorder
 from worldling.data.store import open_dataset, read_meta
-from worldling.errors import DatasetError, EpisodeError
+from worldling.errors import ConfigError, DatasetError, EpisodeError
 
 ODD, CHANGED = (f"odd_environments:worldling_odd/{name}-v0" for name in ("Odd", "Changed"))
 
@@ -189,3 +189,26 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
         time.sleep(0.05)
     assert not children()
     assert open_dataset(tmp_path / "d").num_frames >= 2000
+
+
+@pytest.mark.parametrize("when", ["at once", "in the middle"])
+def test_a_policy_that_fails_is_one_line(tmp_path, when):
+    def policy(env, seed):
+        steps = iter([1, 1, 1])
+        return {}["none"] if when == "at once" else lambda frame, info: next(steps)
+
+    with pytest.raises(ConfigError, match=r"`policy` must play on.*test_recording_faults\.py, line \d+") as caught:
+        record(ODD, tmp_path / "d", 60, policy, 8, quiet=True)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a b", "ünï", "[x]", "100%", "-d", "a.b", "it's"])
+def test_odd_paths_are_recorded_resumed_and_described(tmp_path, name):
+    from worldling.data.contact_sheet import dataset_info, write_contact_sheet
+    from worldling.data.formats.registry import import_data
+
+    path = tmp_path / name / "d*"
+    recorded(path, 30)
+    assert recorded(path, 60, resume=True)["frames"] == 60
+    assert dataset_info(path)["frames"] == 60 and write_contact_sheet(path).is_file()
+    assert import_data(path, tmp_path / name / "[small]", 8, quiet=True).frames == 60

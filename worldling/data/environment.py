@@ -149,8 +149,9 @@ class Environment:
         return shrink(self._pictures.convert(drawn), self.size_px)
 
     def _drawn(self, observation: Any) -> Any:
-        """Return what stands for a picture, in any shape, or None: that of the simulator we know, a colour picture
-        observed, `render()`, any other picture observed.
+        """Return what stands for a picture, of any type and shape, or None.
+
+        That of the simulator we know, else a colour picture observed, else `render()`, else any other picture observed.
         """
         if self._simulator.picture is not None:
             return self._simulator.picture(self.raw.unwrapped, observation, self.size_px)

@@ -61,10 +61,16 @@ def episode_fault(env_id: str, call: str, error: BaseException) -> EnvError:
         return old_interface(env_id, f"{call}() that returns other values")
     if call == "reset" and isinstance(error, TypeError) and "'seed'" in str(error):
         return old_interface(env_id, "reset() that takes no seed")
-    theirs = [step for step in steps if not {"site-packages", "worldling"} & set(Path(step.filename).parts)]
-    last = (theirs or steps)[-1]
     says = next(iter(str(error).splitlines()), "")
     return EpisodeError(
         f"`env_id` must play on, got {type(error).__name__}{': ' if says else ''}{says} from {call}() of {env_id!r} "
-        f"({Path(last.filename).name}, line {last.lineno}). Mend it there."
+        f"({code_place(error)}). Mend it there."
     )
+
+
+def code_place(error: BaseException) -> str:
+    """Name the last line of the user's own code that an exception came through."""
+    steps = traceback.extract_tb(error.__traceback__)
+    theirs = [step for step in steps if not {"site-packages", "worldling"} & set(Path(step.filename).parts)]
+    last = (theirs or steps)[-1]
+    return f"{Path(last.filename).name}, line {last.lineno}"

@@ -17,9 +17,10 @@ import numpy as np
 
 from worldling.data.dataset import DatasetMeta
 from worldling.data.environment import Environment, Transition, open_environment
+from worldling.data.interface import code_place
 from worldling.data.policies import Policy, load_policy
 from worldling.data.store import PIECE_FRAMES, DatasetWriter
-from worldling.errors import EnvError, EpisodeError
+from worldling.errors import ConfigError, EnvError, EpisodeError, WorldlingError
 from worldling.types import Episode
 
 _GIVE_UP = (4, 40)  # so many episodes in a row that fail at once mean that all will, at first and later
@@ -41,8 +42,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Played:
-    """What a worker saw. cut_by_errors: episodes that an exception of the environment ended; steps: taken;
-    not_finite: those with a reward that is NaN or infinite.
+    """What a worker saw.
+
+    cut_by_errors: episodes that an exception of the environment ended; steps: taken; not_finite: those with a reward
+    that is NaN or infinite.
     """
 
     cut_by_errors: int
@@ -141,7 +144,7 @@ def _pieces(
     was played is yielded first.
     """
     frame = env.reset(seed)
-    act = make_act(env, seed)
+    act = _guarded(_guarded(make_act)(env, seed))
     piece = Piece([frame], [env.state()])
     blank.see(frame)
     while True:
@@ -166,6 +169,24 @@ def _pieces(
             if last:
                 return
             piece = Piece([frame], [state])
+
+
+def _guarded(part: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a policy's function that raises `ConfigError`, naming the line, where the policy's own code fails."""
+
+    def call(*given: Any) -> Any:
+        try:
+            return part(*given)
+        except WorldlingError:
+            raise
+        except Exception as error:
+            says = " ".join(str(error).split())
+            place = code_place(error)
+            raise ConfigError(
+                f"`policy` must play on, got {type(error).__name__}: {says} ({place}). Mend it."
+            ) from error
+
+    return call
 
 
 class _BlankWatch:
