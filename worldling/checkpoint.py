@@ -1,10 +1,10 @@
-"""Worlds and training states on disk: safetensors, json, never pickle; whole files or nothing.
+"""Read and write worlds and training checkpoints: safetensors and json, never pickle; each file complete or not at all.
 
 world/
-  config.json           what the networks are
+  config.json           sizes of the networks, action space
   weights.safetensors   float16 or float32
-  card.json             data, cost and quality, for people
-  contexts.h5           a few real clips to start from
+  card.json             data, cost and quality
+  contexts/             a few real clips to start from, as a data set
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         meta = json.loads(data[8 : 8 + length]).get("__metadata__", {}).get("worldling")
     except (SafetensorError, struct.error, ValueError) as error:
         raise CheckpointError(
-            f"`{path}` must be a whole safetensors file, got {len(data):,} bytes that cannot be read ({error}). "
-            "It was cut off or damaged: copy or make it again."
+            f"`{path}` must be a complete safetensors file, got {len(data):,} bytes that cannot be read ({error}). "
+            "It is truncated or damaged: copy or make it again."
         ) from None
     if meta is None:
         raise CheckpointError(

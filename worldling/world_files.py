@@ -1,4 +1,4 @@
-"""A world's folder: written whole, read with checks. See checkpoint.py for what lies in it."""
+"""Save a world to a folder, and load it with checks. The files are listed in checkpoint.py."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def find_world(name_or_path: str | Path) -> Path:
 
 
 def save_world(world: World, path: str | Path, half: bool = True) -> Path:
-    """Write `world` to folder `path`, replacing what is there file by file; half: weights as float16.
+    """Write `world` to folder `path`, replacing existing files one by one; half: weights as float16.
 
-    config.json comes last, so that a folder with one is complete.
+    config.json is written last, so that a folder that has one is complete.
     """
     from PIL import Image
 
@@ -73,7 +73,7 @@ def save_world(world: World, path: str | Path, half: bool = True) -> Path:
 
 
 def _save_contexts(world: World, path: Path) -> None:
-    """Write the clips to start from, whole, in place of those before."""
+    """Write the clips to start from, all or none, and replace the old ones."""
     source = from_dict(DatasetMeta, world.card["source"], "card.source")
     fresh = Path(tempfile.mkdtemp(dir=path.parent, prefix=".contexts."))
     try:
@@ -88,7 +88,7 @@ def _save_contexts(world: World, path: Path) -> None:
 
 
 def load_world(name_or_path: str | Path, device: str | torch.device = "cpu") -> World:
-    """Read a world; weights become fp32. Raises `CheckpointError` on anything missing, cut off or foreign."""
+    """Read a world; weights become fp32. Raises `CheckpointError` if a file is missing, truncated or foreign."""
     from PIL import Image
 
     path = find_world(name_or_path)

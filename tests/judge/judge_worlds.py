@@ -50,7 +50,7 @@ class CopyWorld(ForeignWorld):
         meta = dataset.meta
         super().__init__(meta.size_px, meta.action_space, context, "stand-in", {**to_dict(meta), "seed": -1, **source})
 
-    def watch(self, frames, actions, seeds):
+    def observe(self, frames, actions, seeds):
         return frames[:, -1]
 
     def predict(self, state, actions):
@@ -67,7 +67,7 @@ class PerfectWorld(CopyWorld):
             episode.frames[t].tobytes(): (i, t) for i, episode in enumerate(self.episodes) for t in range(len(episode))
         }
 
-    def watch(self, frames, actions, seeds):
+    def observe(self, frames, actions, seeds):
         return [self.where[frame.tobytes()] for frame in frames[:, -1]]
 
     def predict(self, state, actions):

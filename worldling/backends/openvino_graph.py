@@ -56,7 +56,7 @@ def is_built(world: World, name: str) -> bool:
 
 def export(world: World) -> ov.Model:
     """Return one frame's computation, of tensors as in `FlatTick`, as an f32 graph whose batch axis is free."""
-    example = world.inputs(world.blank(2, torch.float32), torch.zeros(2, world.action_space.size))
+    example = world.inputs(world.empty_state(2, torch.float32), torch.zeros(2, world.action_space.size))
     model = convert(FlatTick(Tick(world.tokenizer, world.dynamics, decode=True)), example.flat())
     for node in [op for op in model.get_ops() if op.get_type_name() == "TopK"]:
         _replace_argmax(node)

@@ -29,7 +29,7 @@ class Oracle(ForeignWorld):
         self.films, self.paint = {film.frames[2].tobytes(): film.frames[2:] for film in films}, paint
         self.columns = {t: i for i, t in enumerate(Grid(HORIZONS).ahead)}
 
-    def watch(self, frames, actions, seeds):
+    def observe(self, frames, actions, seeds):
         return [self.films.get(frame.tobytes(), frame[None]) for frame in frames[:, -1]], 0
 
     def predict(self, state, actions):
