@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from worldling import ActionSpace, ForeignWorld, open_dataset
 from worldling.checkpoint import read_tensors, write_tensors
 from worldling.config import from_dict, to_dict
-from worldling.train.optimizer import optimizer_for
+from worldling.learn.optimizer import optimizer_for
 from worldling.types import float_to_frames, frames_to_float
 
 PATCH, WIDTH = 4, 32

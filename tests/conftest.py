@@ -9,16 +9,17 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # two processes share two cores: one th
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-def build_world(passes=1, grid=8, size_px=64, seed=0, warp=0):
+def build_world(passes=1, grid=8, size_px=64, seed=0, warp=0, clips=False):
     """Return an untrained world of 64 tokens and width 32, whose frames still depend on everything it is given.
 
-    warp: of so many parts a side of each token's place its head says where they come from.
+    warp: of so many parts a side of each token's place its head says where they come from; clips: it has contexts to
+    start from, those of `tiny_clip`, as a trained world has.
     """
     import torch
 
     from worldling.dynamics.model import Dynamics, DynamicsConfig
     from worldling.tokenizer.model import Tokenizer, TokenizerConfig
-    from worldling.types import ActionSpace
+    from worldling.types import ActionSpace, Episode
     from worldling.world import World, WorldConfig
 
     torch.manual_seed(seed)
@@ -49,7 +50,16 @@ def build_world(passes=1, grid=8, size_px=64, seed=0, warp=0):
             torch.nn.init.normal_(layer.weight, std=0.1)
     config = WorldConfig("tiny", "tiny", tokens, shape, space, fps=10.0)
     card = {"source": {"env_id": "test/Tiny-v0", "size_px": size_px, "action_space": {"kind": "discrete", "nvec": [3]}}}
-    return World(config, tokenizer, dynamics, card)
+    nothing = np.zeros(4)
+    rest = (nothing, nothing.astype(bool), nothing.astype(bool))
+    contexts = [Episode(frames, actions, *rest) for frames, actions in zip(*build_clip())] if clips else []
+    return World(config, tokenizer, dynamics, card, contexts)
+
+
+def build_clip():
+    """Return frames uint8 [3, 5, 64, 64, 3] and actions [3, 4]: noise."""
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (3, 5, 64, 64, 3), dtype=np.uint8), rng.integers(0, 3, (3, 4))
 
 
 @pytest.fixture(scope="session")
@@ -66,5 +76,27 @@ def tiny_world():
 @pytest.fixture(scope="session")
 def tiny_clip():
     """Frames uint8 [3, 5, 64, 64, 3] and actions [3, 4] to start from."""
-    rng = np.random.default_rng(0)
-    return rng.integers(0, 256, (3, 5, 64, 64, 3), dtype=np.uint8), rng.integers(0, 3, (3, 4))
+    return build_clip()
+
+
+@pytest.fixture(scope="session")
+def square_data(tmp_path_factory):
+    """A data set of a square that goes where it is told, in 4 episodes of 20 frames."""
+    from worldling.data.store import DatasetMeta, DatasetWriter
+    from worldling.types import ActionSpace, Episode
+
+    folder, rng = tmp_path_factory.mktemp("data") / "square", np.random.default_rng(0)
+    with DatasetWriter(folder, DatasetMeta("test/Square-v0", 64, ActionSpace("discrete", (3,)), fps=10.0)) as writer:
+        for number in range(4):
+            actions, x, frames = rng.integers(0, 3, 19), 28, []
+            for t in range(20):
+                frame = np.zeros((64, 64, 3), np.uint8)
+                frame[28:36, x : x + 8] = 255
+                frames.append(frame)
+                if t < 19:
+                    x = int(np.clip(x + 4 * (actions[t] - 1), 0, 56))
+            flags = np.zeros(19, bool)
+            writer.write(
+                Episode(np.stack(frames), actions, np.zeros(19, np.float32), flags, flags, meta={"seed": number})
+            )
+    return folder

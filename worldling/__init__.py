@@ -18,12 +18,12 @@ __version__ = "0.1.0"
 
 # name -> the module it comes from
 _NAMES = {
-    "load": "worldling.engine.library",
-    "use_backend": "worldling.engine.backends",
+    "load": "worldling.backends.load",
+    "use_backend": "worldling.backends.choose",
     "Engine": "worldling.engine.engine",
-    "bench": "worldling.engine.bench",
+    "bench": "worldling.backends.bench",
     "World": "worldling.world",
-    "State": "worldling.world",
+    "State": "worldling.state",
     "ForeignWorld": "worldling.foreign",
     "WorldModel": "worldling.protocol",
     "DriftAlarm": "worldling.alarm",

@@ -71,32 +71,38 @@ class DriftAlarm:
 
     @classmethod
     def fit(
-        cls, world: WorldModel, clips: Sequence[np.ndarray], steps: Sequence[int] | None = None, rate: float = RATE
+        cls,
+        world: WorldModel,
+        clips: Sequence[np.ndarray] | np.ndarray,
+        steps: Sequence[int] | np.ndarray | None = None,
+        rate: float = RATE,
     ) -> "DriftAlarm":
-        """Learn from real clips uint8 `[E, T, H, W, 3]`, each from its start on: at least `FEWEST_CLIPS`, better 2 / rate.
+        """Learn from real clips uint8 `[E, T, H, W, 3]`, each from its start on.
 
-        steps `[T]`: the number of each frame, if not all of a clip are given; rate: share of real frames to ring on at
-        most. The frames are looked at as the world draws them. Cost: encoding and decoding them. Raises `ShapeError`.
+        clips: at least `FEWEST_CLIPS`, better 2 / rate; steps `[T]`: the number of each frame, if not all of a clip are
+        given; rate: share of real frames to ring on at most. The frames are compared as the world decodes them. Cost:
+        encoding and decoding them. Raises `ShapeError`.
         """
-        clips = check_frames(clips, "clips", ndim=(5,))
-        if len(clips) < FEWEST_CLIPS or clips.shape[1] < 2:
+        films = check_frames(clips, "clips", ndim=(5,))
+        if len(films) < FEWEST_CLIPS or films.shape[1] < 2:
             raise ShapeError(
-                f"`clips` must be at least {FEWEST_CLIPS} clips of at least 2 frames, got {list(clips.shape)}. Record more."
+                f"`clips` must be at least {FEWEST_CLIPS} clips of at least 2 frames, got {list(films.shape)}. "
+                "Record more."
             )
-        sights, changes = _films(through(world, clips), steps)
+        sights, changes = _films(through(world, films), steps)
         known = changes[np.isfinite(changes)]
         change = np.quantile(known, (_RARE, 1 - _RARE)) if len(known) else np.array([np.log(_STILL), 0.0])
         alarm = cls(sights[:, 0], sights[:, 1:] - sights[:, :1], change, 1.0, rate)
         own = [
             alarm._excess(alarm.strays[e], *alarm._ranges(alarm.starts[e], without=e), changes[e])
-            for e in range(len(clips))
+            for e in range(len(films))
         ]
         alarm.limit = max(conformal_limit(np.stack(own), rate), _LEAST)
         return alarm
 
     @classmethod
     def fit_on(cls, world: WorldModel, data: str | Path, rate: float = RATE, seed: int = 0) -> "DriftAlarm":
-        """Learn from `CLIPS` clips drawn at random from the data set in the folder `data`, recorded from what the world was trained on.
+        """Learn from `CLIPS` clips drawn at random from the data set in folder `data`, as the world was trained on.
 
         Raises `DatasetError`, or `ShapeError` if its frames have another size than the world's.
         """
@@ -106,8 +112,8 @@ class DriftAlarm:
         try:
             if dataset.meta.size_px != world.size_px:
                 raise ShapeError(
-                    f"`data` must hold {world.size_px} px frames for this world, got {dataset.meta.size_px} px in {data}. "
-                    f"Record with --size-px {world.size_px}."
+                    f"`data` must hold {world.size_px} px frames for this world, got {dataset.meta.size_px} px "
+                    f"in {data}. Record with --size-px {world.size_px}."
                 )
             clips, steps = _draw_clips(dataset, np.random.default_rng(seed))
         finally:
@@ -115,7 +121,7 @@ class DriftAlarm:
         return cls.fit(world, clips, steps, rate)
 
     def watch(self, world: WorldModel, frames: np.ndarray) -> "Watch":
-        """Begin to watch a dream that starts from real frames uint8 `[T, H, W, 3]`, or B of them from `[B, T, H, W, 3]`."""
+        """Begin to watch a roll-out that starts from real frames uint8 `[T, H, W, 3]`, or B from `[B, T, H, W, 3]`."""
         frames = check_frames(frames)
         return Watch(self, through(world, frames[..., -1, :, :, :]))
 
@@ -151,7 +157,10 @@ class DriftAlarm:
 
     @classmethod
     def load(cls, folder: str | Path) -> "DriftAlarm":
-        """Read the alarm of the world in `folder`. Raises `CheckpointError` if there is none, or it belongs to other weights."""
+        """Read the alarm of the world in `folder`.
+
+        Raises `CheckpointError` if there is none, or it belongs to other weights.
+        """
         from worldling.checkpoint import read_tensors
 
         path = Path(folder) / FILE
@@ -167,7 +176,10 @@ class DriftAlarm:
         return cls(starts, strays, change, meta["limit"], meta["rate"])
 
     def _ranges(self, start: np.ndarray, without: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return the usual range, low and high `[F]`, of how far what looked like `start` `[F]` strays; without: a clip left out."""
+        """Return the usual range, low and high `[F]`, of how far what looked like `start` `[F]` strays.
+
+        without: a clip left out.
+        """
         away = np.abs(self.starts - start)
         if without is not None:
             away[without] = np.inf
@@ -178,7 +190,10 @@ class DriftAlarm:
         return low, high
 
     def _excess(self, stray: np.ndarray, low: np.ndarray, high: np.ndarray, change: np.ndarray) -> np.ndarray:
-        """Return how far frames are outside the usual ranges, at least 0: stray `[..., F]`, change `[...]`, NaN if not known."""
+        """Return how far frames are outside the usual ranges, at least 0.
+
+        stray `[..., F]`; change `[...]`, NaN if not known.
+        """
         outside = (np.maximum(low - stray, stray - high) / self._unit).max(axis=-1)
         jump = np.maximum(self.change[0] - change, change - self.change[1])
         return np.fmax(np.maximum(outside, 0.0), jump)
@@ -213,7 +228,10 @@ def through(world: WorldModel, frames: np.ndarray) -> np.ndarray:
 
 
 def _draw_clips(dataset: Any, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Draw `CLIPS` clips, each of another episode while there are, and of each some pairs of frames: clips, and their steps."""
+    """Draw `CLIPS` clips, each of another episode while there are, and of each some pairs of frames.
+
+    Returns the clips and the numbers of their frames.
+    """
     length = min(CLIP_FRAMES, max(dataset.lengths))
     pairs = np.linspace(0, length - 2, min(5, length - 1)).astype(int)
     steps = np.unique([pairs, pairs + 1])
@@ -236,7 +254,7 @@ def conformal_limit(scores: np.ndarray, rate: float) -> float:
 
 
 def sight(frames: np.ndarray) -> np.ndarray:
-    """Describe frames uint8 `[..., H, W, 3]` by logarithms `[..., F]`: how much of each hue and grey, and how sharp the edges are."""
+    """Describe frames uint8 `[..., H, W, 3]` by logarithms `[..., F]`: shares of hues and greys, sharpness of edges."""
     points = _points(frames)
     lead, count = points.shape[:-3], points.shape[-3] * points.shape[-2]
     levels = points >> 8 - _BITS
@@ -252,7 +270,7 @@ def sight(frames: np.ndarray) -> np.ndarray:
 
 
 def brightness(frames: np.ndarray) -> np.ndarray:
-    """Return the green of the points looked at in frames `[..., H, W, 3]`, which stands for brightness: int16 `[..., h, w]`."""
+    """Return the green, for brightness, of the sampled points of frames `[..., H, W, 3]`: int16 `[..., h, w]`."""
     return _points(frames)[..., 1].astype(np.int16)
 
 
@@ -280,7 +298,7 @@ def _films(films: np.ndarray, steps: Sequence[int] | None) -> tuple[np.ndarray, 
 
 @cache
 def _wheel() -> np.ndarray:
-    """Say of each of the colours told apart how much it is of each hue and grey, summing to 1: `[8**_BITS, _HUES + _GREYS]`."""
+    """Return how much each colour is of each hue and grey, summing to 1: `[8**_BITS, _HUES + _GREYS]`."""
     levels = 2**_BITS
     r, g, b = (np.indices((levels,) * 3).reshape(3, -1) + 0.5) / levels
     top, bottom = np.maximum(np.maximum(r, g), b), np.minimum(np.minimum(r, g), b)

@@ -36,7 +36,7 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
     path = Path(path)
     if not path.is_file():
-        raise CheckpointError(f"`{path}` must be a file of weights, got nothing. Check the folder's name.")
+        raise CheckpointError(f"`{path}` must be a safetensors file, got nothing. Check the name.")
     data = path.read_bytes()
     try:
         tensors = load(data)
@@ -45,11 +45,11 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (SafetensorError, struct.error, ValueError) as error:
         raise CheckpointError(
             f"`{path}` must be a whole safetensors file, got {len(data):,} bytes that cannot be read ({error}). "
-            "It was cut off or damaged: copy or train it again."
+            "It was cut off or damaged: copy or make it again."
         ) from None
     if meta is None:
         raise CheckpointError(
-            f"`{path}` must have been written by worldling, got a foreign safetensors file. Give a world's folder."
+            f"`{path}` must have been written by worldling, got a foreign safetensors file. Give another."
         )
     return tensors, json.loads(meta)
 

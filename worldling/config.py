@@ -15,6 +15,24 @@ from typing import Any, BinaryIO, TypeVar
 from worldling.errors import ConfigError, DiskFullError, nearest
 
 T = TypeVar("T")
+#: Settings that had another name before, old name to new, by class. Files and `--set` with the old names still work.
+RENAMED: dict[str, dict[str, str]] = {
+    "DynamicsConfig": {"aims": "centered_scores", "head": "head_layers"},
+    "TrainConfig": {
+        "aims": "centered_scores",
+        "by_surprise": "prioritized",
+        "calm": "latent_smoothness",
+        "cells": "sparse_share",
+        "clips": "batch_clips",
+        "coarse": "tokenizer_levels",
+        "frames": "batch_frames",
+        "own_every": "rollout_every",
+        "own_frames": "rollout_frames",
+        "own_from": "rollout_from",
+        "own_reuse": "rollout_reuse",
+        "own_share": "rollout_share",
+    },
+}
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
@@ -23,10 +41,20 @@ def to_dict(config: Any) -> dict[str, Any]:
     return json.loads(json.dumps(dataclasses.asdict(config)))
 
 
+def renamed(cls: type, values: dict[str, Any]) -> dict[str, Any]:
+    """Return `values` with today's names for the settings of dataclass `cls`. Raises `ConfigError` if one has both."""
+    names = RENAMED.get(cls.__name__, {})
+    for old in names.keys() & values.keys():
+        if names[old] in values:
+            raise ConfigError(f"`{old}` must be left out beside `{names[old]}`, its name today, got both. Keep one.")
+    return {names.get(key, key): value for key, value in values.items()}
+
+
 def from_dict(cls: type[T], values: dict[str, Any], where: str = "config") -> T:
     """Build dataclass `cls` from json values; raises `ConfigError` on unknown or missing keys."""
     if not isinstance(values, dict):
         raise ConfigError(f"`{where}` must be an object, got {type(values).__name__}. Check the file it came from.")
+    values = renamed(cls, values)
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key in values:
         if key not in fields:
@@ -47,8 +75,10 @@ def from_dict(cls: type[T], values: dict[str, Any], where: str = "config") -> T:
 
 
 def replace(config: T, **changes: Any) -> T:
-    """Return a copy of `config` with `changes`; unknown names, and values of another kind than what is there, are a `ConfigError`."""
+    """Return a copy of `config` with `changes`; unknown names, and values of another kind than what is there, are a
+    `ConfigError`."""
     names = [f.name for f in dataclasses.fields(config)]  # type: ignore[arg-type]
+    changes = renamed(type(config), changes)
     for key, value in changes.items():
         if key not in names:
             raise ConfigError(f"`{key}` must be a setting, got {key!r}. {nearest(key, names)}")
@@ -73,7 +103,8 @@ def write_atomic(path: str | Path, data: bytes | str) -> None:
 
 @contextlib.contextmanager
 def new_file(path: str | Path) -> Iterator[BinaryIO]:
-    """Open a file to be written piece by piece, which is there once the `with` ends well, and else not at all; see `write_atomic`."""
+    """Open a file to be written piece by piece, which is there once the `with` ends well, and else not at all; see
+    `write_atomic`."""
     path = Path(path)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 import torch
@@ -61,7 +61,7 @@ class ForeignState:
     index: int = 0
 
     def fork(self, n: int | None = None) -> "ForeignState":
-        """Return a copy; n: of B * n rows, each repeated n times in place. Raises `ConfigError` as `ForeignWorld.repeat`."""
+        """Return a copy; n: of B * n rows, each repeated n times in place. Raises as `ForeignWorld.repeat`."""
         if n is None:
             return dataclasses.replace(self)  # what is held is never changed, so that both may hold it
         return dataclasses.replace(self, held=self.repeat(self.held, n), batch=self.batch * n)
@@ -157,6 +157,12 @@ class ForeignWorld(ABC):
         frames = self._advance(state, self.action_space.check(action, (state.batch,)))
         return Step(frames if decode else None, self.encode(frames), state.index)
 
+    @overload
+    def rollout(self, state: ForeignState, actions: Any, decode: Literal[True] = True) -> np.ndarray: ...
+
+    @overload
+    def rollout(self, state: ForeignState, actions: Any, decode: Literal[False]) -> Tensor: ...
+
     def rollout(self, state: ForeignState, actions: Any, decode: bool = True) -> np.ndarray | Tensor:
         """Step through raw actions `[B, T, ...]`, as in `WorldModel.rollout`. Raises as `step` does."""
         actions = self.action_space.check(actions)
@@ -221,6 +227,6 @@ def foreign_world(text: str, arguments: Mapping[str, Any]) -> WorldModel:
     if inspect.isabstract(make):
         unwritten = ", ".join(sorted(make.__abstractmethods__))
         raise ConfigError(f"`{text}` must be a whole world, got a class without {unwritten}. Write it.")
-    world = make(**arguments)
+    world: WorldModel = make(**arguments)
     check_world(world)
     return world

@@ -1,4 +1,4 @@
-"""What everybody asks of a world, in one place: `WorldModel`. Judge, planners, environments and server use nothing else.
+"""What everybody asks of a world, in one place: `WorldModel`. Judge, planners, environments and server use it alone.
 
 Shapes as in types.py: B rows (roll-outs side by side), T time, H = W = `size_px`. Everything has its batch axis.
 `worldling.World` has these members; a model that is not ours gets them from `worldling.ForeignWorld`;
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 import numpy as np
 
@@ -141,9 +141,16 @@ class WorldModel(Protocol):
         """Make the next frame of every row under raw actions `[B, ...]`, and advance `state`, one of its own, in place.
 
         The step's frame is uint8 `[B, H, W, 3]`, and may be None with `decode=False`; its latent `[B, N, C]` is
-        always there. Raises `ActionError`, and then leaves `state` as it was.
+        always there; reward and terminated, `[B]`, are None in a world that does not predict them. Raises
+        `ActionError`, and then leaves `state` as it was.
         """
         ...
+
+    @overload
+    def rollout(self, state: Any, actions: np.ndarray, decode: Literal[True] = True) -> np.ndarray: ...
+
+    @overload
+    def rollout(self, state: Any, actions: np.ndarray, decode: Literal[False]) -> "torch.Tensor": ...
 
     def rollout(self, state: Any, actions: np.ndarray, decode: bool = True) -> "np.ndarray | torch.Tensor":
         """Step through raw actions `[B, T, ...]`: frames uint8 `[B, T, H, W, 3]`, or latents `[B, T, N, C]`."""

@@ -26,8 +26,9 @@ class WorldContract:
 
     A test asks for a world once; where making one is slow, return the same one each time.
 
-    tolerance: the share of pixel values that may be off by more than one level where a batch is held against its
-    rows alone: other batch sizes round differently, in half precision visibly (.02 then). steps: how far the laws are followed.
+    tolerance: the share of pixel values that may be off by more than one level where a batch is held against its rows
+    alone: other batch sizes round differently, in half precision visibly (.02 then). steps: how far the laws are
+    followed.
     """
 
     tolerance = 1e-3
@@ -133,7 +134,7 @@ class WorldContract:
         one, other = world.start(frames, actions), world.start(frames[::-1].copy(), actions[::-1].copy(), seed=1)
         made = []
         for t in range(self.steps):
-            made.append(world.step(one, then[:, t]).frame.copy())
+            made.append(np.array(world.step(one, then[:, t]).frame))
             world.step(other, then[::-1, t].copy())
         _equal(np.stack(made, 1), wanted, "a state must step as if no other were there")
 
@@ -172,7 +173,7 @@ class WorldContract:
 
     def _steps(self, world: WorldModel, frames: np.ndarray, actions: np.ndarray, then: np.ndarray) -> np.ndarray:
         state = world.start(frames, actions)
-        return np.stack([world.step(state, then[:, t]).frame.copy() for t in range(then.shape[1])], 1)
+        return np.stack([np.array(world.step(state, then[:, t]).frame) for t in range(then.shape[1])], 1)
 
     def _near(self, made: np.ndarray, wanted: np.ndarray, law: str) -> None:
         share = (np.abs(made.astype(int) - wanted) > 1).mean()

@@ -214,15 +214,19 @@ class Episode:
         return len(self.frames)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Step:
     """What one step of a world gives.
 
-    frame: uint8 `[H, W, 3]` (`[B, H, W, 3]` for a batch), or None if not watched;
+    frame: uint8 `[H, W, 3]` (`[B, H, W, 3]` for a batch), or None if not decoded;
     latent: committed latent, a tensor `[B, N, C]`, owned by the state: copy it before keeping it;
-    index: number of frames made since `start`.
+    index: number of frames made since `start`;
+    reward: float32 `[B]`, predicted for this step, or None while the world does not predict it;
+    terminated: bool `[B]`, whether the episode ends with this frame, or None while the world does not predict it.
     """
 
     frame: np.ndarray | None
     latent: "torch.Tensor"
     index: int
+    reward: np.ndarray | None = None
+    terminated: np.ndarray | None = None

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from worldling.dynamics.loss import bootstrap_loss, changing_weight, cross_entropy, dynamics_loss
+from worldling.dynamics.loss import ClipBatch, Denoising, bootstrap_loss, changing_weight, cross_entropy, dynamics_loss
 from worldling.dynamics.memory import clip_age
 from worldling.dynamics.model import Dynamics, DynamicsConfig
 from worldling.dynamics.sampler import denoise
@@ -47,19 +47,9 @@ def test_a_world_that_stands_still_is_learnt(passes):
     optimizer = torch.optim.Adam(dynamics.parameters(), 3e-3)
     losses = []
     for _ in range(25):
-        loss, _ = dynamics_loss(
-            dynamics,
-            latent,
-            latent,
-            action,
-            age,
-            to_levels(latent, 4),
-            torch.ones(3, 6, 16),
-            torch.randn(latent.shape),
-            torch.rand(3, 6),
-            bootstrap_rows=4,
-            bootstrap_steps=1,
-        )
+        batch = ClipBatch(latent, latent, action, age, to_levels(latent, 4), torch.ones(3, 6, 16))
+        denoising = Denoising(torch.randn(latent.shape), torch.rand(3, 6), bootstrap_rows=4) if passes > 1 else None
+        loss, _ = dynamics_loss(dynamics, batch, denoising=denoising)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -97,7 +87,7 @@ def test_bootstrap_asks_nothing_of_a_head_that_is_already_straight():
 def heads(levels):
     shape = dict(grid=4, channels=4, levels=levels, width=32, head_dim=16, backbone="ST", window=4, sinks=1)
     torch.manual_seed(0)
-    aimed = Dynamics(DynamicsConfig(**shape, aims=True)).head
+    aimed = Dynamics(DynamicsConfig(**shape, centered_scores=True)).head
     plain = Dynamics(DynamicsConfig(**shape)).head
     plain.load_state_dict({name: value for name, value in aimed.state_dict().items() if not name.startswith("aim.")})
     return plain, aimed

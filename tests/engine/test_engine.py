@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from with_clips import warping, world  # noqa: F401
 
 from worldling.engine.engine import Engine
 from worldling.errors import ActionError, ServeError

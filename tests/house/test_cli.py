@@ -4,10 +4,9 @@ import json
 
 import pytest
 
-from worldling.cli import commands
-from worldling.cli import build_parser, main
+from worldling.backends.choose import BACKENDS
+from worldling.cli import build_parser, commands, main
 from worldling.cli.options import BACKENDS as BACKEND_WORDS
-from worldling.engine.backends import BACKENDS
 
 
 def test_help_of_every_command_teaches(capsys):
@@ -44,6 +43,8 @@ def test_help_of_every_command_teaches(capsys):
         (["import", "{tmp}", "--out", "{tmp}/d", "--format", "physion"], "hdf5"),
         (["bench", "pusht", "--batches", "0"], "batches"),
         (["play", "{tmp}/nothing", "--no-browser"], "nothing"),
+        (["play", "pusht", "--no-browser", "--world-arg", "weights=x"], "--world-arg"),
+        (["play", "worldling.types:ActionSpace", "--no-browser", "--world-arg", "kind=none"], "rollout"),
         (["play", "pusht", "--backend", "reference", "--no-browser", "--alarm"], "alarm"),
         (["play", "pusht", "--backend", "reference", "--no-browser", "--alarm", "{tmp}/nothing"], "dataset.json"),
         (["cost"], "`world`"),

@@ -1,11 +1,15 @@
+import dataclasses
 import errno
+import inspect
 import os
 from dataclasses import dataclass, field
 
 import pytest
 
-from worldling.config import from_dict, replace, to_dict, write_atomic
+from worldling.config import RENAMED, from_dict, replace, to_dict, write_atomic
+from worldling.dynamics.model import DynamicsConfig
 from worldling.errors import ConfigError, DiskFullError
+from worldling.train.recipe import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -78,3 +82,26 @@ def test_an_interrupted_write_leaves_nothing_behind(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         write_atomic(tmp_path / "file", "new")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", [TrainConfig, DynamicsConfig])
+def test_settings_by_their_old_names_load_as_by_todays(kind):
+    for old, new in RENAMED[kind.__name__].items():
+        value = {bool: True, int: 3, float: 0.25, str: "x"}[type(getattr(kind(), new))]
+        assert from_dict(kind, {old: value}) == from_dict(kind, {new: value}) == replace(kind(), **{old: value})
+        assert getattr(from_dict(kind, {old: value}), new) == value
+        with pytest.raises(ConfigError, match=f"`{old}` must be left out beside `{new}`"):
+            from_dict(kind, {old: value, new: value})
+
+
+def test_a_name_is_old_or_of_today_and_never_both():
+    for kind in (TrainConfig, DynamicsConfig):
+        today = {f.name for f in dataclasses.fields(kind)}
+        assert set(RENAMED[kind.__name__].values()) <= today and not set(RENAMED[kind.__name__]) & today
+
+
+def test_every_setting_of_training_says_what_it_is():
+    lines = inspect.getsource(TrainConfig).splitlines()
+    for setting in dataclasses.fields(TrainConfig):
+        at = next(i for i, line in enumerate(lines) if line.startswith(f"    {setting.name}: "))
+        assert lines[at + 1].strip().startswith('"""'), setting.name

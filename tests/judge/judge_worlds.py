@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -84,9 +86,9 @@ class NoisyWorld(CopyWorld):
         step = super().step(state, action, decode)
         if state.index > 20:
             noise = np.random.default_rng(state.index).normal(size=step.latent.shape)
-            step.latent = step.latent + torch.from_numpy(noise).float()
+            step = replace(step, latent=step.latent + torch.from_numpy(noise).float())
         if state.index > 40:
-            step.latent = step.latent * float("nan")
+            step = replace(step, latent=step.latent * float("nan"))
         return step
 
     def decode(self, latents):

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from dot_world import DotWorld  # noqa: E402
 from page import drive  # noqa: E402
 
 import worldling.serve  # noqa: E402
+from worldling.cli import main  # noqa: E402
 from worldling.errors import EnvError, ServeError  # noqa: E402
 from worldling.serve.app import serve  # noqa: E402
 from worldling.serve.port import open_port  # noqa: E402
@@ -95,6 +97,22 @@ def test_a_world_without_starts_is_refused():
     world.contexts = []
     with pytest.raises(ServeError, match="at least one start"):
         serve(world, port=0)
+
+
+def test_a_world_that_does_not_say_its_pace_must_be_told():
+    world = DotWorld()
+    world.config = replace(world.config, fps=None)
+    with pytest.raises(ServeError, match="`fps` must be given"):
+        serve(world, port=0)
+
+
+def test_a_model_that_is_not_ours_is_played(monkeypatch):
+    played = []
+    monkeypatch.setattr("worldling.serve.app.serve", lambda world, *rest: played.append(world))
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    assert main(["play", f"{Path(__file__).parent}/dot_world.py:DotWorld", "--world-arg", "fps=12"]) == 0
+    assert [(world.config.name, world.config.fps) for world in played] == [("dots", 12.0)]
+    assert main(["play", f"{Path(__file__).parent}/dot_world.py:DotWorld", "--alarm"]) == 2, "it lies in no folder"
 
 
 def test_an_unknown_environment_is_one_line_before_anything_is_served():

@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from worldling.errors import ConfigError
-from worldling.tokenizer.loss import calmness_loss, moving_weight, tokenizer_loss
+from worldling.tokenizer.loss import moving_weight, smoothness_loss, tokenizer_loss
 from worldling.tokenizer.model import Tokenizer, TokenizerConfig
-from worldling.train.optimizer import optimizer_for
+from worldling.learn.optimizer import optimizer_for
 from worldling.types import float_to_frames, frames_to_float
 
 
@@ -90,18 +90,20 @@ def test_it_learns_a_picture():
 def test_it_learns_on_a_coarse_lattice_or_on_its_own():
     model, images = Tokenizer(TokenizerConfig(levels=32)), torch.rand(4, 3, 64, 64) * 2 - 1
     pairs, usual = images.unflatten(0, (2, 2)), images[:2]
-    fine, finer, coarse = (tokenizer_loss(model, pairs, usual, 0.0, 0.0, coarse=levels)[1] for levels in (32, 256, 8))
+    fine, finer, coarse = (
+        tokenizer_loss(model, pairs, usual, 0.0, 0.0, max_levels=levels)[1] for levels in (32, 256, 8)
+    )
     assert torch.equal(fine, (model.decode(model.encode(images)) - images).square().mean()), "what it will be used for"
     assert torch.equal(fine, finer) and not torch.equal(fine, coarse)
 
 
-def test_calmness_counts_change_for_each_cell_that_moves():
+def test_smoothness_counts_change_for_each_cell_that_moves():
     images = torch.zeros(1, 2, 3, 64, 64)
     images[0, 1, :, :8] = 1  # one row of eight cells moves
     bounded = torch.zeros(1, 2, 64, 5)
-    assert calmness_loss(bounded, images) == 0
+    assert smoothness_loss(bounded, images) == 0
     bounded[0, 1, :8] = 0.5  # and each of their channels by a half
-    assert torch.isclose(calmness_loss(bounded, images), torch.tensor(0.25))
+    assert torch.isclose(smoothness_loss(bounded, images), torch.tensor(0.25))
 
 
 def test_a_calm_code_changes_less_at_the_same_picture():

@@ -46,10 +46,10 @@ def test_fork_equals_original(tiny_world, tiny_clip):
 def test_stepping_a_fork_leaves_the_original_alone(warp, make_world, tiny_clip):
     world, (frames, actions) = make_world(warp=warp), tiny_clip
     state = world.start(frames[0], actions[0])
-    before = [t.clone() for t in world.inputs(state, torch.zeros(1, 3))]
+    before = [t.clone() for t in world.inputs(state, torch.zeros(1, 3)).flat()]
     world.rollout(state.fork(), ACTIONS)
     assert state.index == 0
-    for a, b in zip(before, world.inputs(state, torch.zeros(1, 3)), strict=True):
+    for a, b in zip(before, world.inputs(state, torch.zeros(1, 3)).flat(), strict=True):
         assert torch.equal(a, b)
 
 
@@ -129,12 +129,13 @@ def test_surprise_is_what_stepping_through_the_clip_would_say(passes, warp, make
     for t in range(11):
         state = world.start(frames[: t + 1], ACTIONS[:t])
         vector = torch.from_numpy(world.action_space.encode(ACTIONS[t : t + 1]))
-        latent, previous, action, age, *more = world.inputs(state, vector)
+        inputs = world.inputs(state, vector)
+        latent = inputs.latent
         with torch.inference_mode():
-            h, _ = world.dynamics.backbone.step(latent, previous, action, more[world.small_inputs - 4 :], age)
+            h, _ = world.dynamics.backbone.step(latent, inputs.previous, inputs.action, list(inputs.memory), inputs.age)
             given = noise[t : t + 1] if passes > 1 else torch.zeros_like(latent)
-            seen = world.dynamics.head.look(latent, world.tokenizer)
-            scores = world.dynamics.head(h, latent, given, torch.zeros(1), torch.full((1,), 1 / passes), seen=seen)
+            shown = world.dynamics.head.render(latent, world.tokenizer)
+            scores = world.dynamics.head(h, latent, given, torch.zeros(1), torch.full((1,), 1 / passes), shown=shown)
             level = to_levels(world.encode(frames[t + 1 : t + 2]), config.levels)
             nats = -scores.log_softmax(-1).gather(-1, level[..., None]).sum()
         assert found[t] == pytest.approx(float(nats), rel=1e-4)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from worldling.cli.judging import add_cost, add_judge
-from worldling.cli.options import BACKENDS, pairs, whole
+from worldling.cli.options import BACKENDS, open_worlds, pairs, whole
 from worldling.errors import ConfigError, DatasetError, DiskFullError, WorldlingError, nearest
 
 EPILOG = """the whole loop:
@@ -79,7 +79,15 @@ def build_parser() -> argparse.ArgumentParser:
         return sub
 
     p = command("play", _play, "play a world in the browser")
-    p.add_argument("world", nargs="?", default="pusht", help="a world's folder, or the name of a bundled one")
+    p.add_argument(
+        "world",
+        nargs="?",
+        default="pusht",
+        help="a world's folder, the name of a bundled one, or file.py:callable for a model that is not ours",
+    )
+    p.add_argument(
+        "--world-arg", action="append", default=[], metavar="NAME=VALUE", help="passed to the callable; repeatable"
+    )
     p.add_argument("--beside", action="store_true", help="show the real environment next to the dream, same keys")
     p.add_argument("--port", type=int, default=8000, help="0 takes any free port")
     p.add_argument("--host", default="127.0.0.1", help="address to listen on; the default is this machine only")
@@ -192,10 +200,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _play(a: argparse.Namespace) -> None:
     from worldling.alarm import DriftAlarm
-    from worldling.engine.library import load
     from worldling.serve.app import serve
 
-    world = load(a.world, backend=a.backend, quiet=a.json)
+    (world,) = open_worlds([a.world], a.world_arg, a.backend, quiet=a.json)
+    if a.alarm == "" and world.path is None:
+        raise ConfigError("`--alarm` must be given DATA for a world that lies in no folder, got none. Add a data set.")
     alarm = None if a.alarm is None else DriftAlarm.fit_on(world, a.alarm) if a.alarm else DriftAlarm.load(world.path)
 
     def announce(url: str) -> None:
@@ -261,8 +270,8 @@ def _train(a: argparse.Namespace) -> dict[str, Any]:
 
 
 def _bench(a: argparse.Namespace) -> dict[str, Any] | None:
-    from worldling.engine.bench import bench, table
-    from worldling.engine.library import load
+    from worldling.backends.bench import bench, table
+    from worldling.backends.load import load
 
     world = load(a.world, backend="reference", quiet=True)
     report = bench(world, a.backend, whole(a.batches, "batches"), a.seconds, a.latents, steps=a.steps, quiet=a.json)

@@ -6,15 +6,11 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from worldling.cli.options import BACKENDS, left_out, pairs, whole
+from worldling.cli.options import BACKENDS, left_out, open_worlds, whole
 from worldling.errors import ConfigError
 from worldling.judge.registry import SUITES, suites_that_need
-from worldling.plugin import names_code
-
-if TYPE_CHECKING:
-    from worldling.protocol import WorldModel
 
 Command = Callable[..., argparse.ArgumentParser]
 
@@ -87,15 +83,7 @@ def _judge(a: argparse.Namespace) -> dict[str, Any]:
     from worldling.judge.judgement import headlines, judge
     from worldling.judge.side_by_side import judge_side_by_side
 
-    foreign = [name for name in a.world if names_code(name)]
-    if a.world_arg and not foreign:
-        raise ConfigError(f"`--world-arg` must go with file.py:callable, got {', '.join(a.world)}. Leave it out.")
-    if a.backend != "auto" and len(foreign) == len(a.world):
-        raise ConfigError(
-            f"`--backend` must be left out for {', '.join(foreign)}, got {a.backend}. "
-            "A world not ours runs its own code."
-        )
-    worlds = [_judged_world(a, name) for name in a.world]
+    worlds = open_worlds(a.world, a.world_arg, a.backend, quiet=a.json)
     single = len(worlds) == 1
     out = Path(a.out) if a.out else (worlds[0].path if single and worlds[0].path else Path(".")) / "judge"
     settings = {name: getattr(a, name) for name in ("starts", "seed", "rollouts", "exam", "trials", "physion", "chaos")}
@@ -108,17 +96,6 @@ def _judge(a: argparse.Namespace) -> dict[str, Any]:
         return report
     print(f"wrote {out / 'report.html'} and report.json", file=sys.stderr)
     return headlines(report) if single else {name: headlines(one) for name, one in report["worlds"].items()}
-
-
-def _judged_world(a: argparse.Namespace, name: str) -> WorldModel:
-    from worldling.engine.library import load
-    from worldling.foreign import foreign_world
-
-    return (
-        foreign_world(name, pairs(a.world_arg, "world-arg"))
-        if names_code(name)
-        else load(name, a.backend, quiet=a.json)
-    )
 
 
 def _cost(a: argparse.Namespace) -> dict[str, Any] | None:
@@ -143,8 +120,8 @@ def _cost(a: argparse.Namespace) -> dict[str, Any] | None:
         users, size_px = 1 if a.users is None else a.users, 64 if a.size_px is None else a.size_px
         found = plan(prices, a.fps, users, size_px, a.train_frames, a.size)
     else:
+        from worldling.backends.load import load
         from worldling.cost.ledger import world_cost
-        from worldling.engine.library import load
         from worldling.timing.steps import BATCHES
 
         world = load(a.world, backend="reference" if a.report else a.backend or "auto", quiet=a.json or bool(a.report))

@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from worldling.errors import ConfigError
+from worldling.plugin import names_code
+
+if TYPE_CHECKING:
+    from worldling.protocol import WorldModel
 
 BACKENDS = "auto, reference, torch, openvino-f32, openvino-bf16 or openvino-int8"
 
@@ -24,6 +28,25 @@ def pairs(texts: list[str], option: str) -> dict[str, Any]:
         except ValueError:
             values[name] = python.get(value, value)
     return values
+
+
+def open_worlds(names: list[str], arguments: list[str], backend: str, quiet: bool) -> list[WorldModel]:
+    """Open worlds by folder, by bundled name, or as file.py:callable, which is called with `arguments` NAME=VALUE.
+
+    Raises `ConfigError` if `arguments` or `backend` were given with none that takes them, or as what opens them.
+    """
+    from worldling.backends.load import load
+    from worldling.foreign import foreign_world
+
+    foreign = [name for name in names if names_code(name)]
+    if arguments and not foreign:
+        raise ConfigError(f"`--world-arg` must go with file.py:callable, got {', '.join(names)}. Leave it out.")
+    if backend != "auto" and len(foreign) == len(names):
+        raise ConfigError(
+            f"`--backend` must be left out for {', '.join(foreign)}, got {backend}. A world not ours runs its own code."
+        )
+    given = pairs(arguments, "world-arg")
+    return [foreign_world(name, given) if name in foreign else load(name, backend, quiet=quiet) for name in names]
 
 
 def left_out(a: argparse.Namespace, names: Iterable[str], when: str) -> None:

@@ -149,7 +149,19 @@ def _draw_scene(raw: Any, observation: Any, size_px: int) -> np.ndarray:
     return raw.draw(size_px)
 
 
+_PUSHT: dict[str, Any] = dict(
+    license="Apache-2.0",
+    extra="pusht",
+    package="gym-pusht",
+    renders=False,
+    defaults={"obs_type": "state"},
+    names=("x", "y"),
+    picture=_draw_pusht,
+    state=_state_pusht,
+)
+
 SIMULATORS = (
+    Simulator("pusht", "worldling.scenes.push_t", **_PUSHT),
     _chaos("cloth", "physics", "mujoco", ("right", "up")),
     _chaos("lorenz", "", "worldling", ("right", "up")),
     _chaos("smoke", "fluid", "phiflow", ("turn right", "open")),
@@ -181,20 +193,7 @@ SIMULATORS = (
         skip_keyword="frameskip",
         state=_state_ale,
     ),
-    Simulator(
-        "pusht",
-        "gym_pusht",
-        "Apache-2.0",
-        prefix="gym_pusht/",
-        module="gym_pusht",
-        extra="pusht",
-        package="gym-pusht",
-        renders=False,
-        defaults={"obs_type": "state"},
-        names=("x", "y"),
-        picture=_draw_pusht,
-        state=_state_pusht,
-    ),
+    Simulator("pusht", "gym_pusht", prefix="gym_pusht/", module="gym_pusht", **_PUSHT),
     Simulator(
         "carracing",
         "gymnasium.envs.box2d.car_racing",
@@ -236,7 +235,8 @@ def check_scenes() -> None:
     try:
         importlib.import_module("mujoco")
     except ImportError as error:
-        raise missing("worldling/Physics-v0", SIMULATORS[0], error) from None
+        cloth = next(simulator for simulator in SIMULATORS if simulator.extra == "physics")
+        raise missing("worldling/Physics-v0", cloth, error) from None
 
 
 def register(env_id: str) -> None:

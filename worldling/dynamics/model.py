@@ -17,24 +17,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from worldling.dynamics.warp import Eye, View, Warp, view
+from worldling.dynamics.warp import Rendered, TokenizerLike, Warp, render
 from worldling.errors import ConfigError
 from worldling.nn.attention import Norm
 from worldling.nn.blocks import SpaceLayer, TimeLayer
 from worldling.nn.lattice import level_values
 
-
-#: How sharply aimed scores fall off at first: as those of eight levels do, however many there are.
-AIMED = 3.5
+#: How sharply centred scores fall off at first: as those of eight levels do, however many there are.
+CENTERED_FALL = 3.5
 
 
 @dataclass(frozen=True)
 class DynamicsConfig:
-    """grid, channels, levels: as the tokenizer's; action_size A; width D; backbone: a letter per layer,
-    S for space and T for time; head: space layers per denoising step; window: past frames remembered,
-    sinks: first frames never forgotten; passes K: denoising steps per frame, 1 is regression; aims: the head's scores fall
-    off from where it aims in each channel, else from the level the channel has; warp: of warp x warp parts of a token's place
-    the head may say where in the picture they come from (warp.py), 0 for no such thing."""
+    """The shape of backbone and head.
+
+    grid, channels, levels: as the tokenizer's; action_size A; width D; backbone: a letter per layer, S for space and T
+    for time; head_layers: space layers per denoising pass; window: past frames remembered; sinks: first frames never
+    forgotten; passes K: denoising passes per frame, 1 for a deterministic world; centered_scores: the head predicts a
+    centre and a width for the scores of each channel, else they fall off from the level the channel has; warp: a token
+    has warp x warp parts that the head may fetch from elsewhere in the last frame (warp.py), 0 for none.
+    """
 
     action_size: int = 1
     grid: int = 8
@@ -43,11 +45,11 @@ class DynamicsConfig:
     width: int = 128
     head_dim: int = 32
     backbone: str = "SSTSST"
-    head: int = 1
+    head_layers: int = 1
     window: int = 16
     sinks: int = 2
     passes: int = 1
-    aims: bool = False
+    centered_scores: bool = False
     warp: int = 0
 
     def __post_init__(self) -> None:
@@ -78,6 +80,8 @@ class DynamicsConfig:
 
 class Embed(nn.Module):
     """Turn vectors in about [-1, 1] into D, through sines of four octaves so that small differences count."""
+
+    octaves: Tensor
 
     def __init__(self, size: int, width: int) -> None:
         super().__init__()
@@ -152,19 +156,22 @@ class Backbone(nn.Module):
 class Head(nn.Module):
     """Turn h and a noisy next latent into scores for every level of every channel."""
 
+    values: Tensor
+
     def __init__(self, config: DynamicsConfig) -> None:
         super().__init__()
         c, d, heads = config, config.width, config.width // config.head_dim
         self.config = config
         self.noisy_in = nn.Linear(c.channels, d, bias=False)
         self.time_in = Embed(2, d)
-        self.layers = nn.ModuleList(SpaceLayer(d, heads, c.grid) for _ in range(c.head))
+        self.layers = nn.ModuleList(SpaceLayer(d, heads, c.grid) for _ in range(c.head_layers))
         self.norm = Norm(d)
         self.scores = nn.Linear(d, c.channels * c.levels)
         nn.init.zeros_(self.scores.weight)
         nn.init.zeros_(self.scores.bias)
         self.stay = nn.Parameter(torch.full((c.channels, 1), 0.5))
-        self.aim = nn.Linear(d, 2 * c.channels) if c.aims else None  # how far each channel moves, and how surely
+        # For each channel, the shift of its scores' centre and how fast they fall off from there.
+        self.aim = nn.Linear(d, 2 * c.channels) if c.centered_scores else None
         if self.aim is not None:
             nn.init.zeros_(self.aim.weight)
             nn.init.zeros_(self.aim.bias)
@@ -179,16 +186,16 @@ class Head(nn.Module):
         tau: Tensor,
         step: Tensor,
         cells: Tensor | None = None,
-        seen: View | None = None,
+        shown: Rendered | None = None,
     ) -> Tensor:
         """Return scores `[B, N, C, L]` of the next latent.
 
         h `[B, N, D]`; latent `[B, N, C]`, the committed frame, towards which the scores lean at first;
         noisy `[B, N, C]`, the next latent at signal level tau `[B]` in [0, 1]; step `[B]`, the step size;
-        cells `[G, M]`: the only cells given, for each of G equal groups of rows; seen: the committed frame as a
+        cells `[G, M]`: the only cells given, for each of G equal groups of rows; shown: the committed frame as a
         picture, which a head that warps needs.
         """
-        return self.scores_and_picture(h, latent, noisy, tau, step, cells, seen)[0]
+        return self.scores_and_picture(h, latent, noisy, tau, step, cells, shown)[0]
 
     def scores_and_picture(
         self,
@@ -198,7 +205,7 @@ class Head(nn.Module):
         tau: Tensor,
         step: Tensor,
         cells: Tensor | None = None,
-        seen: View | None = None,
+        shown: Rendered | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Return the scores of `forward`, and the picture it fetched (`Warp.forward`), if it warps."""
         x = h + self.noisy_in(noisy) + self.time_in(torch.stack([tau, step], -1))[:, None]
@@ -206,27 +213,28 @@ class Head(nn.Module):
             x = layer(x, cells)
         x, picture = self.norm(x), None
         if self.warp is not None:
-            latent, picture = self.warp(x, latent, seen, cells)
+            latent, picture = self.warp(x, latent, shown, cells)
         scores = self.scores(x).unflatten(-1, (self.config.channels, self.config.levels)).float()
         if self.aim is None:
             away = (latent[..., None] - self.values) * ((self.config.levels - 1) / 2)
             return scores - F.softplus(self.stay) * away.square(), picture
-        move, sure = self.aim(x).float().chunk(2, -1)
-        away = ((latent + move)[..., None] - self.values) * AIMED
-        return scores - F.softplus(self.stay + sure[..., None]) * away.square(), picture
+        shift, sharpness = self.aim(x).float().chunk(2, -1)
+        away = ((latent + shift)[..., None] - self.values) * CENTERED_FALL
+        return scores - F.softplus(self.stay + sharpness[..., None]) * away.square(), picture
 
-    def look(self, latent: Tensor, eye: Eye | None) -> View | None:
-        """Return what `forward` must see of committed latents `[B, N, C]`: a picture, painted by the tokenizer `eye`, if it warps.
+    def render(self, latent: Tensor, tokenizer: TokenizerLike | None) -> Rendered | None:
+        """Return what `forward` must see of committed latents `[B, N, C]`: a picture, decoded by `tokenizer`, if it
+        warps.
 
         Raises `ConfigError` if there is none where there must be one.
         """
         if self.warp is None:
             return None
-        if eye is None:
+        if tokenizer is None:
             raise ConfigError(
-                "`eye` must be the world's tokenizer for a head that warps, got none. Pass world.tokenizer."
+                "`tokenizer` must be the world's tokenizer for a head that warps, got none. Pass world.tokenizer."
             )
-        return view(eye, latent)
+        return render(tokenizer, latent)
 
     def expected(self, scores: Tensor) -> Tensor:
         """Return the expected latent `[B, N, C]` under scores `[B, N, C, L]`: the x-prediction."""
@@ -240,7 +248,7 @@ class Dynamics(nn.Module):
         super().__init__()
         self.config = config
         self.backbone, self.head = Backbone(config), Head(config)
-        depth = 2 * (len(config.backbone) + config.head)
+        depth = 2 * (len(config.backbone) + config.head_layers)
         for name, weight in self.named_parameters():
             if weight.ndim == 2 and name.endswith((".out.weight", ".fall.weight")):
                 nn.init.normal_(weight, std=(weight.shape[1] * depth) ** -0.5)

@@ -11,27 +11,30 @@ import torch
 from torch import Tensor
 
 from worldling.dynamics.model import Head
-from worldling.dynamics.warp import View
+from worldling.dynamics.warp import Rendered
 from worldling.nn.lattice import from_levels
 
 
-def denoise(head: Head, h: Tensor, latent: Tensor, noise: Tensor, passes: int, seen: View | None = None) -> Tensor:
+def denoise(head: Head, h: Tensor, latent: Tensor, noise: Tensor, passes: int, shown: Rendered | None = None) -> Tensor:
     """Return the next latent `[B, N, C]`, on the lattice.
 
     h `[B, N, D]` and latent `[B, N, C]` of the committed frame; noise `[B, N, C]`, standard normal, read only by
-    heads trained for several passes; passes: how many to take, up to `head.config.passes`; seen: the committed
+    heads trained for several passes; passes: how many to take, up to `head.config.passes`; shown: the committed
     frame as it is shown, which heads that warp need.
     """
-    scores, noisy, size = first_scores(head, h, latent, noise, passes, seen), noise, 1.0 / passes
+    scores, noisy, size = first_scores(head, h, latent, noise, passes, shown), noise, 1.0 / passes
     one = torch.ones(1, device=h.device)
     for k in range(1, passes):
         noisy = noisy + (head.expected(scores) - noisy) * (size / (1 - (k - 1) * size))
-        scores = head(h, latent, noisy, k * size * one, size * one, seen=seen)
+        scores = head(h, latent, noisy, k * size * one, size * one, shown=shown)
     return from_levels(scores.argmax(-1), head.config.levels)
 
 
-def first_scores(head: Head, h: Tensor, latent: Tensor, noise: Tensor, passes: int, seen: View | None = None) -> Tensor:
-    """Return the scores `[B, N, C, L]` that `denoise` begins with: what the world expects before anything is drawn; seen: of `head.look`."""
+def first_scores(
+    head: Head, h: Tensor, latent: Tensor, noise: Tensor, passes: int, shown: Rendered | None = None
+) -> Tensor:
+    """Return the scores `[B, N, C, L]` that `denoise` begins with: what the world expects before anything is drawn;
+    shown: of `head.render`."""
     one = torch.ones(1, device=h.device)  # one row for all: engines fold what depends on it into a constant
     noisy = noise if head.config.passes > 1 else latent.new_zeros(1, 1, latent.shape[-1])
-    return head(h, latent, noisy, 0 * one, one / passes, seen=seen)
+    return head(h, latent, noisy, 0 * one, one / passes, shown=shown)

@@ -1,11 +1,11 @@
 """Warping: the head may fetch a cell's next content from elsewhere in the picture on show.
 
-To move a thing by a pixel is easy in a picture and hard in a code, where each pixel of the way is another
-nonlinear change of every channel: without this a world melts what moves and takes hours to learn not to. So the
-committed latent is decoded, the picture sampled where the head says each cell comes from, and encoded again; the
-head's aims start from there, as far as it trusts the place. Frame prediction by flow with an implicit mask
-as in Finn et al. (arXiv 1605.07157) and Liu et al. (arXiv 1702.02463); ours differs in that it feeds a latent head,
-which paints over whatever was not to be found.
+Moving an object by one pixel is a shift of the picture but a nonlinear change of every latent channel, so a head that
+predicts latents alone lets moving objects dissolve. Therefore the committed latent is decoded, the picture is sampled
+at the place the head gives for each cell (optical flow), and encoded again; the head's scores start from there as far
+as its gate is open. Frame prediction by flow with a mask as in Finn et al. (arXiv 1605.07157) and Liu et al. (arXiv
+1702.02463); ours differs in that the warped picture feeds a head over latents, which fills in what was nowhere in the
+last frame.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from torch import Tensor, nn
 from worldling.nn.fetch import fetch
 from worldling.types import float_to_frames, frames_to_float
 
-#: Pixels that an offset of one means.
+#: Pixels of flow for an output of one.
 REACH = 2.0
-#: The gate at first: a fifth of the way to what is fetched.
-TRUST = -1.5
+#: Logit of the gate at first: a fifth of the way to what is fetched.
+INITIAL_GATE = -1.5
 
 
-class Eye(Protocol):
+class TokenizerLike(Protocol):
     """What a tokenizer does: latents `[B, N, C]` to pictures `[B, 3, H, W]` and back, before the lattice."""
 
     def decode(self, latent: Tensor) -> Tensor: ...
@@ -33,17 +33,18 @@ class Eye(Protocol):
     def bounded(self, images: Tensor) -> Tensor: ...
 
 
-class View(NamedTuple):
-    """The committed frame as it is shown, a picture `[B, 3, H, W]` of whole grey levels in [-1, 1], and the eye that painted it."""
+class Rendered(NamedTuple):
+    """The committed frame as people see it: a picture `[B, 3, H, W]` in [-1, 1], rounded to 8 bits, and the tokenizer
+    that decoded it."""
 
     picture: Tensor
-    eye: Eye
+    tokenizer: TokenizerLike
 
 
 @torch.no_grad()
-def view(eye: Eye, latent: Tensor) -> View:
+def render(tokenizer: TokenizerLike, latent: Tensor) -> Rendered:
     """Return the view of latents `[B, N, C]`. No gradient goes back into them."""
-    return View(frames_to_float(float_to_frames(eye.decode(latent).float())), eye)
+    return Rendered(frames_to_float(float_to_frames(tokenizer.decode(latent).float())), tokenizer)
 
 
 class Warp(nn.Module):
@@ -55,12 +56,14 @@ class Warp(nn.Module):
         self.flow = nn.Linear(width, 3 * side**2)
         nn.init.zeros_(self.flow.weight)
         with torch.no_grad():
-            self.flow.bias.copy_(torch.tensor([0.0] * (2 * side**2) + [TRUST] * side**2))
+            self.flow.bias.copy_(torch.tensor([0.0] * (2 * side**2) + [INITIAL_GATE] * side**2))
 
-    def forward(self, x: Tensor, latent: Tensor, seen: View, cells: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return latents `[B, N, C]` with what moved where it goes, and the picture fetched for them `[B, 3, H, W]`.
+    def forward(self, x: Tensor, latent: Tensor, shown: Rendered, cells: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return latents `[B, N, C]` with what moved where it goes, and the warped picture `[B, 3, H, W]` they are
+        from.
 
-        x `[B, N, D]`; latent `[B, N, C]`; cells `[G, M]`: the only ones in x and latent, as in `Head.forward`; seen: of whole frames.
+        x `[B, N, D]`; latent `[B, N, C]`; cells `[G, M]`: the only ones in x and latent, as in `Head.forward`; shown:
+        the whole frames.
         """
         parts = self.side**2
         offset, gate = self.flow(x).float().split([2 * parts, parts], -1)
@@ -69,12 +72,10 @@ class Warp(nn.Module):
             nowhere = offset.new_zeros(len(x), self.grid**2, 2 * parts)
             offset = nowhere.scatter(1, cells[..., None].expand_as(offset), offset)
         field = REACH * F.pixel_shuffle(offset.transpose(1, 2).unflatten(2, (self.grid, self.grid)), self.side)
-        size = seen.picture.shape[-1] // field.shape[-1]
-        picture = fetch(seen.picture, F.interpolate(field, scale_factor=float(size), mode="nearest"))
-        with (
-            torch.no_grad()
-        ):  # where to fetch from is learnt by looking at pictures (`flow_error`): cheaper than through the eye
-            fetched = seen.eye.bounded(picture)
+        size = shown.picture.shape[-1] // field.shape[-1]
+        picture = fetch(shown.picture, F.interpolate(field, scale_factor=float(size), mode="nearest"))
+        with torch.no_grad():  # flow learns from pictures (`flow_error`), which is cheaper than through the encoder
+            fetched = shown.tokenizer.bounded(picture)
         if cells is not None:
             fetched = fetched.gather(1, cells[..., None].expand_as(latent))
         away = (fetched - latent).unflatten(-1, (-1, parts)) * gate.sigmoid()[..., None, :]

@@ -1,1 +1,1 @@
-"""Make a world fast: backends, batches of sessions, and the bench that measures them."""
+"""Many sessions of one world at once."""

@@ -19,7 +19,8 @@ import numpy as np
 import torch
 
 from worldling.errors import ServeError
-from worldling.world import State, World
+from worldling.state import State
+from worldling.world import World
 
 
 class Engine:
@@ -56,7 +57,7 @@ class Engine:
         place = self._free.pop()
         while len(self._lanes) <= place // self.lane:
             self._lanes.append(self.world.blank(self.lane))
-        _seat(self._lanes[place // self.lane], place % self.lane, alone)
+        self._lanes[place // self.lane].put_row(place % self.lane, alone)
         self._opened += 1
         self._seats[self._opened] = place
         return self._opened
@@ -92,13 +93,3 @@ class Engine:
         if session not in self._seats:
             raise ServeError(f"`session` must be open, got {session!r}. Open are: {sorted(self._seats)}.")
         return self._seats[session]
-
-
-def _seat(lane: State, row: int, alone: State) -> None:
-    """Copy a state of one row into `row` of `lane`."""
-    lane.latent[row], lane.previous[row], lane.seeds[row] = alone.latent[0], alone.previous[0], alone.seeds[0]
-    lane.memory.stamp[row], lane.memory.index[row] = alone.memory.stamp[0], alone.memory.index[0]
-    if alone.shown is not None:
-        lane.shown[row] = alone.shown[0]
-    for there, here in zip(lane.memory.tensors, alone.memory.tensors):
-        there[row] = here[0]

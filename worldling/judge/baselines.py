@@ -44,4 +44,5 @@ def random_weights_copy(world: WorldModel) -> World | None:
     copy = World(
         world.config, tokenizer.to(world.device), dynamics.to(world.device), world.card, mean_frame=world.mean_frame
     )
-    return world.equip(copy)
+    copy.backend = world.backend.like(copy)
+    return copy

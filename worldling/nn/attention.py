@@ -27,6 +27,8 @@ class SpaceAttention(nn.Module):
     and learn to look further (after ConViT, arXiv 2103.10697).
     """
 
+    pair: Tensor
+
     def __init__(self, width: int, heads: int, grid: int) -> None:
         super().__init__()
         self.heads, self.grid = heads, grid

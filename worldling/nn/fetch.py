@@ -7,10 +7,11 @@ from torch import Tensor
 
 
 def fetch(picture: Tensor, offset: Tensor) -> Tensor:
-    """Sample a picture `[B, C, H, W]` at each pixel's own place plus `offset` `[B, 2, H, W]` (to the right and down, in pixels).
+    """Sample a picture `[B, C, H, W]` at each pixel's own place plus `offset` `[B, 2, H, W]` (to the right and down, in
+    pixels).
 
-    Bilinear; beyond the edge is what lies on it. Whole pixels are counted in integers and only what is left
-    of them in floats: in bf16 a place as such, 40 pixels from the edge, is known to an eighth of a pixel. Gradients reach
+    Bilinear; beyond the edge is what lies on it. Whole pixels are counted in integers and only what is left of them in
+    floats: in bf16 a place as such, 40 pixels from the edge, is known to an eighth of a pixel. Gradients reach
     `offset`, and `picture` too where it wants them.
     """
     height, width = picture.shape[-2:]

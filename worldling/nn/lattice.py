@@ -36,7 +36,8 @@ def snap(latent: Tensor, levels: int) -> Tensor:
 
 def jitter(latent: Tensor, levels: int, rate: Tensor | float, generator: torch.Generator | None = None) -> Tensor:
     """Move a share `rate` (0..1, broadcastable) of lattice values one level up or down; stays on the lattice."""
-    draw = torch.rand(latent.shape, generator=generator).to(latent.device)
+    where = latent.device if generator is None else generator.device
+    draw = torch.rand(latent.shape, generator=generator, device=where).to(latent.device)
     rate = torch.as_tensor(rate, device=latent.device)
     move = (draw < rate / 2).to(latent.dtype) - (draw > 1 - rate / 2).to(latent.dtype)
     return (latent + move * (2.0 / (levels - 1))).clamp(-1, 1)

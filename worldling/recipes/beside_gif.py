@@ -1,7 +1,7 @@
 """Draw a GIF of held-out frames (left) beside the dream under the same actions (right).
 
-python -m worldling.recipes.beside_gif pusht data/pusht-test docs/pusht.gif
-python -m worldling.recipes.beside_gif physics data/physics-test docs/physics.gif --episodes 8 --start 4 --frames 34 --scale 2
+python -m worldling.recipes.beside_gif pusht data/pusht-test docs/pusht.gif python -m worldling.recipes.beside_gif
+physics data/physics-test docs/physics.gif --episodes 8 --start 4 --frames 34 --scale 2
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from worldling.backends.load import load
 from worldling.config import write_atomic
 from worldling.data.dataset import Dataset
 from worldling.data.store import open_dataset
-from worldling.engine.library import load
 from worldling.errors import DatasetError
 from worldling.world import World
 

@@ -23,19 +23,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from worldling.data.store import open_dataset
-from worldling.dynamics.loss import changing_weight, dynamics_loss
+from worldling.dynamics.loss import ClipBatch, changing_weight, dynamics_loss
 from worldling.dynamics.memory import Memory, clip_age
 from worldling.dynamics.model import Backbone, Dynamics, DynamicsConfig, Head
 from worldling.dynamics.sampler import denoise
 from worldling.frame_error import psnr
+from worldling.learn.augmentation import augment_history
+from worldling.learn.clips import Clips
+from worldling.learn.frames import split
+from worldling.learn.latents import encode_episodes
+from worldling.learn.optimizer import optimizer_for
+from worldling.learn.precision import autocast_for
+from worldling.learn.reflection import reflections
 from worldling.nn.lattice import from_levels, jitter
 from worldling.timing.steps import time_steps
-from worldling.train.latents import Clips, encode_episodes, split
-from worldling.train.mirror import mirrors
-from worldling.train.optimizer import optimizer_for
 from worldling.train.recipe import TrainConfig
-from worldling.train.spoil import spoil
-from worldling.train.stages import autocast_for
 from worldling.world import World
 from worldling.world_files import load_world
 
@@ -53,7 +55,9 @@ class Whole(nn.Module):
 
     def __init__(self, config: DynamicsConfig) -> None:
         super().__init__()
-        stack = DynamicsConfig(**{**config.__dict__, "backbone": config.backbone + "S" * config.head, "head": 0})
+        stack = DynamicsConfig(
+            **{**config.__dict__, "backbone": config.backbone + "S" * config.head_layers, "head_layers": 0}
+        )
         self.config = config
         self.stack, self.scores = Backbone(stack), Head(stack)
         self.frame_in = nn.Linear(config.channels + 1, config.width)
@@ -65,7 +69,8 @@ class Whole(nn.Module):
 
     def draw(self, latent: Tensor, previous: Tensor, action: Tensor, age: Tensor, frames: Tensor) -> Tensor:
         """Return scores `[B * T, N, C, L]` of a whole clip: finished and empty copies of every frame run side by side,
-        and empty ones see the finished frames before them. frames `[B, T, N, C]`: the next latents, as they are committed."""
+        and empty ones see the finished frames before them. frames `[B, T, N, C]`: the next latents, as they are
+        committed."""
         finished = self.enter(frames, True, latent, previous, action)
         empty = self.enter(frames, False, latent, previous, action)
         missing = self.config.window + 2
@@ -98,8 +103,9 @@ class Whole(nn.Module):
     ) -> Tensor:
         """Draw the next frame with one pass, then commit it, or the true one, with another."""
         one = torch.ones(len(latent))
+        following = latent  # until it is drawn in the first round
         for finished in (False, True):
-            frame = following if finished else latent  # noqa: F821  (drawn in the first round)
+            frame = following
             x = self.enter(frame, finished, latent, previous, action)
             x, fresh = self.stack.layers_with_memory(x, memory.tensors, memory.age(self.config))
             if not finished:
@@ -120,7 +126,14 @@ def split_step(dynamics: Dynamics) -> Step:
     return step
 
 
-def train(model: nn.Module, loss_of: Callable[..., Tensor], clips: Clips, minutes: float, config: TrainConfig) -> int:
+def split_loss(dynamics: Dynamics) -> Callable[..., Tensor]:
+    """Return the loss of our design, as `Whole.loss`; the frames to be committed are not asked for."""
+    return lambda *clip: dynamics_loss(dynamics, ClipBatch(*clip[:-1])).total
+
+
+def train(
+    model: Dynamics | Whole, loss_of: Callable[..., Tensor], clips: Clips, minutes: float, config: TrainConfig
+) -> int:
     """Train for some minutes from the end of compilation on; returns the number of steps."""
     optimizer, step, began = optimizer_for(model, config.dynamics_lr, config.weight_decay), 0, None
     shape, autocast = model.config, autocast_for(torch.device("cpu"))
@@ -136,8 +149,8 @@ def train(model: nn.Module, loss_of: Callable[..., Tensor], clips: Clips, minute
     while began is None or time.monotonic() - began < 60 * minutes:
         done = 0.0 if began is None else (time.monotonic() - began) / (60 * minutes)
         generator = torch.Generator().manual_seed(step)
-        batch = clips.sample(config.clips, config.clip_frames, shape.sinks, generator)
-        batch = spoil(batch, shape.levels, shape.sinks, config.jitter, 0.0, generator)
+        batch = clips.sample(config.batch_clips, config.clip_frames, shape.sinks, generator)
+        batch = augment_history(batch, shape.levels, shape.sinks, config.jitter, 0.0, generator)
         # The whole commits the same spoilt frames that come in next; after a jump, ones spoilt likewise.
         committed = jitter(from_levels(batch["target"], shape.levels), shape.levels, config.jitter / 2, generator)
         follows = (batch["position"].diff(dim=1) == 1)[..., None, None]
@@ -190,7 +203,7 @@ def main() -> None:
     world, dataset, config = load_world(a.world), open_dataset(a.data), TrainConfig()
     training, held = split(dataset, CONTEXT + max(HORIZONS))
     autocast, cpu = autocast_for(torch.device("cpu")), torch.device("cpu")
-    same = mirrors("", dataset.meta.action_space.size)
+    same = reflections("", dataset.meta.action_space.size)
     with tempfile.TemporaryDirectory() as folder:
         clips, test = (
             encode_episodes(world.tokenizer, dataset, e, same, cpu, autocast, Path(folder)) for e in (training, held)
@@ -206,14 +219,10 @@ def compare(
     rows, shape = {}, dataclasses.replace(world.dynamics.config, warp=0)  # heads are not what is compared
     for name in ("split", "whole"):
         torch.manual_seed(0)
-        model = (Dynamics if name == "split" else Whole)(shape)
-        if name == "split":
-            none = torch.zeros(1, 1, 1, 1)
-            loss_of = lambda *x: dynamics_loss(model, *x[:-1], none, none[..., 0, 0])[0]  # noqa: B023
-        else:
-            loss_of = model.loss
+        model: Dynamics | Whole = Dynamics(shape) if name == "split" else Whole(shape)
+        loss_of = split_loss(model) if isinstance(model, Dynamics) else model.loss
         steps = train(model, loss_of, clips, minutes, config)
-        step = split_step(model) if name == "split" else model.step
+        step = split_step(model) if isinstance(model, Dynamics) else model.step
         rows[name] = {
             "parameters": sum(p.numel() for p in model.parameters()),
             "steps": steps,

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from worldling.backends.load import load
 from worldling.data.record import record
-from worldling.engine.library import load
 from worldling.errors import ConfigError, nearest
 from worldling.judge.judgement import DEFAULT_SUITES, judge
 from worldling.train.recipe import TrainConfig
@@ -24,13 +24,13 @@ STEERING = POLICIES + "steering_hand"
 CHAOS = (*DEFAULT_SUITES, "chaos")
 HELD_OUT_SEED = 1_000_000  # far from the training seeds, which count up from 0
 # How worlds were trained whose numbers are older than what training does now.
-BEFORE_SURPRISE: dict[str, Any] = {"by_surprise": False, "weight_decay": 0.01}
-BEFORE_CUTMIX: dict[str, Any] = {**BEFORE_SURPRISE, "own_frames": 8, "cutmix": 0.0, "clip_frames": 18}
+BEFORE_SURPRISE: dict[str, Any] = {"prioritized": False, "weight_decay": 0.01}
+BEFORE_CUTMIX: dict[str, Any] = {**BEFORE_SURPRISE, "rollout_frames": 8, "cutmix": 0.0, "clip_frames": 18}
 # Small cells, small steps, and every step sees all: where things move freely (docs/decisions.md).
-FINE: dict[str, Any] = {"merge": 2, "levels": 32, "aims": True, "cells": 1.0}
+FINE: dict[str, Any] = {"merge": 2, "levels": 32, "centered_scores": True, "sparse_share": 1.0}
 # Cheap steps first, dear ones after, and what moves is carried along.
-WARPED: dict[str, Any] = {"warp": True, "cells": 0.25, "dense_from": 0.6}
-GENTLE: dict[str, Any] = {**FINE, "own_from": 0.75, "own_frames": 2, "cutmix": 0.0}
+WARPED: dict[str, Any] = {"warp": True, "sparse_share": 0.25, "dense_from": 0.6}
+GENTLE: dict[str, Any] = {**FINE, "rollout_from": 0.75, "rollout_frames": 2, "cutmix": 0.0}
 
 
 def pusht() -> None:

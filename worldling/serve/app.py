@@ -233,8 +233,8 @@ def serve(
     beside: show the real environment next to the dream; fps: frames per second at speed 1, by default
     those of the data; port: 0 takes any free one; announce: called with the page's address once it
     can be opened, instead of printing it on stderr; alarm: says on the page when a dream has drifted.
-    Raises `ServeError` when the port is taken, the world has no starts, or neither it nor `fps` says its pace; `EnvError` when `beside` and
-    the environment cannot be opened.
+    Raises `ServeError` when the port is taken, the world has no starts, or neither it nor `fps` says its pace;
+    `EnvError` when `beside` and the environment cannot be opened.
     """
     fps = fps if fps is not None else world.config.fps
     if fps is None:

@@ -1,4 +1,5 @@
-"""What the tokenizer is trained for: pixels, with equal total weight on what moves and what stands still, in a calm code."""
+"""What the tokenizer is trained for: pixels, with equal total weight on what moves and what stands still, and latents
+that change little from frame to frame."""
 
 from __future__ import annotations
 
@@ -9,8 +10,8 @@ from torch import Tensor
 from worldling.nn.lattice import jitter, snap
 from worldling.tokenizer.model import Tokenizer
 
-
-MOVES = 0.08  # by so much, of a range of 2, a pixel differs where something moves
+#: By so much, of a range of 2, a pixel differs where something moves.
+MOVES = 0.08
 
 
 def moving_weight(images: Tensor, usual: Tensor) -> Tensor:
@@ -23,13 +24,13 @@ def moving_weight(images: Tensor, usual: Tensor) -> Tensor:
     return 1.0 + moving / moving.mean().clamp(min=0.005)
 
 
-def calmness_loss(bounded: Tensor, images: Tensor) -> Tensor:
+def smoothness_loss(bounded: Tensor, images: Tensor) -> Tensor:
     """Return how far latents move from a frame to the next: squared, a channel, for each cell whose pixels move.
 
-    bounded `[B, 2, N, C]` before the lattice; images `[B, 2, 3, H, W]`. Where a token is of several cells they move together. Left alone, a latent becomes a code that tells
-    everything apart and in which everything jumps: shift a T by half a pixel and every third channel has another
-    level, each unpredictable by itself. A price on change makes neighbours in time neighbours in the code; a
-    squared one lets many channels move a little instead of a few a lot.
+    bounded `[B, 2, N, C]` before quantization; images `[B, 2, 3, H, W]`. Where a token is of several cells they move
+    together. Without this loss the latents of neighbouring frames are far apart: shift a T by half a pixel and every
+    third channel has another level, each unpredictable by itself. The squared change lets many channels move a little
+    instead of a few a lot.
     """
     change = (bounded[:, 1] - bounded[:, 0]).square().mean(-1)
     side = images.shape[-1] // round(bounded.shape[2] ** 0.5)
@@ -42,20 +43,21 @@ def tokenizer_loss(
     images: Tensor,
     usual: Tensor,
     jitter_rate: float,
-    calm: float,
-    coarse: int,
+    smoothness: float,
+    max_levels: int,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return (loss, mean squared error) of reconstructing pairs of consecutive `images` `[B, 2, 3, H, W]`.
 
     usual `[B, 3, H, W]`: the mean picture of each pair's episode; jitter_rate: share of latent values moved by one
-    level before decoding, so that the decoder forgives small mistakes of the dynamics; calm: price of `calmness_loss`; coarse: a finer
-    lattice is learnt as one of so many levels, so that the decoder forgives what is missed by less than one of them.
+    level before decoding, so that the decoder tolerates small errors of the dynamics; smoothness: weight of
+    `smoothness_loss`; max_levels: a lattice of more levels is trained with only so many, so that the decoder tolerates
+    errors of less than one of them.
     """
-    levels, flat = min(model.config.levels, coarse), images.flatten(0, 1)
+    levels, flat = min(model.config.levels, max_levels), images.flatten(0, 1)
     bounded = model.bounded(flat)
     latent = jitter(snap(bounded, levels), levels, jitter_rate, generator)
     error = (model.decode(latent).float() - flat).square()
     weight = moving_weight(flat, usual.repeat_interleave(2, 0))
     loss = (error * weight).mean() + 0.1 * (error * weight + 1e-6).sqrt().mean()
-    return loss + calm * calmness_loss(bounded.unflatten(0, (-1, 2)), images), error.detach().mean()
+    return loss + smoothness * smoothness_loss(bounded.unflatten(0, (-1, 2)), images), error.detach().mean()

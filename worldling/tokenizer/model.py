@@ -20,8 +20,8 @@ from worldling.nn.lattice import snap
 
 @dataclass(frozen=True)
 class TokenizerConfig:
-    """size_px: picture side; grid: tokens a side; channels C; levels L a channel can take; merge: a token is the
-    codes of merge x merge cells, side by side in its channels, else one cell's."""
+    """The tokenizer's shape. size_px: side of a frame; grid: tokens a side; channels C of a token; levels L that a
+    channel can take; merge: a token holds the latents of merge x merge cells, side by side in its channels."""
 
     size_px: int = 64
     grid: int = 8
@@ -37,9 +37,9 @@ class TokenizerConfig:
             )
         if self.merge < 1 or self.channels % self.merge**2:
             raise ConfigError(
-                f"`merge` must be 1 or more and `channels` a multiple of its square, got {self.merge} and {self.channels}. Use 1 or 2."
+                f"`merge` must be 1 or more and `channels` a multiple of its square, got {self.merge} and "
+                f"{self.channels}. Use 1 or 2."
             )
-
         if not 2 <= self.levels <= 256:
             raise ConfigError(f"`levels` must be 2 to 256, got {self.levels}. Use 8, or 32 for a fine lattice.")
 
@@ -90,16 +90,16 @@ class Tokenizer(nn.Module):
         self.config = config
         widths, pixels = config.widths, 3 * config.patch**2
         gelu = partial(nn.GELU, approximate="tanh")
-        look: list[nn.Module] = [nn.Conv2d(pixels, 2 * widths[-1], 3, padding=1)]
+        encoder: list[nn.Module] = [nn.Conv2d(pixels, 2 * widths[-1], 3, padding=1)]
         for fine, coarse in zip((2 * widths[-1], *widths[-2:0:-1]), widths[-2::-1]):
-            look += [gelu(), nn.Conv2d(fine, coarse, 2, stride=2)]
-        look += [gelu(), nn.Conv2d(widths[0] if len(widths) > 1 else 2 * widths[0], config.codes, 1)]
-        self.encoder = nn.Sequential(*look)
-        paint: list[nn.Module] = [nn.Conv2d(config.codes, widths[0], 3, padding=1)]
+            encoder += [gelu(), nn.Conv2d(fine, coarse, 2, stride=2)]
+        encoder += [gelu(), nn.Conv2d(widths[0] if len(widths) > 1 else 2 * widths[0], config.codes, 1)]
+        self.encoder = nn.Sequential(*encoder)
+        decoder: list[nn.Module] = [nn.Conv2d(config.codes, widths[0], 3, padding=1)]
         for coarse, fine in zip(widths, widths[1:]):
-            paint += [gelu(), nn.Conv2d(coarse, 4 * fine, 1), nn.PixelShuffle(2), Residual(fine)]
-        paint += [gelu(), nn.Conv2d(widths[-1], pixels, 1)]
-        self.decoder = nn.Sequential(*paint)
+            decoder += [gelu(), nn.Conv2d(coarse, 4 * fine, 1), nn.PixelShuffle(2), Residual(fine)]
+        decoder += [gelu(), nn.Conv2d(widths[-1], pixels, 1)]
+        self.decoder = nn.Sequential(*decoder)
 
     def bounded(self, images: Tensor) -> Tensor:
         """Return latents `[B, N, C]` bounded by tanh, before they are put on the lattice."""

@@ -6,16 +6,16 @@ import contextlib
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from worldling.config import write_atomic
 
 
 def draw_strip(truth: np.ndarray, dream: np.ndarray, path: Path, columns: int = 10) -> None:
     """Draw `columns` frames of truth `[T, H, W, 3]` over the same frames of the dream."""
-    from PIL import Image
-
     pick = np.unique(np.linspace(0, len(truth) - 1, columns).round().astype(int))
     rows = [np.concatenate([clip[i] for i in pick], 1) for clip in (truth, dream)]
     gap = np.full((4, rows[0].shape[1], 3), 255, np.uint8)
@@ -51,7 +51,7 @@ def draw_curves(metrics: Path, path: Path) -> None:
     write_atomic(path, buffer.getvalue())
 
 
-def _rows(metrics: Path) -> list[dict]:
+def _rows(metrics: Path) -> list[dict[str, Any]]:
     """Read metrics.jsonl; a line that a full disk cut off is left out."""
     rows = []
     for line in metrics.read_text().splitlines():
@@ -60,7 +60,7 @@ def _rows(metrics: Path) -> list[dict]:
     return rows
 
 
-def _write(picture, path: Path) -> None:
+def _write(picture: Image.Image, path: Path) -> None:
     buffer = io.BytesIO()
     picture.save(buffer, "png")
     write_atomic(path, buffer.getvalue())

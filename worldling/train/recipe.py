@@ -1,4 +1,4 @@
-"""One dial: `--size`. Everything else has a default that trains on a laptop."""
+"""One setting, `--size`, chooses the networks; every other setting has a default that trains on a laptop."""
 
 from __future__ import annotations
 
@@ -23,70 +23,100 @@ SIZES = {
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a world is trained.
+    """How a world is trained. Shares are from 0 to 1; "the second stage" is that of the dynamics."""
 
-    minutes: wall-clock budget for both stages (encoding all frames between them comes on top), or steps: of each stage, if above 0 (then minutes is ignored);
-    tokenizer_share: of the minutes, for the first stage; frames, clips, clip_frames: batch of the tokenizer
-    (frames, in pairs of consecutive ones), of the dynamics (clips of so many frames: the memory's 18 and the one at hand); tokenizer_lr, dynamics_lr: peak learning rates;
-    weight_decay: share of each of the dynamics' matrices that is lost per step and unit of learning rate;
-    tokenizer_jitter: share of latent values moved one level before the decoder sees them; calm: price of a
-    latent's change from frame to frame; coarse: levels that the tokenizer learns on, if its lattice is finer (tokenizer/loss.py);
-    jitter: largest share of latent values moved one level in the given history; cutmix: share of the clips that do
-    not end with own frames in which some cells show something else (train/spoil.py), from own_from on; mirror: reflections under which
-    the world obeys the same laws (train/mirror.py); own_from: when the model's own roll-outs start to replace the end of the
-    given history, as a share of the second stage; own_share: of the clips; own_frames: at most so many frames
-    at the end of a clip; own_every: steps between fresh roll-outs; own_reuse: how often each is seen meanwhile; by_surprise: draw clips by how
-    hard they were to predict (train/surprise.py), else by how much moves in them; bootstrap_share: of the clips on which K > 1
-    worlds learn their larger denoising steps from their smaller ones; cells: share of the grid (16 cells at
-    least) that most steps look at, those where most happens (K = 1 only), 0 to go by how much changes; dense_every: each so many steps, and
-    all from dense_from on, see the whole grid; grid: tokens a side, 0 for the size's own; merge: a token is the
-    codes of merge x merge cells (tokenizer/model.py); levels: values that a
-    latent channel can take; aims: of the head (dynamics/model.py); warp: whether the head may fetch cells from elsewhere in the picture (dynamics/warp.py); pool_frames: frames the tokenizer sees.
-    """
+    # Budget
 
     size: str = "s"
+    """Networks: xs, s, s+, m, l or g."""
     minutes: float = 30.0
+    """Wall-clock time of both stages together; encoding all frames between them comes on top."""
     steps: int = 0
-    passes: int = 1
+    """Steps of each stage, if above 0; then `minutes` is ignored."""
     seed: int = 0
-    tokenizer_share: float = 0.15
-    frames: int = 32
-    clips: int = 8
-    clip_frames: int = 19
-    tokenizer_lr: float = 4e-3
-    dynamics_lr: float = 6e-3
-    weight_decay: float = 0.3
-    tokenizer_jitter: float = 0.02
-    calm: float = 0.17
-    coarse: int = 8
-    jitter: float = 0.03
-    cutmix: float = 0.7
-    mirror: str = ""
-    own_from: float = 0.5
-    own_share: float = 0.5
-    own_every: int = 48
-    own_reuse: float = 2.0
-    own_frames: int = 4
-    by_surprise: bool = True
-    bootstrap_share: float = 0.25
-    cells: float = 0.0
-    dense_every: int = 10
-    dense_from: float = 0.9
-    grid: int = 0
-    merge: int = 1
-    levels: int = 8
-    aims: bool = False
-    warp: bool = False
-    pool_frames: int = 60_000
+    """Of the weights and of everything that is drawn."""
     ema: float = 0.998
+    """Decay of the running mean of the weights, which is what becomes the world."""
     compile: str = "auto"
+    """torch.compile of the second stage: on, off, or auto (in runs of 10 minutes or more, on a GPU of 4)."""
+
+    # Tokenizer
+
+    tokenizer_share: float = 0.15
+    """Share of `minutes` for the first stage."""
+    batch_frames: int = 32
+    """Frames a step, in pairs of consecutive ones."""
+    pool_frames: int = 60_000
+    """Frames of the data set that the first stage uses at most."""
+    tokenizer_lr: float = 4e-3
+    """Peak learning rate."""
+    tokenizer_jitter: float = 0.02
+    """Share of latent values moved by one level before the decoder sees them."""
+    latent_smoothness: float = 0.17
+    """Weight of the loss on a latent's change from frame to frame (tokenizer/loss.py)."""
+    levels: int = 8
+    """Values that a latent channel can take."""
+    tokenizer_levels: int = 8
+    """Values that a channel has while the tokenizer learns, if that is fewer than `levels` (tokenizer/loss.py)."""
+    grid: int = 0
+    """Tokens a side; 0 takes the size's own."""
+    merge: int = 1
+    """A token is made of merge x merge cells (tokenizer/model.py)."""
+
+    # Dynamics
+
+    passes: int = 1
+    """Denoising passes a frame: 1 for a deterministic world; 2 or 4 for a stochastic one."""
+    centered_scores: bool = False
+    """Whether the head predicts a centre and a width for each channel's scores (dynamics/model.py)."""
+    warp: bool = False
+    """Whether the head may fetch cells from elsewhere in the last frame, by optical flow (dynamics/warp.py)."""
+    batch_clips: int = 8
+    """Clips a step."""
+    clip_frames: int = 19
+    """Frames of a clip: the 18 that the memory holds, and the one at hand."""
+    dynamics_lr: float = 6e-3
+    """Peak learning rate."""
+    weight_decay: float = 0.3
+    """Share of each matrix that is lost per step and unit of learning rate."""
+    prioritized: bool = True
+    """Draw clips by how hard they were to predict when last seen, else by how much changes in them."""
+    mirror: str = ""
+    """Reflections under which the world obeys the same laws, such as "x:0,y:1" (learn/reflection.py)."""
+    bootstrap_share: float = 0.25
+    """Share of the frames on which several-pass worlds learn their larger denoising steps from their smaller ones."""
+    sparse_share: float = 0.0
+    """Share of the grid that most steps look at, the cells where most changes; 0 goes by how much changes; 1 is all.
+    16 cells at least; several-pass worlds always see all."""
+    dense_every: int = 10
+    """Each so many steps sees the whole grid."""
+    dense_from: float = 0.9
+    """Share of the second stage from which every step sees the whole grid."""
+
+    # History augmentation and scheduled sampling
+
+    jitter: float = 0.03
+    """Largest share of latent values of the given history that are moved by one level."""
+    cutmix: float = 0.7
+    """Share of the clips in whose history some cells show something else, from `rollout_from` on
+    (learn/augmentation.py)."""
+    rollout_from: float = 0.5
+    """Share of the second stage from which the model's own roll-outs replace the end of a clip's history."""
+    rollout_share: float = 0.5
+    """Share of the clips whose history ends with a roll-out."""
+    rollout_frames: int = 4
+    """At most so many frames at the end of a clip are the model's own."""
+    rollout_every: int = 48
+    """Steps between fresh roll-outs."""
+    rollout_reuse: float = 2.0
+    """How often each roll-out is seen meanwhile."""
 
 
 def world_config(name: str, train: TrainConfig, size_px: int, action_space: ActionSpace, fps: float) -> WorldConfig:
     """Return the networks of size `train.size` for pictures of `size_px`. Raises `ConfigError`."""
     if train.size not in SIZES:
         raise ConfigError(f"`size` must be one of {', '.join(SIZES)}, got {train.size!r}. {nearest(train.size, SIZES)}")
-    grid, width, head_dim, backbone, head = SIZES[train.size]
+    grid, width, head_dim, backbone, head_layers = SIZES[train.size]
     grid = train.grid or grid
     cells = grid * train.merge
     channels = 12 if size_px <= 4 * cells else 32 if cells >= 8 else 96
@@ -99,9 +129,9 @@ def world_config(name: str, train: TrainConfig, size_px: int, action_space: Acti
         width=width,
         head_dim=head_dim,
         backbone=backbone,
-        head=head,
+        head_layers=head_layers,
         passes=train.passes,
-        aims=train.aims,
+        centered_scores=train.centered_scores,
         warp=train.merge if train.warp else 0,
     )
     return WorldConfig(name, train.size, tokenizer, dynamics, action_space, fps)

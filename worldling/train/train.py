@@ -5,24 +5,28 @@ from __future__ import annotations
 import platform
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from worldling.config import to_dict
+from worldling.config import renamed, to_dict
 from worldling.data.dataset import Dataset
 from worldling.data.store import open_dataset
 from worldling.dynamics.model import Dynamics, DynamicsConfig
 from worldling.errors import ConfigError
 from worldling.frame_error import psnr
+from worldling.learn.frames import frame_pool, split
+from worldling.learn.latents import encode_episodes, forget_latents, identity
+from worldling.learn.precision import autocast_for
+from worldling.learn.reflection import reflections
+from worldling.learn.stage import Stage, write_settings
 from worldling.machine import cpu_name, find_device, keep_memory
 from worldling.tokenizer.model import Tokenizer, TokenizerConfig
-from worldling.train.latents import encode_episodes, forget_latents, frame_pool, identity, split
-from worldling.train.mirror import mirrors
+from worldling.train.dynamics_stage import train_dynamics
 from worldling.train.pictures import draw_curves, draw_strip
 from worldling.train.recipe import TrainConfig, world_config
-from worldling.train.run import Stage, write_settings
-from worldling.train.stages import autocast_for, train_dynamics, train_tokenizer
+from worldling.train.tokenizer_stage import train_tokenizer
 from worldling.types import Episode
 from worldling.world import World
 from worldling.world_files import save_world
@@ -32,15 +36,21 @@ STRIP_FRAMES = 50
 
 
 def train(
-    data: str | Path, out: str | Path, config: TrainConfig | None = None, device: str = "auto", quiet: bool = False
+    data: str | Path,
+    out: str | Path,
+    config: TrainConfig | None = None,
+    device: str = "auto",
+    quiet: bool = False,
+    deadline: float | None = None,
 ) -> World:
-    """Train a world on the data set `data` and write it to folder `out`; run again to resume, with more minutes to train the
-    dynamics further.
+    """Train a world on the data set `data` and write it to folder `out`; run again to resume, with more minutes to
+    train the dynamics further.
 
-    `out` holds a world that can be played from the first tenth of the second stage on, and `out/train` the
-    checkpoints, metrics.jsonl, curves.png, strip.png (truth over dream) and until the end the latents (size s: 2 to 3 kB a frame
-    and reflection). Raises `DatasetError`, `ConfigError`, `BackendError` (no such device), `CheckpointError` or
-    `DiskFullError`; Ctrl-C saves first.
+    `out` holds a world that can be played from the first tenth of the second stage on, and `out/train` the checkpoints,
+    metrics.jsonl, curves.png, strip.png (truth over dream) and until the end the latents (size s: 2 to 3 kB a frame and
+    reflection). deadline: the time (of `time.time`) to be done by; the second stage then takes all that is left,
+    whatever `config.minutes` says. Raises `DatasetError`, `ConfigError`, `BackendError` (no such device),
+    `CheckpointError` or `DiskFullError`; Ctrl-C saves first.
     """
     config = config or TrainConfig()
     if config.minutes <= 0 and config.steps <= 0:
@@ -52,33 +62,27 @@ def train(
     folder = Path(out) / "train"
     networks = world_config(Path(out).name, config, dataset.meta.size_px, dataset.meta.action_space, dataset.meta.fps)
     training, held = split(dataset, config.clip_frames)
-    reflections = mirrors(config.mirror, networks.dynamics.action_size)
+    every_reflection = reflections(config.mirror, networks.dynamics.action_size)
     folder.mkdir(parents=True, exist_ok=True)
-    write_settings(
-        folder,
-        config,
-        str(data),
-        {
-            "tokenizer": to_dict(networks.tokenizer),
-            "dynamics": to_dict(networks.dynamics),
-            "mirror": config.mirror,
-            "data": identity(dataset),
-        },
-        {"tokenizer": to_dict(TokenizerConfig()), "dynamics": to_dict(DynamicsConfig())},
-    )
-
+    made_of = {
+        "tokenizer": to_dict(networks.tokenizer),
+        "dynamics": to_dict(networks.dynamics),
+        "mirror": config.mirror,
+        "data": identity(dataset),
+    }
+    write_settings(folder, {"data": str(data), **to_dict(config)}, made_of, _upgrade)
     pool = frame_pool(dataset, training, config.pool_frames, quiet)
     mean = pool.mean_frame()
-    tokenizer, first = train_tokenizer(
-        Tokenizer(networks.tokenizer).to(where), pool, reflections, folder, config, where, quiet
-    )
+    network = Tokenizer(networks.tokenizer).to(where)
+    first = train_tokenizer(network, pool.to(where), every_reflection, folder, config, quiet)
+    tokenizer = first.ema
     num_pool = 2 * len(pool.pairs)
     del pool
-    clips = encode_episodes(tokenizer, dataset, training, reflections, where, autocast_for(where), folder, quiet)
+    clips = encode_episodes(tokenizer, dataset, training, every_reflection, where, autocast_for(where), folder, quiet)
     contexts = starting_clips(dataset, held)
     source = to_dict(dataset.meta)
 
-    def world_of(dynamics: Dynamics, stage: Stage) -> World:
+    def world_of(dynamics: Dynamics, stage: Stage[Dynamics]) -> World:
         card = {
             "source": source,
             "data": {
@@ -104,7 +108,7 @@ def train(
         }
         return World(networks, tokenizer, dynamics, card, contexts, mean)
 
-    def show(dynamics: Dynamics, stage: Stage) -> World:
+    def show(dynamics: Dynamics, stage: Stage[Dynamics]) -> World:
         world = world_of(dynamics.eval(), stage)
         quality = world.card["quality"] = check(world, dataset, held, folder / "strip.png")
         stage.log(**quality)
@@ -113,18 +117,25 @@ def train(
         return world
 
     keep_memory()
-    dynamics, second = train_dynamics(
-        Dynamics(networks.dynamics).to(where), tokenizer, clips, folder, config, where, quiet, show
+    second = train_dynamics(
+        Dynamics(networks.dynamics).to(where), tokenizer, clips, folder, config, where, quiet, show, deadline
     )
-    world = show(dynamics, second)
+    world = show(second.ema, second)
     second.keep = dict
     del clips  # nothing may hold the file where files in use cannot be deleted
     forget_latents(folder)
     return world
 
 
+def _upgrade(name: str, was: Any) -> Any:
+    """Return what a run of today would say of itself under `name` where an older one said `was`."""
+    kind = {"tokenizer": TokenizerConfig, "dynamics": DynamicsConfig}.get(name)
+    return was if kind is None else {**to_dict(kind()), **renamed(kind, was)}
+
+
 def check(world: World, dataset: Dataset, held: list[int], strip: Path) -> dict[str, float]:
-    """Dream a few held-out clips, draw the first, and return the PSNR in dB at a few horizons (a glance, not a judgement)."""
+    """Dream a few held-out clips, draw the first, and return the PSNR in dB at a few horizons (a glance, not a
+    judgement)."""
     length = min(CONTEXT_FRAMES + STRIP_FRAMES, *(dataset.lengths[i] for i in held))
     some = held[: max(1, min(len(held), 8))]
     offset = [(dataset.lengths[i] - length) // 2 for i in some]

@@ -1,0 +1,226 @@
+"""Frames per second of every backend, measured in one run, in turns, against the eager fp32 reference.
+
+One measurement is one `World.step`: raw action in, uint8 frame out (or, in rows of kind "latents", the
+latent only). All arms take short turns round robin, so that a noisy neighbour or a warming chip meets them all;
+the first tenth of a second of a turn is not counted.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from worldling.backends.calibrate import rollout_actions
+from worldling.backends.choose import BACKENDS, BOUND, choose, use_backend
+from worldling.backends.compiled import compiler
+from worldling.backends.deviation import Deviation, deviation
+from worldling.errors import BackendError
+from worldling.frame_error import PSNR_LIMIT_DB
+from worldling.machine import cpu_name
+from worldling.progress import Progress
+from worldling.state import State
+from worldling.timing.steps import time_steps
+from worldling.world import World
+
+TURN_S = 0.5  # length of one arm's turn
+WARM_S = 0.1  # its first steps are not counted: they meet cold caches, and the arm before's threads still spinning
+ACTIONS = 64  # actions prepared for each arm, used in a circle
+
+
+@dataclass
+class Arm:
+    """One row of the result: a backend at a batch size, with its own state."""
+
+    world: World
+    state: State
+    actions: np.ndarray
+    decode: bool
+    memory_mb: float
+    times: list[float] = field(default_factory=list)
+
+    def step(self, index: int) -> None:
+        """Make one frame for every row."""
+        self.world.step(self.state, self.actions[index % ACTIONS], self.decode)
+        if self.world.device.type == "cuda" and not self.decode:
+            torch.cuda.synchronize()
+
+    def turn(self, seconds: float) -> None:
+        """Step for about `seconds`, and keep the times of all but the first steps."""
+        warm = min(WARM_S, seconds / 5)
+        self.times += time_steps(self.step, seconds - warm, warm).seconds
+
+
+def bench(
+    world: World,
+    backends: Sequence[str] | None = None,
+    batches: Sequence[int] = (1, 8, 64),
+    seconds: float = 3.0,
+    latents: bool = True,
+    steps: int = 256,
+    starts: int = 4,
+    quiet: bool = True,
+) -> dict[str, Any]:
+    """Measure `world`; returns `{machine, versions, commit, world, rows}`, ready for json.
+
+    backends: names (None: all that this machine can start); the reference is always among them. batches: of
+    rows with frames; latents: also the largest batch without decoding. seconds: of stepping per row.
+    steps, starts: of the roll-outs that measure `err` and `err_free` (at batch 1, see deviation.py).
+    Row: backend, kind, size_px, batch, fps_p50 (frames of all rows a second, at the median step), p50_ms,
+    p99_ms, num_steps, memory_mb (resident memory added: weights, graph, state), start_s, err, bound, err_free,
+    ratio_to_reference (of fps_p50 at the same batch and kind). Raises `BackendError`.
+    """
+    if not world.contexts:
+        raise BackendError("`world.contexts` must hold a clip to start from, got none. Train the world again.")
+    if min(batches, default=0) < 1 or steps < 1 or seconds <= 0:
+        got = f"{list(batches)}, {steps} and {seconds}"
+        raise BackendError(f"`batches`, `steps` and `seconds` must be above 0, got {got}. Use 1,8 and 256 and 6.")
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    asked = [choose(world)[0] if name == "auto" else name for name in (backends or available(world))]
+    names = list(dict.fromkeys(["reference", *asked]))
+    kinds = [("frames", batch) for batch in batches] + ([("latents", max(batches))] if latents else [])
+    worlds, arms, start_s = {}, {}, {}
+    with Progress("building backends", len(names) * len(kinds), "arms", quiet) as progress:
+        for name in names:
+            resident, began = _resident_mb(world), time.perf_counter()
+            worlds[name] = use_backend(copy.copy(world), name, quiet=True)
+            start_s[name] = time.perf_counter() - began
+            base = _weights_mb(world) if name == "reference" else _resident_mb(world) - resident
+            for kind, batch in kinds:
+                arms[name, kind, batch] = _arm(worlds[name], batch, kind == "frames", base)
+                progress.update(len(arms), name)
+    others = {name: w.backend for name, w in worlds.items() if name != "reference"}
+    strayed = {"reference": Deviation(0.0, PSNR_LIMIT_DB), **deviation(world, others, steps, starts, quiet)}
+    with Progress("measuring", seconds * len(arms), "s", quiet) as progress:
+        for turn in range(max(1, round(seconds / TURN_S))):
+            for place, arm in enumerate(arms.values()):
+                arm.turn(min(TURN_S, seconds))
+                progress.update((turn * len(arms) + place + 1) * min(TURN_S, seconds))
+    rows = []
+    for (name, kind, batch), arm in arms.items():
+        p50, p99 = (float(np.percentile(arm.times, q)) for q in (50, 99))
+        against = float(np.percentile(arms["reference", kind, batch].times, 50))
+        rows.append(
+            {
+                "backend": name,
+                "kind": kind,
+                "size_px": world.size_px,
+                "batch": batch,
+                "fps_p50": batch / p50,
+                "p50_ms": p50 * 1e3,
+                "p99_ms": p99 * 1e3,
+                "num_steps": len(arm.times),
+                "memory_mb": arm.memory_mb,
+                "start_s": start_s[name],
+                "err": strayed[name].err,
+                "err_free": strayed[name].err_free,
+                "bound": BOUND[name],
+                "ratio_to_reference": against / p50,
+            }
+        )
+    about = {"name": world.config.name, "size": world.config.size, "parameters": _parameters(world)}
+    return {"machine": machine(world, load), "versions": versions(), "commit": commit(), "world": about, "rows": rows}
+
+
+def available(world: World) -> list[str]:
+    """Return the backends that can be started here."""
+    if world.device.type != "cpu":
+        return ["reference", "torch"]
+    names = ["reference"] + (["torch"] if compiler() is not None else [])
+    if importlib.util.find_spec("openvino") is not None:
+        names += ["openvino-bf16"] + (["openvino-int8"] if importlib.util.find_spec("nncf") is not None else [])
+    return [n for n in BACKENDS if n in names]
+
+
+def table(result: dict[str, Any]) -> str:
+    """Write the rows of a result for people."""
+    lines = [
+        f"{'backend':14} {'kind':8} {'batch':>5} {'frames/s':>9} {'p50 ms':>8} {'p99 ms':>8} {'x ref':>6} "
+        f"{'MB':>6} {'err':>8} {'free dB':>7}"
+    ]
+    for r in result["rows"]:
+        memory = f"{r['memory_mb']:6.0f}" if r["memory_mb"] is not None else "     -"
+        lines.append(
+            f"{r['backend']:14} {r['kind']:8} {r['batch']:5d} {r['fps_p50']:9,.0f} {r['p50_ms']:8.2f} "
+            f"{r['p99_ms']:8.2f} {r['ratio_to_reference']:6.2f} {memory} {r['err']:8.1e} {r['err_free']:7.1f}"
+        )
+    return "\n".join(lines)
+
+
+def machine(world: World, load: float | None = None) -> dict[str, Any]:
+    """Describe the machine; load: processes running just before, for the reader to judge the figures by."""
+    gpu = torch.cuda.get_device_name(world.device) if world.device.type == "cuda" else None
+    return {
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": gpu,
+        "os": platform.system(),
+        "load": load,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what decides speed."""
+    names = ("worldling", "torch", "numpy", "openvino", "nncf")
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def commit() -> str | None:
+    """Return the commit this package was run from, with "+" if files differ; None outside a checkout."""
+
+    def git(*words: str) -> str:
+        here = Path(__file__).parent
+        return subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", ".") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _arm(world: World, batch: int, decode: bool, base_mb: float) -> Arm:
+    resident, count = _resident_mb(world), world.config.context
+    clips = [world.contexts[i % len(world.contexts)] for i in range(batch)]
+    frames, actions = np.stack([c.frames[:count] for c in clips]), np.stack([c.actions[: count - 1] for c in clips])
+    if batch == 1:
+        frames, actions = frames[0], actions[0]
+    state = world.start(frames, actions)
+    chosen = rollout_actions(world, batch, ACTIONS, np.random.default_rng(2)).swapaxes(0, 1)
+    arm = Arm(world, state, chosen[:, 0] if batch == 1 else chosen, decode, 0.0)
+    for index in range(3):
+        arm.step(index)
+    arm.memory_mb = base_mb + _resident_mb(world) - resident
+    return arm
+
+
+def _resident_mb(world: World) -> float:
+    if world.device.type == "cuda":
+        return torch.cuda.memory_allocated(world.device) / 1e6
+    status = Path("/proc/self/statm")
+    return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6 if status.exists() else 0.0
+
+
+def _weights_mb(world: World) -> float:
+    return 4 * _parameters(world) / 1e6
+
+
+def _parameters(world: World) -> int:
+    return sum(p.numel() for m in (world.tokenizer, world.dynamics) for p in m.parameters())

@@ -1,0 +1,74 @@
+"""Backends by name: what runs a world's frames, and which one suits this machine.
+
+reference        eager fp32 torch; the truth the others are measured against
+torch            compiled torch: on a CPU bf16 where it has bf16, else fp32; on a GPU bf16 with CUDA graphs
+openvino-f32     OpenVINO on the CPU, fp32
+openvino-bf16    the same in bf16
+openvino-int8    the same in int8, calibrated on the world's own roll-outs
+auto             the fastest of these that can start at once
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import sys
+from collections.abc import Callable
+
+from worldling.backends import compiled, openvino_graph
+from worldling.backends.openvino import PRECISION, OpenVino
+from worldling.errors import BackendError, nearest
+from worldling.world import Backend, Reference, World
+
+# start(world run by the reference, why it was chosen, quiet)
+Start = Callable[[World, str, bool], Backend]
+
+
+def _start_reference(world: World, why: str, quiet: bool) -> Backend:
+    return Reference(world.tokenizer, world.dynamics, f"{why}; eager fp32 torch")
+
+
+def _openvino(name: str) -> Start:
+    return lambda world, why, quiet: OpenVino(world, name, why, quiet)
+
+
+BACKENDS: dict[str, Start] = {
+    "reference": _start_reference,
+    "torch": compiled.start,
+    **{name: _openvino(name) for name in PRECISION},
+}
+
+# The bound of `err` (see deviation.py): relative error of a frame against the reference's, over 256-step roll-outs.
+BOUND = {"reference": 0.0, "torch": 0.02, "openvino-f32": 1e-3, "openvino-bf16": 0.02, "openvino-int8": 0.05}
+
+
+def use_backend(world: World, name: str = "auto", quiet: bool = False) -> World:
+    """Let backend `name` run `world`, in place; returns `world`. Says on stderr which one and why unless quiet.
+
+    States started before go on working, if more slowly. Raises `BackendError` if the backend is unknown,
+    not installed or cannot be built.
+    """
+    if name != "auto" and name not in BACKENDS:
+        raise BackendError(
+            f"`backend` must be auto or one of {', '.join(BACKENDS)}, got {name!r}. {nearest(name, BACKENDS)}"
+        )
+    chosen, why = choose(world) if name == "auto" else (name, "as asked")
+    plain = copy.copy(world)  # building reads a world that runs the reference, whatever `world` ran before
+    plain.backend = Reference(world.tokenizer, world.dynamics)
+    world.backend = BACKENDS[chosen](plain, why, quiet)
+    if not quiet:
+        print(f"backend {world.backend.name}: {world.backend.reason}", file=sys.stderr, flush=True)
+    return world
+
+
+def choose(world: World) -> tuple[str, str]:
+    """Return the backend that suits this machine and can start within seconds, and the reason."""
+    if world.device.type != "cpu":
+        return "torch", f"the world lies on {world.device}"
+    if importlib.util.find_spec("openvino") is not None:
+        if openvino_graph.is_built(world, "openvino-int8"):
+            return "openvino-int8", "fastest on a CPU"
+        return "openvino-bf16", "starts at once; `worldling bench` or `--backend openvino-int8` builds the faster int8"
+    if compiled.compiler() is not None:
+        return "torch", 'openvino is not installed (pip install "worldling[fast]" is faster)'
+    return "reference", 'neither openvino nor a C++ compiler is there (pip install "worldling[fast]" is faster)'

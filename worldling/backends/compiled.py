@@ -1,0 +1,152 @@
+"""Compiled torch.
+
+On a CPU one frame becomes a package of native code, ahead of time (AOTInductor): weights are folded in, in
+bf16 where the CPU has it, and the package is kept on disk, so that the next start needs no compiler. It
+also spends half the overhead per frame of `torch.compile`. On a GPU: `torch.compile` in bf16 with CUDA graphs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from worldling.backends import cache
+from worldling.errors import BackendError
+from worldling.machine import cpu_has_bf16
+from worldling.progress import Progress
+from worldling.tick import FlatTick, TickInputs, TickOutputs
+from worldling.world import Backend, Reference, World
+
+
+def compiler() -> str | None:
+    """Return the C++ compiler that torch would use on the CPU, if there is one."""
+    return next((c for c in (os.environ.get("CXX"), "g++", "clang++") if c and shutil.which(c)), None)
+
+
+def start(world: World, why: str = "as asked", quiet: bool = True) -> Backend:
+    """Return compiled torch for `world`, which is run by the reference; why: it was chosen.
+
+    Cost: a second from disk, else about half a minute of
+    compiling. Raises `BackendError`.
+    """
+    if world.device.type != "cpu":
+        return CompiledOnGpu(world, why)
+    return CompiledOnCpu(world, cpu_has_bf16(), why, quiet)
+
+
+class Mixed(nn.Module):
+    """A module whose products run in bf16; norms, softmax and scores stay in fp32."""
+
+    def __init__(self, module: nn.Module, device: str) -> None:
+        super().__init__()
+        self.module, self.device = module, device
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        with torch.autocast(self.device, torch.bfloat16):
+            return self.module(*inputs)
+
+
+class CompiledOnCpu(Reference):
+    """A `Backend` over packages of native code, one for each batch size: that of 1 at once, others when first needed.
+
+    Encoding, decoding and remembering real frames stay eager: a package for each batch size would take half a minute.
+    So does another world's `like`, which is the reference.
+    """
+
+    name = "torch"
+
+    def __init__(self, world: World, half: bool, why: str = "as asked", quiet: bool = True) -> None:
+        super().__init__(world.tokenizer, world.dynamics, why)
+        self.world, self.half, self.quiet, self.how = world, half, quiet, ""
+        self.memory_dtype = torch.bfloat16 if half else torch.float32
+        self._calls: dict[tuple[int, bool], Callable[..., Sequence[Tensor]]] = {}
+        self.prepare(1, decode=True)
+        self.reason = f"{why}; {'bf16' if half else 'fp32, since this CPU has no bf16'}, {self.how}"
+
+    def tick(self, inputs: TickInputs, decode: bool) -> TickOutputs:
+        """Make the next frame, as in `Backend.tick`."""
+        memory = [t.to(self.memory_dtype).contiguous() for t in inputs.memory]  # no copy for states that started here
+        call = self.prepare(inputs.batch, decode)
+        return TickOutputs.from_flat(call(*(t.contiguous() for t in inputs.small), *memory), decode)
+
+    def prepare(self, batch: int, decode: bool) -> Callable[..., Sequence[Tensor]]:
+        """Return the code for `batch` rows, compiling it if it is on no disk."""
+        if (batch, decode) not in self._calls:
+            self._calls[batch, decode] = self._load(batch, decode)
+        return self._calls[batch, decode]
+
+    def _load(self, batch: int, decode: bool) -> Callable[..., Sequence[Tensor]]:
+        from torch._inductor import aoti_load_package
+
+        key = cache.fingerprint(self.world, torch.__version__, _cpu())
+        file = f"torch-{key}-{torch.get_num_threads()}-{batch}-{'frames' if decode else 'latents'}.pt2"
+        path = cache.find(self.world, file)
+        if path is not None:
+            self.how = self.how or "built before"
+            return aoti_load_package(str(path))
+        folder = cache.place(self.world)
+        with tempfile.TemporaryDirectory(dir=folder) as temporary:
+            built = self._build(batch, decode, Path(temporary) / file)
+            if folder is None:
+                self.how = self.how or "built now, not kept"
+                return aoti_load_package(str(built))
+            os.replace(built, folder / file)
+            cache.forget_older(folder, file)
+        self.how = self.how or f"built now, kept in {folder}"
+        return aoti_load_package(str(folder / file))
+
+    def _build(self, batch: int, decode: bool, path: Path) -> Path:
+        from torch._inductor import aoti_compile_and_package
+
+        if compiler() is None:
+            raise BackendError("`backend` torch must find a C++ compiler, got none. Install g++, or use reference.")
+        tick = FlatTick(self.ticks[decode])
+        state = self.world.blank(batch, self.memory_dtype)
+        example = self.world.inputs(state, torch.zeros(batch, self.world.action_space.size)).flat()
+        with torch.no_grad(), Progress(f"compiling for {batch} rows", 2, "steps", self.quiet) as progress:
+            program = torch.export.export(Mixed(tick, "cpu") if self.half else tick, example)
+            progress.update(1)
+            aoti_compile_and_package(program, package_path=str(path), inductor_configs={"freezing": True})
+            progress.update(2)
+        return path
+
+
+class CompiledOnGpu(Reference):
+    """A `Backend` that replays CUDA graphs, one for each batch size, captured when first asked for.
+
+    Encoding, decoding and remembering real frames stay eager, and so does another world's `like`.
+    """
+
+    name, memory_dtype = "torch", torch.bfloat16
+
+    def __init__(self, world: World, why: str = "as asked") -> None:
+        super().__init__(world.tokenizer, world.dynamics, f"{why}; compiled, bf16, CUDA graphs")
+        self._compiled = {
+            decode: torch.compile(
+                Mixed(FlatTick(tick), world.device.type), mode="reduce-overhead", fullgraph=True, dynamic=False
+            )
+            for decode, tick in self.ticks.items()
+        }
+
+    def tick(self, inputs: TickInputs, decode: bool) -> TickOutputs:
+        """Make the next frame, as in `Backend.tick`."""
+        torch.compiler.cudagraph_mark_step_begin()
+        with torch._dynamo.config.patch(recompile_limit=256):  # a graph for each batch size is what we want
+            made = TickOutputs.from_flat(self._compiled[decode](*inputs.flat()), decode)
+        # latent and frame are kept by our caller: off the graph's own buffers
+        return made._replace(latent=made.latent.clone(), frame=None if made.frame is None else made.frame.clone())
+
+
+def _cpu() -> str:
+    """Return what native code depends on: the instructions this CPU has."""
+    info = Path("/proc/cpuinfo")
+    flags = next((s for s in info.read_text().splitlines() if s.startswith("flags")), "") if info.exists() else ""
+    return hashlib.blake2b(f"{platform.machine()} {flags}".encode(), digest_size=4).hexdigest()

@@ -1,0 +1,23 @@
+"""`worldling.load`: a world from disk, on the fastest backend this machine has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from worldling.world import World
+
+
+def load(name_or_path: str | Path, backend: str = "auto", device: str = "auto", quiet: bool = True) -> World:
+    """Load a bundled world by name, or any world by its folder.
+
+    backend: see `worldling.backends.choose`; device: "cpu", "cuda" or "auto" (cuda if there is one); quiet:
+    do not say which backend was taken and why (`world.backend.name` and `world.backend.reason` tell it later).
+    Raises `CheckpointError` or `BackendError`.
+    """
+    from worldling.backends.choose import use_backend
+    from worldling.machine import find_device
+    from worldling.world_files import load_world
+
+    if device == "auto" and backend.startswith("openvino"):
+        device = "cpu"
+    return use_backend(load_world(name_or_path, find_device(device)), backend, quiet)

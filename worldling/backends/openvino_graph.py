@@ -1,0 +1,120 @@
+"""OpenVINO graphs of a world: made from its modules, kept on disk, read again. Shared by all that runs on OpenVINO.
+
+A graph is free of the batch size, so one file on disk serves every batch; it is fixed to a batch when that batch is
+first asked for.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from worldling.backends import cache
+from worldling.errors import BackendError
+from worldling.tick import FlatTick, Tick
+from worldling.world import World
+
+if TYPE_CHECKING:
+    import openvino as ov
+
+
+def import_openvino() -> Any:
+    """Return the openvino module, or raise `BackendError` naming the package to install."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # else converting reports to Google
+    try:
+        import openvino
+    except ImportError as error:
+        raise BackendError(f'`backend` must be installed, got {error}. Run: pip install "worldling[fast]".') from None
+    return openvino
+
+
+@functools.cache
+def core() -> "ov.Core":
+    """Return OpenVINO's core: one for the whole process, as each new one gives the thread another signal stack.
+
+    Where two overlap and the older goes first, the younger leaves the thread with the older's freed stack,
+    and the next Ctrl-C is a segmentation fault (seen with 2026.4.1).
+    """
+    return import_openvino().Core()
+
+
+def file_name(world: World, name: str) -> str:
+    """Return the name under which this world's graph for backend `name` is cached."""
+    return f"{name}-{cache.fingerprint(world, import_openvino().__version__)}.xml"
+
+
+def is_built(world: World, name: str) -> bool:
+    """Return whether the graph of backend `name` lies ready on disk."""
+    return cache.find(world, file_name(world, name)) is not None
+
+
+def export(world: World) -> "ov.Model":
+    """Return one frame's computation, of tensors as in `FlatTick`, as an f32 graph whose batch axis is free."""
+    example = world.inputs(world.blank(2, torch.float32), torch.zeros(2, world.action_space.size))
+    model = convert(FlatTick(Tick(world.tokenizer, world.dynamics, decode=True)), example.flat())
+    for node in [op for op in model.get_ops() if op.get_type_name() == "TopK"]:
+        _compare_instead(node)
+    return model
+
+
+def convert(module: torch.nn.Module, example: tuple[Tensor, ...]) -> "ov.Model":
+    """Return a module's computation as an f32 graph whose batch axis is free; example: its inputs, of two rows."""
+    import warnings
+
+    ov = import_openvino()
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer warns of every shape it fixes: all are constants of the world
+        return ov.convert_model(
+            module, example_input=example, input=[ov.PartialShape([-1, *t.shape[1:]]) for t in example]
+        )
+
+
+def _compare_instead(top: "ov.Node") -> None:
+    """Replace an argmax over the few levels of a channel by comparisons, 10x as fast: OpenVINO's is for long axes."""
+    import openvino.opset13 as op
+
+    scores, index = top.input_value(0), top.output(1)
+    levels = scores.get_partial_shape()[-1].get_length()
+    planes = op.transpose(scores, op.constant([3, 0, 1, 2]))  # whole planes [1, B, N, C] split without a copy
+    first, *others = op.split(planes, op.constant(0), levels).outputs()
+    best, winner = first, op.constant(0.0)
+    for number, score in enumerate(others, 1):
+        winner = op.select(op.greater(score, best), op.constant(float(number)), winner)
+        best = op.maximum(score, best)
+    for reader in list(index.get_target_inputs()):
+        level = op.reshape(op.convert(winner, index.get_element_type()), op.shape_of(index), False)
+        reader.replace_source_output(level.output(0))
+
+
+def read(path: Path) -> "ov.Model":
+    """Read a graph. Raises `BackendError` if it is damaged."""
+    try:
+        return core().read_model(path)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise BackendError(f"`{path}` must be a whole graph, got: {reason}. Delete it; it is built again.") from None
+
+
+def save(world: World, model: "ov.Model", file: str, compress: bool) -> str:
+    """Keep a graph for the next start; returns a phrase that says where."""
+    folder = cache.place(world)
+    if folder is None:
+        return (
+            "built now, not kept since the world is not saved"
+            if world.path is None
+            else "built now, nowhere to keep it"
+        )
+    name = Path(file).stem
+    cache.forget_older(folder, file)
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        import_openvino().save_model(model, Path(temporary) / file, compress_to_fp16=compress)
+        for part in (f"{name}.bin", file):  # the .xml last, so that a graph with one is whole
+            os.replace(Path(temporary) / part, folder / part)
+    return "built now, kept beside the world" if folder.name == ".engine" else f"built now, kept in {folder}"

@@ -1,0 +1,114 @@
+"""One frame as a pure function of tensors: `Tick`, which every backend runs, and what goes in and comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from worldling.dynamics.model import Dynamics
+from worldling.dynamics.sampler import denoise
+from worldling.dynamics.warp import Rendered
+from worldling.tokenizer.model import Tokenizer
+from worldling.types import float_to_frames, frames_to_float
+
+
+class TickInputs(NamedTuple):
+    """What the next frame of B rows is made from.
+
+    latent, previous `[B, N, C]`: the current frame and the one before; action `[B, A]`: encoded; age int64 `[B, R]`:
+    of every memory slot, in frames; noise `[B, N, C]`: standard normal, zeros in deterministic worlds; shown uint8
+    `[B, H, W, 3]`: the current frame as it was decoded, where the head warps (dynamics/warp.py), else None; memory:
+    key, value, key, value ... of each T layer, each `[B, R, N, D]`.
+    """
+
+    latent: Tensor
+    previous: Tensor
+    action: Tensor
+    age: Tensor
+    noise: Tensor
+    shown: Tensor | None
+    memory: tuple[Tensor, ...]
+
+    @property
+    def batch(self) -> int:
+        """B, the number of rows."""
+        return len(self.latent)
+
+    @property
+    def small(self) -> tuple[Tensor, ...]:
+        """All tensors but the memory, in the order of the fields."""
+        shown = () if self.shown is None else (self.shown,)
+        return (self.latent, self.previous, self.action, self.age, self.noise, *shown)
+
+    def flat(self) -> tuple[Tensor, ...]:
+        """Return all tensors in the order of the fields, as graphs take them."""
+        return (*self.small, *self.memory)
+
+    @classmethod
+    def from_flat(cls, tensors: Sequence[Tensor], warps: bool) -> "TickInputs":
+        """Undo `flat`; warps: whether there is a `shown` among them."""
+        latent, previous, action, age, noise, *rest = tensors
+        shown = rest.pop(0) if warps else None
+        return cls(latent, previous, action, age, noise, shown, tuple(rest))
+
+    def split(self, count: int) -> list["TickInputs"]:
+        """Return views of `count` parts of the rows, as equal as can be."""
+        parts = zip(*(tensor.tensor_split(count) for tensor in self.flat()), strict=True)
+        return [self.from_flat(part, self.shown is not None) for part in parts]
+
+
+class TickOutputs(NamedTuple):
+    """The next frame of B rows.
+
+    latent `[B, N, C]`; frame uint8 `[B, H, W, 3]`, or None if not decoded; memory: keys and values of the current frame
+    (that of `TickInputs.latent`), each `[B, N, D]`, in the order of `TickInputs.memory`.
+    """
+
+    latent: Tensor
+    frame: Tensor | None
+    memory: tuple[Tensor, ...]
+
+    def flat(self) -> tuple[Tensor, ...]:
+        """Return all tensors in the order of the fields, as graphs give them."""
+        return (self.latent, *(() if self.frame is None else (self.frame,)), *self.memory)
+
+    @classmethod
+    def from_flat(cls, tensors: Sequence[Tensor], decode: bool) -> "TickOutputs":
+        """Undo `flat`; decode: whether there is a frame among them."""
+        latent, *rest = tensors
+        frame = rest.pop(0) if decode else None
+        return cls(latent, frame, tuple(rest))
+
+
+class Tick(nn.Module):
+    """The computation of one frame. decode: whether the frame is decoded too."""
+
+    def __init__(self, tokenizer: Tokenizer, dynamics: Dynamics, decode: bool) -> None:
+        super().__init__()
+        self.tokenizer, self.dynamics, self.decode = tokenizer, dynamics, decode
+
+    def forward(self, inputs: TickInputs) -> TickOutputs:
+        h, memory = self.look_back(inputs)
+        shown = None if inputs.shown is None else Rendered(frames_to_float(inputs.shown), self.tokenizer)
+        latent = denoise(self.dynamics.head, h, inputs.latent, inputs.noise, self.dynamics.config.passes, shown)
+        frame = float_to_frames(self.tokenizer.decode(latent)) if self.decode else None
+        return TickOutputs(latent, frame, memory)
+
+    def look_back(self, inputs: TickInputs) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Run the backbone alone: features h `[B, N, D]`, and keys and values as in `TickOutputs.memory`."""
+        latent, previous, action, age, *_ = inputs
+        h, memory = self.dynamics.backbone.step(latent, previous, action, list(inputs.memory), age)
+        return h, tuple(memory)
+
+
+class FlatTick(nn.Module):
+    """A Tick that takes `TickInputs.flat()` as arguments and gives `TickOutputs.flat()`, as exporters ask for."""
+
+    def __init__(self, tick: Tick) -> None:
+        super().__init__()
+        self.tick, self.warps = tick, tick.dynamics.config.warp > 0
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        return self.tick(TickInputs.from_flat(tensors, self.warps)).flat()
