@@ -39,7 +39,7 @@ class Hardware:
     threads: int
 
 
-def hardware(device: "torch.device | None" = None) -> Hardware:
+def hardware(device: torch.device | None = None) -> Hardware:
     """Return what computes on a torch `device` (None is the CPU)."""
     import torch
 
@@ -63,7 +63,7 @@ def keep_memory() -> None:
     libc.mallopt(-1, -1)  # M_TRIM_THRESHOLD: nothing goes back
 
 
-def find_device(name: str) -> "torch.device":
+def find_device(name: str) -> torch.device:
     """Return the device of that name; "auto" is cuda if there is one. Raises `BackendError` if it is not there."""
     import torch
 

@@ -162,11 +162,12 @@ class _Film:
     """Frames and states of an environment from now on."""
 
     def __init__(self, env: Environment) -> None:
-        self.env, self.actions = env, []
+        self.env = env
+        self.actions: list[np.ndarray] = []
         self.frames: list[np.ndarray] = [env.raw.unwrapped.draw(env.size_px)]
         self.states: list[dict[str, np.ndarray]] = [env.state()]
 
-    def play(self, actions: np.ndarray) -> "_Film":
+    def play(self, actions: np.ndarray) -> _Film:
         for action in actions:
             self.frames.append(self.env.step(action).frame)
             self.states.append(self.env.state())
