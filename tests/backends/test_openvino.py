@@ -76,10 +76,10 @@ def test_reading_remembers_what_making_the_frame_would(warping, rows):
 def test_other_weights_run_as_the_world_does(world, name, alike, tiny_clip):
     if name == "openvino-int8":
         skip_without_nncf()
-    broken = random_weights_copy(use_backend(copy.copy(world), name, quiet=True))
-    assert broken.backend.name == alike
+    untrained = random_weights_copy(use_backend(copy.copy(world), name, quiet=True))
+    assert untrained.backend.name == alike
     plain = random_weights_copy(world)
-    ours, theirs = (w.encode(tiny_clip[0]) for w in (broken, plain))
+    ours, theirs = (w.encode(tiny_clip[0]) for w in (untrained, plain))
     assert torch.allclose(ours, theirs, atol=1e-6), "the same weights again"
 
 

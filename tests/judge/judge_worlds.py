@@ -32,7 +32,10 @@ def square_episode(rng, number, length):
     return Episode(frames, actions, zeros.astype(np.float32), zeros.astype(bool), zeros.astype(bool))
 
 
-def write_squares(path, space=ActionSpace("discrete", (4,))):
+FOUR_WAYS = ActionSpace("discrete", (4,))
+
+
+def write_squares(path, space=FOUR_WAYS):
     """Six episodes of 60 frames; with a space of kind none, nobody says how they were steered."""
     rng = np.random.default_rng(0)
     with DatasetWriter(path, DatasetMeta("Squares-v0", SIZE, space, policy="random")) as writer:
@@ -72,7 +75,7 @@ class PerfectWorld(CopyWorld):
 
     def predict(self, state, actions):
         frames = []
-        for (i, t), taken in zip(state, actions):
+        for (i, t), taken in zip(state, actions, strict=True):
             episode, at = self.episodes[i], min(t, len(self.episodes[i].actions) - 1)
             right = np.array_equal(episode.actions[at], taken)
             frames.append(episode.frames[at + 1] if right else np.zeros_like(episode.frames[0]))
