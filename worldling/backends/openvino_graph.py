@@ -7,9 +7,7 @@ first asked for.
 from __future__ import annotations
 
 import functools
-import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,12 +45,13 @@ def core() -> "ov.Core":
 
 def file_name(world: World, name: str) -> str:
     """Return the name under which this world's graph for backend `name` is cached."""
-    return f"{name}-{cache.fingerprint(world, import_openvino().__version__)}.xml"
+    version, calibrated = import_openvino().__version__, name == "openvino-int8"
+    return f"{name}-{cache.fingerprint(world, version, clips=calibrated)}.xml"
 
 
 def is_built(world: World, name: str) -> bool:
     """Return whether the graph of backend `name` lies ready on disk."""
-    return cache.find(world, file_name(world, name)) is not None
+    return cache.find(world, file_name(world, name)).path is not None
 
 
 def export(world: World) -> "ov.Model":
@@ -102,19 +101,8 @@ def read(path: Path) -> "ov.Model":
         raise BackendError(f"`{path}` must be a whole graph, got: {reason}. Delete it; it is built again.") from None
 
 
-def save(world: World, model: "ov.Model", file: str, compress: bool) -> str:
-    """Keep a graph for the next start; returns a phrase that says where."""
-    folder = cache.place(world)
-    if folder is None:
-        return (
-            "built now, not kept since the world is not saved"
-            if world.path is None
-            else "built now, nowhere to keep it"
-        )
-    name = Path(file).stem
-    cache.forget_older(folder, file)
-    with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        import_openvino().save_model(model, Path(temporary) / file, compress_to_fp16=compress)
-        for part in (f"{name}.bin", file):  # the .xml last, so that a graph with one is whole
-            os.replace(Path(temporary) / part, folder / part)
-    return "built now, kept beside the world" if folder.name == ".engine" else f"built now, kept in {folder}"
+def save(world: World, model: "ov.Model", file: str, compress: bool, origin: str = "built now") -> cache.Found:
+    """Save a graph for the next start; returns where it lies, and `origin` with a phrase that says so."""
+    return cache.keep(
+        world, file, lambda path: import_openvino().save_model(model, path, compress_to_fp16=compress), origin
+    )

@@ -19,6 +19,7 @@ from worldling.cli.options import BACKENDS, open_worlds, pairs, whole
 from worldling.config import to_dict
 from worldling.data.formats.registry import import_data, known_formats
 from worldling.errors import ConfigError, DatasetError, DiskFullError, WorldlingError
+from worldling.untrusted import printable
 
 EPILOG = """the whole loop:
   worldling record gym_pusht/PushT-v0 --frames 50000 --out data/pusht --policy worldling.recipes.policies:pusht_pusher
@@ -325,7 +326,7 @@ def _plain(value: Any, indent: int = 0) -> str:
 
 
 def _fail(error: Exception, arguments: argparse.Namespace) -> int:
-    line = " ".join(str(error).split())
+    line = printable(" ".join(str(error).split()))
     if arguments.json:
         print(json.dumps({"error": type(error).__name__, "message": line}))
     print(f"worldling: {line}", file=sys.stderr)

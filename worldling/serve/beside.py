@@ -28,11 +28,16 @@ def open_beside(world: WorldModel) -> "Beside":
         raise ServeError(
             "`--beside` must have an environment, got a world that was not recorded from one. Play it without --beside."
         )
+    from worldling.data.card_environment import check_card_environment
     from worldling.data.environment import open_environment
 
+    check_card_environment(source)
     return Beside(
         open_environment(
-            source["env_id"], size_px=world.size_px, frame_skip=source["frame_skip"], env_kwargs=source["env_kwargs"]
+            source["env_id"],
+            size_px=world.size_px,
+            frame_skip=source.get("frame_skip", 1),
+            env_kwargs=source.get("env_kwargs", {}),
         )
     )
 
