@@ -86,13 +86,13 @@ class ActionSpace:
         if not whole or (self.kind == "discrete" and len(self.nvec) != 1):
             raise ConfigError(
                 f"`action_space.nvec` must be counts of choices from 1 to {MOST_CHOICES} in all, got "
-                f"{str(self.nvec):.60}. Give one for discrete, one for each action else."
+                f"{self.nvec!s:.60}. Give one for discrete, one for each action else."
             )
         paired = len(self.low) == len(self.high) <= MOST_CHOICES
-        if not paired or not all(math.isfinite(a) and math.isfinite(b) and a <= b for a, b in zip(self.low, self.high)):
+        if not paired or not all(math.isfinite(a) and math.isfinite(b) and a <= b for a, b in zip(self.low, self.high, strict=True)):
             raise ConfigError(
                 f"`action_space.low` and `high` must be as many finite numbers, low below high, got "
-                f"{str(self.low):.60} and {str(self.high):.60}. Give both bounds of each number."
+                f"{self.low!s:.60} and {self.high!s:.60}. Give both bounds of each number."
             )
 
     @property

@@ -16,6 +16,7 @@ from worldling.checkpoint import load_into, read_json, read_tensors, write_tenso
 from worldling.config import from_dict, to_dict, write_atomic
 from worldling.data.store import DatasetMeta, DatasetWriter, open_dataset
 from worldling.dynamics.model import Dynamics
+from worldling.dynamics.outcome import Outcome
 from worldling.errors import ActionError, CheckpointError, ConfigError, DatasetError, nearest
 from worldling.tokenizer.model import Tokenizer
 from worldling.types import Episode
@@ -58,6 +59,8 @@ def save_world(world: World, path: str | Path, half: bool = True) -> Path:
     path.mkdir(parents=True, exist_ok=True)
     tensors = {f"tokenizer.{k}": v for k, v in world.tokenizer.state_dict().items()}
     tensors |= {f"dynamics.{k}": v for k, v in world.dynamics.state_dict().items()}
+    if world.outcome is not None:
+        tensors |= {f"outcome.{k}": v for k, v in world.outcome.state_dict().items()}
     if half:
         tensors = {k: v.half() for k, v in tensors.items()}
     write_tensors(path / "weights.safetensors", tensors, {"format": FORMAT})
@@ -98,18 +101,28 @@ def load_world(name_or_path: str | Path, device: str | torch.device = "cpu") -> 
     inside = None if path.parent == BUNDLED else path  # an installer may link the files of a package to its own store
     config = read_config(path)
     with torch.device("meta"):
-        networks = {"tokenizer": Tokenizer(config.tokenizer), "dynamics": Dynamics(config.dynamics)}
+        networks = _networks(config)
     shapes = {f"{p}.{name}": t.shape for p, network in networks.items() for name, t in network.state_dict().items()}
     tensors, meta = read_tensors(path / "weights.safetensors", shapes, inside)
     if meta.get("format") != FORMAT:
         raise CheckpointError(
             f"`{path}` must hold the weights of a world, got {meta.get('format')!r}. Copy the folder again."
         )
-    tokenizer, dynamics = Tokenizer(config.tokenizer), Dynamics(config.dynamics)
-    load_into(tokenizer, tensors, "tokenizer.", path)
-    load_into(dynamics, tensors, "dynamics.", path)
+    networks = _networks(config)
+    for prefix, network in networks.items():
+        load_into(network, tensors, f"{prefix}.", path)
+        network.to(device)
     contexts, mean, card = _read_contexts(path, config), _read_mean(path, config), read_card(path)
-    return World(config, tokenizer.to(device), dynamics.to(device), card, contexts, mean, path)
+    return World(config, card=card, contexts=contexts, mean_frame=mean, path=path, **networks)
+
+
+def _networks(config: WorldConfig) -> dict[str, Any]:
+    """Return the networks of a world, by the prefix of their tensors, with random weights."""
+    shape = config.dynamics
+    made: dict[str, Any] = {"tokenizer": Tokenizer(config.tokenizer), "dynamics": Dynamics(shape)}
+    if config.outcome.is_there:
+        made["outcome"] = Outcome(config.outcome, shape.tokens, shape.channels, shape.action_size)
+    return made
 
 
 def read_config(path: Path) -> WorldConfig:

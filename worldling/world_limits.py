@@ -26,6 +26,7 @@ COUNTS = {
     "dynamics.head_layers": (0, 64),
     "dynamics.window": (1, 4096),
     "dynamics.sinks": (0, 256),
+    "outcome.width": (1, 4096),
     "context": (1, 1000),
 }
 MOST_LAYERS = 64

@@ -138,9 +138,9 @@ def test_a_large_batch_runs_in_parts(fast, tiny_clip, monkeypatch):
     state = fast.start(tiny_clip[0], tiny_clip[1])
     fork = state.fork()
     monkeypatch.setattr(openvino, "MICRO_BATCH", 2)
-    monkeypatch.setattr(openvino, "PARTS_FROM", 9)
+    monkeypatch.setattr(openvino, "SPLIT_FROM", 9)
     whole = fast.step(state, [0, 1, 2]).frame
-    monkeypatch.setattr(openvino, "PARTS_FROM", 3)
+    monkeypatch.setattr(openvino, "SPLIT_FROM", 3)
     parts = fast.step(fork, [0, 1, 2]).frame
     assert np.abs(whole.astype(int) - parts).mean() < 1  # other graphs, other last bits
 

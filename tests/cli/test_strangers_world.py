@@ -171,7 +171,7 @@ def canary(tmp_path, monkeypatch):
 def test_an_environment_that_only_the_card_names_is_not_opened(folder, canary, make_world, env_id):
     from worldling.backends.load import load
     from worldling.errors import WorldlingError
-    from worldling.serve.beside import open_beside
+    from worldling.serve.real_environment import open_real_environment
 
     edit(folder / "card.json", lambda card: put(card, "source.env_id", env_id))
     world = load(folder, backend="reference")
@@ -183,11 +183,11 @@ def test_an_environment_that_only_the_card_names_is_not_opened(folder, canary, m
 def test_arguments_of_an_environment_that_name_files_are_not_used(folder):
     from worldling.backends.load import load
     from worldling.errors import EnvError
-    from worldling.serve.beside import open_beside
+    from worldling.serve.real_environment import open_real_environment
 
     edit(folder / "card.json", lambda card: put(card, "source.env_id", "CartPole-v1"))
     edit(folder / "card.json", lambda card: put(card, "source.env_kwargs", {"xml_file": "/tmp/evil.xml"}))
-    with pytest.raises(EnvError, match="env_kwargs.*single words"):
+    with pytest.raises(EnvError, match=r"env_kwargs.*single words"):
         open_beside(load(folder, backend="reference"))
 
 
@@ -497,5 +497,5 @@ def test_an_alarm_that_was_edited(folder, tmp_path, poison):
     if poison == "link":
         file.rename(tmp_path / "other")
         file.symlink_to(tmp_path / "other")
-    with pytest.raises(CheckpointError, match="alarm.safetensors"):
+    with pytest.raises(CheckpointError, match=r"alarm\.safetensors"):
         DriftAlarm.load(folder)

@@ -1,7 +1,7 @@
-"""Cache of built graphs, in the user's own cache folder: `WORLDLING_CACHE`, else `XDG_CACHE_HOME`/worldling, else
-~/.cache/worldling. Never in a world's folder, which may come from a stranger: a graph is code.
+"""Cache of built graphs, in the user's own cache folder.
 
-A cached graph is named by a hash of the world's weights and settings and of the code that made it, and has a keyed
+That is `WORLDLING_CACHE`, else `XDG_CACHE_HOME`/worldling, else ~/.cache/worldling, and never a world's folder, which may
+come from a stranger: a graph is code. A cached graph is named by a hash of the world's weights and settings and of the code that made it, and has a keyed
 checksum (HMAC-SHA256) beside it. The key is a file that only this user can read. What does not match is built again.
 """
 
@@ -212,7 +212,7 @@ def _trim(folder: Path, newest: str) -> None:
         if left.stat().st_mtime < time.time() - 86400:
             shutil.rmtree(left, ignore_errors=True)
     graphs = sorted((p for p in folder.glob("*") if p.suffix in (".xml", ".pt2")), key=lambda p: p.stat().st_mtime)
-    parts = {graph: [p for p in folder.glob(f"{graph.stem}.*")] for graph in graphs}
+    parts = {graph: list(folder.glob(f"{graph.stem}.*")) for graph in graphs}
     total = sum(p.stat().st_size for group in parts.values() for p in group)
     for graph in graphs:
         if total <= MOST_BYTES:

@@ -1,4 +1,4 @@
-"""`worldling.load`: a world from disk, on the fastest backend this machine has."""
+"""`worldling.load`: load a world from disk, on the fastest backend of this machine."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def load(name_or_path: str | Path, backend: str = "auto", device: str = "auto", 
     """Load a bundled world by name, or any world by its folder.
 
     backend: see `worldling.backends.choose`; device: "cpu", "cuda" or "auto" (cuda if there is one); quiet:
-    do not say which backend was taken and why (`world.backend.name` and `world.backend.reason` tell it later), nor
-    that compiled graphs in the folder are ignored. All that the folder holds is data: nothing of it is executed.
+    do not print which backend was chosen and why (see `world.backend.name` and `world.backend.reason`), nor that
+    compiled graphs in the folder are ignored. All that the folder holds is data: nothing of it is executed.
     Raises `CheckpointError` or `BackendError`.
     """
     from worldling.backends.cache import cache_folder, foreign_graphs
