@@ -99,8 +99,9 @@ def _check_header(header: dict[str, Any], shapes: Mapping[str, Sequence[int]] | 
 
 
 def load_into(module: torch.nn.Module, tensors: dict[str, Tensor], prefix: str, path: str | Path) -> None:
-    """Copy the tensors named `prefix...` into `module`; raises `CheckpointError` unless names and shapes agree
-    and all numbers are finite.
+    """Copy the tensors named `prefix...` into `module`.
+
+    Raises `CheckpointError` unless names and shapes agree and all numbers are finite.
     """
     own = {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
     wanted = module.state_dict()

@@ -91,7 +91,7 @@ def _typed(hint: Any, value: Any, name: str) -> Any:
     if origin is tuple and isinstance(value, (list, tuple)):
         kinds = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
         if len(kinds) == len(value):
-            return tuple(_typed(kind, item, name) for kind, item in zip(kinds, value))
+            return tuple(_typed(kind, item, name) for kind, item in zip(kinds, value, strict=True))
     if origin is dict and isinstance(value, dict):
         return {key: _typed(arguments[1], item, f"{name}.{key}") for key, item in value.items()}
     if hint is Any:

@@ -89,7 +89,9 @@ class ActionSpace:
                 f"{self.nvec!s:.60}. Give one for discrete, one for each action else."
             )
         paired = len(self.low) == len(self.high) <= MOST_CHOICES
-        if not paired or not all(math.isfinite(a) and math.isfinite(b) and a <= b for a, b in zip(self.low, self.high, strict=True)):
+        if not paired or not all(
+            math.isfinite(a) and math.isfinite(b) and a <= b for a, b in zip(self.low, self.high, strict=True)
+        ):
             raise ConfigError(
                 f"`action_space.low` and `high` must be as many finite numbers, low below high, got "
                 f"{self.low!s:.60} and {self.high!s:.60}. Give both bounds of each number."

@@ -176,7 +176,7 @@ def test_an_environment_that_only_the_card_names_is_not_opened(folder, canary, m
     edit(folder / "card.json", lambda card: put(card, "source.env_id", env_id))
     world = load(folder, backend="reference")
     with pytest.raises(WorldlingError, match="--beside") as told:
-        open_beside(world)
+        open_real_environment(world)
     assert "\n" not in str(told.value) and not canary.exists()
 
 
@@ -188,7 +188,7 @@ def test_arguments_of_an_environment_that_name_files_are_not_used(folder):
     edit(folder / "card.json", lambda card: put(card, "source.env_id", "CartPole-v1"))
     edit(folder / "card.json", lambda card: put(card, "source.env_kwargs", {"xml_file": "/tmp/evil.xml"}))
     with pytest.raises(EnvError, match=r"env_kwargs.*single words"):
-        open_beside(load(folder, backend="reference"))
+        open_real_environment(load(folder, backend="reference"))
 
 
 def test_play_beside_says_how_to_name_it_oneself(folder, canary, capsys):

@@ -19,6 +19,7 @@ import worldling.serve  # noqa: E402
 from worldling.cli import main  # noqa: E402
 from worldling.errors import EnvError, ServeError  # noqa: E402
 from worldling.serve.app import serve  # noqa: E402
+from worldling.serve.budgets import Budget  # noqa: E402
 from worldling.serve.port import open_port  # noqa: E402
 
 
@@ -30,12 +31,13 @@ def test_recordings():
             answer = await page.client.get(f"/api/recording.{kind}?session={name}&seconds=0.05")
             assert answer.status == 200 and start in (await answer.read())[:12]
             assert f'.{kind}"' in answer.headers["Content-Disposition"]
-        for query, says in (("recorded=1", "`recording`"), ("seconds=x", "`seconds`"), ("session=none", "`session`")):
-            answer = await page.client.get(f"/api/recording.mp4?{query}")
+        for query, says in (("recorded=1", "`recording`"), ("seconds=x", "`seconds`")):
+            answer = await page.client.get(f"/api/recording.mp4?session={name}&{query}")
             assert answer.status == 400 and says in (await answer.json())["error"]
         await page.send("record", on=True)
         await page.text("status", lambda m: m["recorded"] > 3)
-        answer = await page.client.get("/api/recording.gif?recorded=1")
+        page.server.connections[name].budget = Budget()  # three films were asked for
+        answer = await page.client.get(f"/api/recording.gif?session={name}&recorded=1")
         assert answer.status == 200
 
     drive(work)

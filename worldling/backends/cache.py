@@ -1,8 +1,9 @@
 """Cache of built graphs, in the user's own cache folder.
 
-That is `WORLDLING_CACHE`, else `XDG_CACHE_HOME`/worldling, else ~/.cache/worldling, and never a world's folder, which may
-come from a stranger: a graph is code. A cached graph is named by a hash of the world's weights and settings and of the code that made it, and has a keyed
-checksum (HMAC-SHA256) beside it. The key is a file that only this user can read. What does not match is built again.
+That is `WORLDLING_CACHE`, else `XDG_CACHE_HOME`/worldling, else ~/.cache/worldling, and never a world's folder, which
+may come from a stranger: a graph is code. A cached graph is named by a hash of the world's weights and settings and of
+the code that made it, and has a keyed checksum (HMAC-SHA256) beside it. The key is a file that only this user can read.
+What does not match is built again.
 """
 
 from __future__ import annotations
