@@ -86,7 +86,9 @@ def test_an_occupied_port_is_one_line_with_a_free_one():
     [
         ({"port": 70000}, "`port` must be in"),
         ({"port": 0, "fps": 0}, "`fps` must be"),
-        ({"port": 0, "host": "no.such.host.invalid"}, "`host` must be an address"),
+        ({"port": 0, "host": "no.such.host.invalid", "allow_hosts": ["a"]}, "`host` must be an address"),
+        ({"port": 0, "host": "0.0.0.0"}, "`--allow-host` must be given"),
+        ({"port": 0, "max_sessions": 0}, "`max_sessions` must be"),
     ],
 )
 def test_bad_options_are_one_line(options, says):
@@ -119,7 +121,7 @@ def test_a_model_that_is_not_ours_is_played(monkeypatch):
 
 def test_an_unknown_environment_is_one_line_before_anything_is_served():
     pytest.importorskip("gymnasium")
-    with pytest.raises(EnvError, match="`env_id` must be"):
+    with pytest.raises(EnvError, match="`--beside` must be given an environment"):
         serve(DotWorld(), port=0, beside=True, open_browser=False)
 
 

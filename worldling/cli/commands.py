@@ -234,7 +234,18 @@ def _play(a: argparse.Namespace) -> None:
     def announce(url: str) -> None:
         print(json.dumps({"url": url, "world": world.config.name, "backend": world.backend.name}), flush=True)
 
-    serve(world, a.host, a.port, a.beside, a.fps, not a.no_browser, announce if a.json else None, alarm, a.allow_host, a.max_sessions)
+    serve(
+        world,
+        a.host,
+        a.port,
+        a.beside,
+        a.fps,
+        not a.no_browser,
+        announce if a.json else None,
+        alarm,
+        a.allow_host,
+        a.max_sessions,
+    )
 
 
 def _record(a: argparse.Namespace) -> dict[str, Any]:
