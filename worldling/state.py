@@ -84,7 +84,8 @@ class State:
         tensors, meta = read_tensors(path)
         count = sum(name.startswith("memory.") for name in tensors)
         wanted = {"latent", "previous", "seeds", "stamp", "frames", *(f"memory.{i}" for i in range(count))}
-        if meta.get("format") != FORMAT or set(tensors) - {"shown"} != wanted:
+        whole = type(meta.get("index")) is int and type(meta.get("batched")) is bool
+        if meta.get("format") != FORMAT or set(tensors) - {"shown"} != wanted or not whole:
             raise CheckpointError(
                 f"`{path}` must be a saved state, got another file. Give one that `State.save` wrote."
             )

@@ -12,15 +12,20 @@ frame t + 1. This file has the only conversion between uint8 frames and the floa
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from worldling.errors import ActionError, ConfigError, ShapeError
+from worldling.untrusted import check_texts
 
 if TYPE_CHECKING:
     import torch
+
+#: Choices of an action space in all, and numbers of a box.
+MOST_CHOICES = 65536
 
 
 def frames_to_float(frames: torch.Tensor) -> torch.Tensor:
@@ -70,6 +75,25 @@ class ActionSpace:
             raise ConfigError(
                 f"`action_space.kind` must be discrete, multi_discrete, multi_binary, box or none, "
                 f"got {self.kind!r}. Describe the actions with one of these."
+            )
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
+        """Raise `ConfigError` unless bounds and counts are in range, and names are printable."""
+        check_texts(list(self.names), "action_space.names")
+        whole = all(1 <= n <= MOST_CHOICES for n in self.nvec) and sum(self.nvec) <= MOST_CHOICES
+        if not whole or (self.kind == "discrete" and len(self.nvec) != 1):
+            raise ConfigError(
+                f"`action_space.nvec` must be counts of choices from 1 to {MOST_CHOICES} in all, got "
+                f"{self.nvec!s:.60}. Give one for discrete, one for each action else."
+            )
+        paired = len(self.low) == len(self.high) <= MOST_CHOICES
+        if not paired or not all(
+            math.isfinite(a) and math.isfinite(b) and a <= b for a, b in zip(self.low, self.high, strict=True)
+        ):
+            raise ConfigError(
+                f"`action_space.low` and `high` must be as many finite numbers, low below high, got "
+                f"{self.low!s:.60} and {self.high!s:.60}. Give both bounds of each number."
             )
 
     @property

@@ -10,16 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from worldling.checkpoint import read_json
-from worldling.config import from_dict
 from worldling.cost.ledger import HOURS_A_MONTH, check_users, sessions_at_once
 from worldling.cost.numbers import number, share
 from worldling.cost.prices import DeviceClass, Prices, PriceSource, Throughput, TrainingRun, check_number
 from worldling.dynamics.memory import Memory
 from worldling.errors import CheckpointError
 from worldling.report.values import named
-from worldling.world import WorldConfig
-from worldling.world_files import find_world
+from worldling.world_files import find_world, read_card, read_config
 
 DEFAULT_SIZE = "s"  # of which is asked where nothing was measured at that resolution
 ROUND_STEPS = 500  # between exchanges of low-communication training, as DiLoCo (arXiv 2311.08105) has it
@@ -348,14 +345,13 @@ def _sizes(world: str | None) -> WorldBytes:
         folder = find_world(world)
     except CheckpointError:  # a world measured elsewhere
         return WorldBytes()
-    values = read_json(folder / "config.json", "a world's settings")
-    values.pop("format", None)
-    config, card = from_dict(WorldConfig, values, "world"), read_json(folder / "card.json", "a world's card")
+    config, card = read_config(folder), read_card(folder)
     cost = card.get("cost", {})
-    minutes = cost.get("minutes", {}).get("dynamics")
+    minutes, steps = (cost.get(name, {}).get("dynamics") for name in ("minutes", "steps"))
+    parameters = card.get("parameters", {}).get("dynamics")
     return WorldBytes(
-        parameters=4 * card["parameters"]["dynamics"],
+        parameters=None if parameters is None else 4 * parameters,
         state=sum(tensor.nbytes for tensor in Memory.empty(config.dynamics, 1).tensors),
         latent=config.dynamics.tokens * config.dynamics.channels,
-        steps_a_second=cost["steps"]["dynamics"] / minutes / 60 if minutes else None,
+        steps_a_second=steps / minutes / 60 if minutes and steps else None,
     )
