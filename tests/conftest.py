@@ -9,6 +9,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # two processes share two cores: one th
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+def pytest_configure(config):
+    """Let built graphs be cached in pytest's own cache folder, not in the user's."""
+    os.environ["WORLDLING_CACHE"] = str(config.cache.mkdir("worldling"))
+
+
 def build_world(passes=1, grid=8, size_px=64, seed=0, warp=0, clips=False):
     """Return an untrained world of 64 tokens and width 32, whose frames still depend on everything it is given.
 

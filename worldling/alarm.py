@@ -166,21 +166,31 @@ class DriftAlarm:
 
         Raises `CheckpointError` if there is none, or it belongs to other weights.
         """
+        import torch
+
         from worldling.checkpoint import read_tensors
 
         path = Path(folder) / FILE
         todo = f"Fit it with `worldling judge {folder} --suite horizon`, or on recorded frames with --alarm DATA."
-        if not path.is_file():
+        if not path.exists():
             raise CheckpointError(
                 f"`alarm` must be fitted before it can be switched on, got no {FILE} in {folder}. {todo}"
             )
-        tensors, meta = read_tensors(path)
+        tensors, meta = read_tensors(path, inside=Path(folder))
         if meta.get("format") != _FORMAT or meta.get("weights") != _weights(folder):
             raise CheckpointError(
                 f"`{path}` must have been fitted to the weights beside it, got one for other weights. {todo}"
             )
-        starts, deviations, change = (tensors[name].numpy() for name in ("starts", "strays", "change"))
-        return cls(starts, deviations, change, meta["limit"], meta["rate"])
+        found = [tensors.get(name, torch.zeros(0)).float() for name in ("starts", "strays", "change")]
+        starts, deviations, change = (tensor.numpy() for tensor in found)
+        count, features = len(starts), _HUES + _GREYS + 1
+        numbers: list[Any] = [meta.get("limit"), meta.get("rate")]
+        fits = starts.shape == (count, features) and deviations.ndim == 3 and change.shape == (2,)
+        fits = fits and deviations.shape == (count, deviations.shape[1], features) and deviations.size > 0
+        fits = fits and all(np.isfinite(array).all() for array in (starts, deviations, change))
+        if not fits or not all(type(n) in (int, float) and 0 < n < 1e6 for n in numbers):
+            raise CheckpointError(f"`{path}` must hold a fitted alarm, got a damaged or foreign one. {todo}")
+        return cls(starts, deviations, change, numbers[0], numbers[1])
 
     def _ranges(self, start: np.ndarray, without: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return the usual range, low and high `[F]`, of the deviation from a start with features `start` `[F]`.

@@ -1,16 +1,17 @@
-"""Worlds and training states on disk: safetensors, json, never pickle; whole files or nothing.
+"""Read and write worlds and training checkpoints: safetensors and json, never pickle; each file complete or not at all.
 
 world/
-  config.json           what the networks are
+  config.json           sizes of the networks, action space
   weights.safetensors   float16 or float32
-  card.json             data, cost and quality, for people
-  contexts.h5           a few real clips to start from
+  card.json             data, cost and quality
+  contexts/             a few real clips to start from, as a data set
 """
 
 from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ from torch import Tensor
 
 from worldling.config import write_atomic
 from worldling.errors import CheckpointError
+from worldling.untrusted import MOST_JSON_BYTES, parse_json, printable, read_json_file, regular_file
+
+#: Largest file of tensors that is read; a training state of 50 M parameters takes 0.8 GB.
+MOST_TENSOR_BYTES = 16 * 2**30
 
 
 def write_tensors(path: str | Path, tensors: dict[str, Tensor], meta: dict[str, Any] | None = None) -> None:
@@ -29,33 +34,75 @@ def write_tensors(path: str | Path, tensors: dict[str, Tensor], meta: dict[str, 
     write_atomic(path, save(plain, {"worldling": json.dumps(meta or {})}))
 
 
-def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `write_tensors` wrote. Raises `CheckpointError` on a missing, truncated or foreign file."""
+def read_tensors(
+    path: str | Path, shapes: Mapping[str, Sequence[int]] | None = None, inside: Path | None = None
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `write_tensors` wrote.
+
+    shapes: the tensors that must be there, and no others, in fp16, bf16 or fp32, compared before any is read; None
+    takes what there is. inside: a folder that no link may lead out of. Raises `CheckpointError` on a missing,
+    truncated or foreign file.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load
 
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise CheckpointError(f"`{path}` must be a safetensors file, got nothing. Check the name.")
-    data = path.read_bytes()
+    size = 0
     try:
-        tensors = load(data)
-        (length,) = struct.unpack("<Q", data[:8])
-        meta = json.loads(data[8 : 8 + length]).get("__metadata__", {}).get("worldling")
-    except (SafetensorError, struct.error, ValueError) as error:
+        size = regular_file(path, MOST_TENSOR_BYTES, inside)
+        header = _read_header(path)
+        meta = header.pop("__metadata__", {}).get("worldling")
+        if meta is not None:
+            _check_header(header, shapes, path)
+            tensors, meta = load(path.read_bytes()), parse_json(meta)
+        if not isinstance(meta, dict | None):
+            raise ValueError("metadata that are no object")
+    except (SafetensorError, struct.error, ValueError, AttributeError, TypeError) as error:
         raise CheckpointError(
-            f"`{path}` must be a whole safetensors file, got {len(data):,} bytes that cannot be read ({error}). "
-            "It was cut off or damaged: copy or make it again."
+            f"`{path}` must be a complete safetensors file, got {size:,} bytes that cannot be read ({error}). "
+            "It is truncated or damaged: copy or make it again."
         ) from None
     if meta is None:
         raise CheckpointError(
             f"`{path}` must have been written by worldling, got a foreign safetensors file. Give another."
         )
-    return tensors, json.loads(meta)
+    return tensors, meta
+
+
+def _read_header(path: Path) -> dict[str, Any]:
+    """Return the header of a safetensors file: dtype and shape of each tensor. Raises `ValueError`."""
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        if length > MOST_JSON_BYTES:
+            raise ValueError(f"a header of {length:,} bytes")
+        header = parse_json(file.read(length))
+    if not isinstance(header, dict):
+        raise ValueError("a header that is no object")
+    return header
+
+
+def _check_header(header: dict[str, Any], shapes: Mapping[str, Sequence[int]] | None, path: Path) -> None:
+    """Raise `CheckpointError` unless a file claims to hold the tensors of `shapes`, and no others."""
+    again = f"in {path}. The weights belong to another config.json: copy the whole folder again."
+    for name in sorted(header.keys() - shapes.keys()) if shapes is not None else ():
+        raise CheckpointError(f"`{printable(name)}` must be no tensor of this world, got one {again}")
+    for name, shape in (shapes or {}).items():
+        found = header.get(name, {})
+        if found.get("shape") != list(shape):
+            raise CheckpointError(
+                f"`{name}` must have shape {list(shape)}, got {found.get('shape', 'nothing')} {again}"
+            )
+        if found.get("dtype") not in ("F16", "BF16", "F32"):
+            raise CheckpointError(f"`{name}` must be F16, BF16 or F32, got {found.get('dtype')!r:.40} {again}")
 
 
 def load_into(module: torch.nn.Module, tensors: dict[str, Tensor], prefix: str, path: str | Path) -> None:
-    """Copy the tensors named `prefix...` into `module`; raises `CheckpointError` unless names and shapes agree."""
+    """Copy the tensors named `prefix...` into `module`.
+
+    Raises `CheckpointError` unless names and shapes agree and all numbers are finite.
+    """
     own = {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
     wanted = module.state_dict()
     for name, value in wanted.items():
@@ -65,17 +112,24 @@ def load_into(module: torch.nn.Module, tensors: dict[str, Tensor], prefix: str, 
                 f"`{prefix}{name}` must have shape {list(value.shape)}, got {got} in {path}. "
                 "The weights belong to another config.json: copy the whole folder again."
             )
+        if not own[name].isfinite().all():
+            raise CheckpointError(
+                f"`{prefix}{name}` must hold finite numbers, got NaN or infinity in {path}. Copy the folder again."
+            )
     module.load_state_dict({name: own[name].to(value.dtype) for name, value in wanted.items()})
 
 
-def read_json(path: str | Path, what: str) -> dict[str, Any]:
-    """Read one json object. Raises `CheckpointError` if it is not there or not an object."""
+def read_json(path: str | Path, what: str, inside: Path | None = None) -> dict[str, Any]:
+    """Read one json object; inside: a folder that no link may lead out of.
+
+    Raises `CheckpointError` if it is not there, not an object, or larger or more deeply nested than any of ours.
+    """
     path = Path(path)
     try:
-        value = json.loads(path.read_text())
+        value = read_json_file(path, inside)
     except FileNotFoundError:
         raise CheckpointError(f"`{path}` must be {what}, got no such file. Check the folder's name.") from None
-    except (ValueError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise CheckpointError(f"`{path}` must be {what} in json, got {error}. Copy the folder again.") from None
     if not isinstance(value, dict):
         raise CheckpointError(

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import tempfile
+import types
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,7 +75,10 @@ def renamed(cls: type, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def from_dict(cls: type[T], values: dict[str, Any], where: str = "config") -> T:
-    """Build dataclass `cls` from json values; raises `ConfigError` on unknown or missing keys."""
+    """Build dataclass `cls` from json values.
+
+    Raises `ConfigError` on unknown or missing keys, and on values of another type than the field's.
+    """
     if not isinstance(values, dict):
         raise ConfigError(f"`{where}` must be an object, got {type(values).__name__}. Check the file it came from.")
     values = renamed(cls, values)
@@ -85,16 +89,41 @@ def from_dict(cls: type[T], values: dict[str, Any], where: str = "config") -> T:
     hints = typing.get_type_hints(cls)
     built = {}
     for key, value in values.items():
-        hint = hints[key]
-        if dataclasses.is_dataclass(hint) and isinstance(value, dict):
-            value = from_dict(hint, value, f"{where}.{key}")  # type: ignore[arg-type]
-        elif isinstance(value, list):
-            value = tuple(value)
-        built[key] = value
+        built[key] = _typed(hints[key], value, f"{where}.{key}")
     try:
         return cls(**built)
     except TypeError as error:
         raise ConfigError(f"`{where}` must be complete, got {sorted(values)}. {error}.") from None
+
+
+def _typed(hint: Any, value: Any, name: str) -> Any:
+    """Return a json value as the type `hint` of a field: lists as tuples, objects as dataclasses.
+
+    Raises `ConfigError` if it has another type; numbers must be finite.
+    """
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        (hint,) = (kind for kind in arguments if kind is not type(None))
+        return _typed(hint, value, name)
+    if dataclasses.is_dataclass(hint):
+        return from_dict(hint, value, name)  # type: ignore[arg-type]
+    if origin is tuple and isinstance(value, (list, tuple)):
+        kinds = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
+        if len(kinds) == len(value):
+            return tuple(_typed(kind, item, name) for kind, item in zip(kinds, value, strict=True))
+    if origin is dict and isinstance(value, dict):
+        return {key: _typed(arguments[1], item, f"{name}.{key}") for key, item in value.items()}
+    if hint is Any:
+        return value
+    if hint is float and type(value) in (int, float) and math.isfinite(value):
+        return value
+    if hint in _KINDS and hint is not float and type(value) is hint:
+        return value
+    kind = {tuple: "a list", dict: "an object"}.get(origin, _KINDS.get(hint, str(hint)))
+    shown = repr(value) if len(repr(value)) < 60 else f"{repr(value)[:57]}..."
+    raise ConfigError(f"`{name}` must be {kind}, got {shown}. Check the file it came from.")
 
 
 def replace(config: T, **changes: Any) -> T:

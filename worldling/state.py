@@ -1,4 +1,4 @@
-"""The state of a world: all that changes while it runs. It can be forked, saved and loaded."""
+"""The state of a running world: everything but the weights. It can be forked, saved and loaded."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ FORMAT = "worldling-state-1"
 
 @dataclass
 class State:
-    """What changes while a world runs, for B rows: made by `World.start`, advanced in place by `World.step`.
+    """The state of a world for B rows: made by `World.start`, advanced in place by `World.step`.
 
     latent, previous `[B, N, C]`: the current frame and the one before; memory: the past; seeds int64 `[B]`; index:
     frames made since start; batched: whether frames carry a batch axis; shown uint8 `[B, H, W, 3]`: the current frame
-    as it was decoded, in worlds whose head looks at it (dynamics/warp.py), else None.
+    as it was decoded, in worlds whose head reads it (dynamics/warp.py), else None.
     """
 
     latent: Tensor
@@ -66,25 +66,26 @@ class State:
             there[row] = here[0]
 
     def reseed(self, seeds: Sequence[int]) -> None:
-        """Give every row a seed of its own, so that forks of a stochastic world part ways."""
+        """Set the seed of every row, so that forks of a stochastic world differ."""
         self.seeds = torch.as_tensor(list(seeds), dtype=torch.long).expand(self.batch).clone()
 
     def save(self, path: str | Path) -> None:
-        """Write this state as one safetensors file, whole or not at all. Raises `DiskFullError`."""
+        """Write this state as one safetensors file, complete or not at all. Raises `DiskFullError`."""
         write_tensors(path, self._tensors(), {"format": FORMAT, "index": self.index, "batched": self.batched})
 
     @classmethod
     def load(cls, path: str | Path, like: State | None = None) -> State:
         """Read what `save` wrote: a state that steps as the saved one would.
 
-        like: a state of the world that is to go on from it, such as `world.blank(1)`, of any number of rows: the
-        tensors are checked against it and go to its device; None: they are not checked and stay on the CPU. Raises
-        `CheckpointError` if the file is missing, damaged, no state, or the state of a world of other shapes.
+        like: a state of the world that will continue from it, such as `world.empty_state(1)`, of any number of rows:
+        the tensors are checked against it and moved to its device; None: not checked, on the CPU. Raises
+        `CheckpointError` if the file is missing, damaged, not a state, or the state of a world with other shapes.
         """
         tensors, meta = read_tensors(path)
         count = sum(name.startswith("memory.") for name in tensors)
         wanted = {"latent", "previous", "seeds", "stamp", "frames", *(f"memory.{i}" for i in range(count))}
-        if meta.get("format") != FORMAT or set(tensors) - {"shown"} != wanted:
+        whole = type(meta.get("index")) is int and type(meta.get("batched")) is bool
+        if meta.get("format") != FORMAT or set(tensors) - {"shown"} != wanted or not whole:
             raise CheckpointError(
                 f"`{path}` must be a saved state, got another file. Give one that `State.save` wrote."
             )
@@ -104,7 +105,7 @@ class State:
         )
 
     def _tensors(self) -> dict[str, Tensor]:
-        """Name every tensor, each of B rows. `frames` counts the frames remembered, `stamp` numbers the slots."""
+        """Return all tensors by name, each of B rows; frames: how many the memory has read; stamp: see `Memory`."""
         memory = {f"memory.{i}": tensor for i, tensor in enumerate(self.memory.tensors)}
         named = {"latent": self.latent, "previous": self.previous, "seeds": self.seeds, **memory}
         named |= {"stamp": self.memory.stamp, "frames": self.memory.index}

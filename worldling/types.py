@@ -1,4 +1,4 @@
-"""The words of the package: frames, actions, episodes, steps, and their shapes.
+"""Basic types: frames, actions, episodes, steps, and their shapes.
 
 Shape legend, used in every docstring:
 
@@ -6,26 +6,28 @@ Shape legend, used in every docstring:
     C latent channels    L levels a channel can take    D width    A encoded action size
     R memory slots       S candidate plans
 
-A frame is uint8 `[H, W, 3]`, RGB. Row t of an episode is what was seen at t, and the action taken
-after seeing it: an episode of T frames has T - 1 actions, `actions[t]` leads from frame t to t + 1.
-This file holds the only conversion between uint8 frames and the floats that networks read.
+A frame is uint8 `[H, W, 3]`, RGB. An episode of T frames has T - 1 actions; `actions[t]` leads from frame t to
+frame t + 1. This file has the only conversion between uint8 frames and the floats that networks read.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from worldling.errors import ActionError, ConfigError, ShapeError
+from worldling.untrusted import check_texts
 
 if TYPE_CHECKING:
     import torch
 
-
+#: Choices of an action space in all, and numbers of a box.
+MOST_CHOICES = 65536
 #: A Box of whole numbers of which no axis has more values is a table of choices.
-MOST_CHOICES = 5
+WHOLE_CHOICES = 5
 
 
 def frames_to_float(frames: torch.Tensor) -> torch.Tensor:
@@ -63,12 +65,12 @@ def _is_bounded(space: Any) -> bool:
 
 @dataclass(frozen=True)
 class ActionSpace:
-    """What actions a world understands, and how they become vectors of size A.
+    """The actions a world takes, and their encoding as vectors of size A.
 
     kind: "discrete" (one of `nvec[0]` choices), "multi_discrete" (one of `nvec[i]` for each i),
         "multi_binary" (`len(nvec)` switches), "box" (floats between `low` and `high`) or
         "none" (video without actions).
-    names: one name per choice (discrete), switch or axis; for people and for key bindings.
+    names: one name per choice (discrete), switch or axis; for display and key bindings.
     whole: of a box: its numbers are whole; `check` rounds others to the nearest.
     """
 
@@ -86,6 +88,25 @@ class ActionSpace:
             raise ConfigError(
                 f"`action_space.kind` must be discrete, multi_discrete, multi_binary, box or none, "
                 f"got {self.kind!r}. Describe the actions with one of these."
+            )
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
+        """Raise `ConfigError` unless bounds and counts are in range, and names are printable."""
+        check_texts(list(self.names), "action_space.names")
+        whole = all(1 <= n <= MOST_CHOICES for n in self.nvec) and sum(self.nvec) <= MOST_CHOICES
+        if not whole or (self.kind == "discrete" and len(self.nvec) != 1):
+            raise ConfigError(
+                f"`action_space.nvec` must be counts of choices from 1 to {MOST_CHOICES} in all, got "
+                f"{self.nvec!s:.60}. Give one for discrete, one for each action else."
+            )
+        paired = len(self.low) == len(self.high) <= MOST_CHOICES
+        if not paired or not all(
+            math.isfinite(a) and math.isfinite(b) and a <= b for a, b in zip(self.low, self.high, strict=True)
+        ):
+            raise ConfigError(
+                f"`action_space.low` and `high` must be as many finite numbers, low below high, got "
+                f"{self.low!s:.60} and {self.high!s:.60}. Give both bounds of each number."
             )
 
     @property
@@ -107,7 +128,7 @@ class ActionSpace:
 
     @property
     def noop(self) -> np.ndarray:
-        """The resting action: choice 0, no switch, or zero moved inside the box."""
+        """The no-op action: choice 0, no switch, or zero clipped to the box."""
         if self.kind == "box":
             return np.clip(np.zeros(self.shape, np.float32), self.low, self.high).astype(np.float32)
         return np.zeros(self.shape, self.dtype)
@@ -116,7 +137,7 @@ class ActionSpace:
         """Return raw `actions` `[*lead, *shape]` as an array, or raise `ActionError`.
 
         lead: the leading axes expected; None accepts any. Box actions outside the bounds are an
-        error, not clipped: a silent clip would make the dream answer another question.
+        error and not clipped, since the roll-out would then follow other actions than asked.
         """
         array = np.asarray(actions)
         if array.dtype == object or array.dtype.kind not in "iufb":
@@ -184,7 +205,7 @@ class ActionSpace:
         """Describe a Gymnasium Discrete, MultiDiscrete, MultiBinary or bounded Box space of any shape, or a subclass.
 
         Choices count from 0 whatever the space's `start` is. A Box of whole numbers becomes switches if it holds zeros
-        and ones, choices if no axis has more than `MOST_CHOICES` values, else a box of whole numbers; shapes are flat.
+        and ones, choices if no axis has more than `WHOLE_CHOICES` values, else a box of whole numbers; shapes are flat.
         Raises `ActionError`, for bounds that are as good as none too (infinite, or the largest number of their type).
         """
         kinds = [kind.__name__ for kind in type(space).__mro__]  # by name: the spaces of the old gym are these too
@@ -202,7 +223,7 @@ class ActionSpace:
             nvec = tuple(int(b) - int(a) + 1 for a, b in zip(low, high, strict=True))
             if all((a, b) == (0, 1) for a, b in zip(low, high, strict=True)):
                 return cls("multi_binary", nvec, names=names)
-            if max(nvec) <= MOST_CHOICES:
+            if max(nvec) <= WHOLE_CHOICES:
                 return cls("multi_discrete", nvec, names=names)
             return cls("box", low=tuple(map(float, low)), high=tuple(map(float, high)), names=names, whole=True)
         got = " ".join(str(space).split())[:160]
@@ -235,7 +256,7 @@ class Episode:
     """One uninterrupted recording of T frames.
 
     frames `[T, H, W, 3]` uint8; actions `[T - 1, *action_space.shape]`; reward `[T - 1]` float32;
-    terminated, truncated `[T - 1]` bool; state: engine values per frame, each `[T, ...]`;
+    terminated, truncated `[T - 1]` bool; state: simulator values per frame, each `[T, ...]`;
     meta: seed, policy and whatever else identifies it.
     """
 
@@ -253,10 +274,10 @@ class Episode:
 
 @dataclass(frozen=True)
 class Step:
-    """What one step of a world gives.
+    """The result of one step of a world.
 
     frame: uint8 `[H, W, 3]` (`[B, H, W, 3]` for a batch), or None if not decoded;
-    latent: committed latent, a tensor `[B, N, C]`, owned by the state: copy it before keeping it;
+    latent: committed latent, a tensor `[B, N, C]`, owned by the state: copy it if you keep it;
     index: number of frames made since `start`;
     reward: float32 `[B]`, predicted for this step, or None while the world does not predict it;
     terminated: bool `[B]`, whether the episode ends with this frame, or None while the world does not predict it.

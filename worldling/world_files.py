@@ -1,4 +1,4 @@
-"""A world's folder: written whole, read with checks. See checkpoint.py for what lies in it."""
+"""Save a world to a folder, and load it with checks. The files are listed in checkpoint.py."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,13 +18,17 @@ from worldling.data.dataset import DatasetMeta
 from worldling.data.store import DatasetWriter, open_dataset
 from worldling.dynamics.model import Dynamics
 from worldling.dynamics.outcome import Outcome
-from worldling.errors import CheckpointError, ConfigError, nearest
+from worldling.errors import ActionError, CheckpointError, ConfigError, DatasetError, nearest
 from worldling.tokenizer.model import Tokenizer
 from worldling.types import Episode
+from worldling.untrusted import printable, read_bytes
 from worldling.world import World, WorldConfig
+from worldling.world_limits import check_card, check_settings
 
 FORMAT = "worldling-world-1"
 BUNDLED = Path(__file__).parent / "worlds"
+#: Clips to start from, and bytes of their frames; bytes of mean.png.
+MOST_CONTEXTS, MOST_CONTEXT_BYTES, MOST_PICTURE_BYTES = 1000, 512 * 2**20, 16 * 2**20
 
 
 def bundled_worlds() -> list[str]:
@@ -45,9 +50,9 @@ def find_world(name_or_path: str | Path) -> Path:
 
 
 def save_world(world: World, path: str | Path, half: bool = True) -> Path:
-    """Write `world` to folder `path`, replacing what is there file by file; half: weights as float16.
+    """Write `world` to folder `path`, replacing existing files one by one; half: weights as float16.
 
-    config.json comes last, so that a folder with one is complete.
+    config.json is written last, so that a folder that has one is complete.
     """
     from PIL import Image
 
@@ -73,7 +78,7 @@ def save_world(world: World, path: str | Path, half: bool = True) -> Path:
 
 
 def _save_contexts(world: World, path: Path) -> None:
-    """Write the clips to start from, whole, in place of those before."""
+    """Write the clips to start from, all or none, and replace the old ones."""
     source = from_dict(DatasetMeta, world.card["source"], "card.source")
     fresh = Path(tempfile.mkdtemp(dir=path.parent, prefix=".contexts."))
     try:
@@ -88,35 +93,109 @@ def _save_contexts(world: World, path: Path) -> None:
 
 
 def load_world(name_or_path: str | Path, device: str | torch.device = "cpu") -> World:
-    """Read a world; weights become fp32. Raises `CheckpointError` on anything missing, cut off or foreign."""
-    from PIL import Image
+    """Read a world; weights become fp32.
 
+    The folder may come from a stranger: nothing in it is executed, sizes are checked before anything is allocated, and
+    no link may lead out of it. Raises `CheckpointError` on anything missing, cut off or foreign.
+    """
     path = find_world(name_or_path)
-    values = read_json(path / "config.json", "a world's settings")
-    if values.pop("format", None) != FORMAT:
-        raise CheckpointError(
-            f"`{path / 'config.json'}` must have format {FORMAT!r}, got a foreign or newer file. "
-            "Give a folder that worldling wrote, or upgrade worldling."
-        )
-    try:
-        config = from_dict(WorldConfig, values, "world")
-    except ConfigError as error:
-        raise CheckpointError(f"`{path / 'config.json'}` must describe a world: {error}") from None
-    tensors, meta = read_tensors(path / "weights.safetensors")
+    inside = None if path.parent == BUNDLED else path  # an installer may link the files of a package to its own store
+    config = read_config(path)
+    with torch.device("meta"):
+        networks = _networks(config)
+    shapes = {f"{p}.{name}": t.shape for p, network in networks.items() for name, t in network.state_dict().items()}
+    tensors, meta = read_tensors(path / "weights.safetensors", shapes, inside)
     if meta.get("format") != FORMAT:
         raise CheckpointError(
             f"`{path}` must hold the weights of a world, got {meta.get('format')!r}. Copy the folder again."
         )
-    tokenizer, dynamics = Tokenizer(config.tokenizer), Dynamics(config.dynamics)
-    load_into(tokenizer, tensors, "tokenizer.", path)
-    load_into(dynamics, tensors, "dynamics.", path)
-    outcome = None
+    networks = _networks(config)
+    for prefix, network in networks.items():
+        load_into(network, tensors, f"{prefix}.", path)
+        network.to(device)
+    contexts, mean, card = _read_contexts(path, config), _read_mean(path, config), read_card(path)
+    return World(config, card=card, contexts=contexts, mean_frame=mean, path=path, **networks)
+
+
+def _networks(config: WorldConfig) -> dict[str, Any]:
+    """Return the networks of a world, by the prefix of their tensors, with random weights."""
+    shape = config.dynamics
+    made: dict[str, Any] = {"tokenizer": Tokenizer(config.tokenizer), "dynamics": Dynamics(shape)}
     if config.outcome.is_there:
-        shape = config.dynamics
-        outcome = Outcome(config.outcome, shape.tokens, shape.channels, shape.action_size)
-        load_into(outcome, tensors, "outcome.", path)
-        outcome = outcome.to(device)
-    contexts: list[Episode] = list(open_dataset(path / "contexts")) if (path / "contexts").is_dir() else []
-    mean = np.asarray(Image.open(path / "mean.png").convert("RGB")) if (path / "mean.png").is_file() else None
-    card = read_json(path / "card.json", "a world's card") if (path / "card.json").is_file() else {}
-    return World(config, tokenizer.to(device), dynamics.to(device), card, contexts, mean, path, outcome)
+        made["outcome"] = Outcome(config.outcome, shape.tokens, shape.channels, shape.action_size)
+    return made
+
+
+def read_config(path: Path) -> WorldConfig:
+    """Read and check the settings of the world in folder `path`. Raises `CheckpointError`."""
+    file = path / "config.json"
+    values = read_json(file, "a world's settings", None if path.parent == BUNDLED else path)
+    if values.pop("format", None) != FORMAT:
+        raise CheckpointError(
+            f"`{file}` must have format {FORMAT!r}, got a foreign or newer file. "
+            "Give a folder that worldling wrote, or upgrade worldling."
+        )
+    try:
+        config = from_dict(WorldConfig, values, "world")
+        check_settings(config)
+    except ConfigError as error:
+        raise CheckpointError(f"`{file}` must describe a world: {error}") from None
+    return config
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """Read and check the card of the world in folder `path`; empty if there is none. Raises `CheckpointError`."""
+    file = path / "card.json"
+    if not file.exists():
+        return {}
+    card = read_json(file, "a world's card", None if path.parent == BUNDLED else path)
+    try:
+        check_card(card)
+    except ConfigError as error:
+        raise CheckpointError(f"`{file}` must be a world's card: {error}") from None
+    return card
+
+
+def _read_contexts(path: Path, config: WorldConfig) -> list[Episode]:
+    """Read the clips to start from. Raises `CheckpointError` if they do not fit the world, or take too much memory."""
+    folder = path / "contexts"
+    if not folder.is_dir():
+        return []
+    try:
+        dataset = open_dataset(folder, None if path.parent == BUNDLED else path)
+        ours, theirs = config.action_space, dataset.meta.action_space
+        fits = all(getattr(ours, part) == getattr(theirs, part) for part in ("kind", "nvec", "low", "high"))
+        fits = fits and dataset.meta.size_px == config.tokenizer.size_px
+        size = dataset.num_frames * dataset.meta.size_px**2 * 3
+        if not fits or len(dataset) > MOST_CONTEXTS or size > MOST_CONTEXT_BYTES:
+            raise DatasetError(
+                f"`{folder}` must hold at most {MOST_CONTEXTS} clips of the world's size and actions, got "
+                f"{len(dataset)} with {size:,} bytes of {dataset.meta.size_px} px. Copy the folder again."
+            )
+        clips = list(dataset)
+        dataset.close()
+        for clip in clips:
+            config.action_space.check(clip.actions, (len(clip) - 1,))
+    except (DatasetError, ActionError) as error:
+        raise CheckpointError(f"`{path}` must hold whole clips to start from: {error}") from None
+    return clips
+
+
+def _read_mean(path: Path, config: WorldConfig) -> np.ndarray | None:
+    """Read mean.png, if there is one. Raises `CheckpointError` unless it is a PNG of the size of the world's frames."""
+    from PIL import Image, UnidentifiedImageError
+
+    file, size = path / "mean.png", config.tokenizer.size_px
+    if not file.exists():
+        return None
+    try:
+        data = read_bytes(file, MOST_PICTURE_BYTES, None if path.parent == BUNDLED else path)
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            if picture.size != (size, size):  # known before anything is unpacked
+                raise ValueError(f"a picture of {picture.size[0]} x {picture.size[1]}")
+            return np.asarray(picture.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        got = "another file" if isinstance(error, UnidentifiedImageError) else printable(str(error))
+        raise CheckpointError(
+            f"`{file}` must be a PNG picture of {size} x {size}, got {got}. Copy the folder again."
+        ) from None

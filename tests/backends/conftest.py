@@ -18,5 +18,5 @@ def warping(make_world):
 @pytest.fixture
 def own_cache(tmp_path, monkeypatch):
     """A user's cache folder of the test's own."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("WORLDLING_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"

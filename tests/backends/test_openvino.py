@@ -76,10 +76,10 @@ def test_reading_remembers_what_making_the_frame_would(warping, rows):
 def test_other_weights_run_as_the_world_does(world, name, alike, tiny_clip):
     if name == "openvino-int8":
         skip_without_nncf()
-    broken = random_weights_copy(use_backend(copy.copy(world), name, quiet=True))
-    assert broken.backend.name == alike
+    untrained = random_weights_copy(use_backend(copy.copy(world), name, quiet=True))
+    assert untrained.backend.name == alike
     plain = random_weights_copy(world)
-    ours, theirs = (w.encode(tiny_clip[0]) for w in (broken, plain))
+    ours, theirs = (w.encode(tiny_clip[0]) for w in (untrained, plain))
     assert torch.allclose(ours, theirs, atol=1e-6), "the same weights again"
 
 
@@ -161,15 +161,12 @@ def saved(world, folder):
 def test_the_second_start_reads_the_graph(world, tmp_path, own_cache):
     path = saved(world, tmp_path / "w")
     first = use_backend(load_world(path), "openvino-bf16", quiet=True)
-    assert "cached in the world's folder" in first.backend.reason
-    *eye, graph = sorted((path / ".engine").glob("*.xml"))
+    assert f"cached in {own_cache}" in first.backend.reason
+    *eye, graph = sorted(own_cache.glob("*.xml"))
     assert [part.name.split("-")[0] for part in eye] == ["decoder", "encoder"]
-    assert graph.name.startswith("openvino-bf16-") and not own_cache.exists()
+    assert graph.name.startswith("openvino-bf16-") and not (path / ".engine").exists()
     again = use_backend(load_world(path), "openvino-bf16", quiet=True)
     assert "from the cache" in again.backend.reason
-    graph.write_text("<net")
-    with pytest.raises(BackendError, match="Delete it"):
-        use_backend(load_world(path), "openvino-bf16", quiet=True)
 
 
 def test_the_first_start_dreams_as_every_later_one_does(warping, tmp_path, tiny_clip, own_cache):
@@ -208,33 +205,11 @@ except KeyboardInterrupt:
     assert (ran.returncode, ran.stdout) == (0, "stopped\n"), ran.stderr  # -11: OpenVINO left a freed signal stack
 
 
-def test_a_folder_that_cannot_be_written(world, tmp_path, own_cache):
+def test_a_cache_that_cannot_be_written(world, tmp_path, own_cache):
     path = saved(world, tmp_path / "w")
-    (path / ".engine").write_text("in the way")
+    own_cache.write_text("in the way")
     made = use_backend(load_world(path), "openvino-bf16", quiet=True)
-    assert str(own_cache) in made.backend.reason
-    assert "from the cache" in use_backend(load_world(path), "openvino-bf16", quiet=True).backend.reason
-
-
-def test_graphs_of_older_weights_go_and_others_stay(tmp_path):
-    old, new = "0" * 16, "f" * 16
-    shared, own = tmp_path / "engine", tmp_path / ".engine"
-    for folder in (shared, own):
-        folder.mkdir()
-        for name in (
-            f"torch-{old}-2-1-frames.pt2",
-            f"torch-{new}-2-8-frames.pt2",
-            f"openvino-int8-{old}.xml",
-            "note.txt",
-        ):
-            (folder / name).touch()
-        cache.delete_stale(folder, f"torch-{new}-2-1-frames.pt2")
-    assert sorted(f.name for f in own.iterdir()) == [
-        "note.txt",
-        f"openvino-int8-{old}.xml",
-        f"torch-{new}-2-8-frames.pt2",
-    ]
-    assert len(list(shared.iterdir())) == 4, "other worlds' graphs lie there"
+    assert f"not cached since {own_cache} cannot be used" in made.backend.reason
 
 
 def test_every_source_of_a_graph_is_there():

@@ -58,7 +58,7 @@ class DotWorld(ForeignWorld):
             frames.append(paint(place, 0, self.size_px))
         return Episode(np.stack(frames), actions, *np.zeros((3, num - 1), np.float32))
 
-    def watch(self, frames: np.ndarray, actions: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, ...]:
+    def observe(self, frames: np.ndarray, actions: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, ...]:
         """Remember where each dot is, its seed and how many steps it took."""
         found = [np.nonzero(frame[..., 0] > 200) for frame in frames[:, -1]]
         places = [np.array([columns.mean(), rows.mean()]) * 64 / self.size_px for rows, columns in found]

@@ -20,6 +20,7 @@ import worldling.serve
 from worldling.cli import main
 from worldling.errors import EnvError, ServeError
 from worldling.serve.app import serve
+from worldling.serve.budgets import Budget
 from worldling.serve.port import open_port
 
 
@@ -31,12 +32,13 @@ def test_recordings():
             answer = await page.client.get(f"/api/recording.{kind}?session={name}&seconds=0.05")
             assert answer.status == 200 and start in (await answer.read())[:12]
             assert f'.{kind}"' in answer.headers["Content-Disposition"]
-        for query, says in (("recorded=1", "`recording`"), ("seconds=x", "`seconds`"), ("session=none", "`session`")):
-            answer = await page.client.get(f"/api/recording.mp4?{query}")
+        for query, says in (("recorded=1", "`recording`"), ("seconds=x", "`seconds`")):
+            answer = await page.client.get(f"/api/recording.mp4?session={name}&{query}")
             assert answer.status == 400 and says in (await answer.json())["error"]
         await page.send("record", on=True)
         await page.text("status", lambda m: m["recorded"] > 3)
-        answer = await page.client.get("/api/recording.gif?recorded=1")
+        page.server.connections[name].budget = Budget()  # three films were asked for
+        answer = await page.client.get(f"/api/recording.gif?session={name}&recorded=1")
         assert answer.status == 200
 
     drive(work)
@@ -107,7 +109,9 @@ def test_an_occupied_port_is_one_line_with_a_free_one():
     [
         ({"port": 70000}, "`port` must be in"),
         ({"port": 0, "fps": 0}, "`fps` must be"),
-        ({"port": 0, "host": "no.such.host.invalid"}, "`host` must be an address"),
+        ({"port": 0, "host": "no.such.host.invalid", "allow_hosts": ["a"]}, "`host` must be an address"),
+        ({"port": 0, "host": "0.0.0.0"}, "`--allow-host` must be given"),
+        ({"port": 0, "max_sessions": 0}, "`max_sessions` must be"),
     ],
 )
 def test_bad_options_are_one_line(options, says):
@@ -140,7 +144,7 @@ def test_a_model_that_is_not_ours_is_played(monkeypatch):
 
 def test_an_unknown_environment_is_one_line_before_anything_is_served():
     pytest.importorskip("gymnasium")
-    with pytest.raises(EnvError, match="`env_id` must be"):
+    with pytest.raises(EnvError, match="`--beside` must be given an environment"):
         serve(DotWorld(), port=0, beside=True, open_browser=False)
 
 

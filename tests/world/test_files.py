@@ -56,11 +56,7 @@ def test_foreign_weights_are_told(folder):
 
 @pytest.mark.parametrize(
     "change,message",
-    [
-        ({"format": "other"}, "format"),
-        ({"size": None, "extra": 1}, "extra"),
-        ({"name": 1, "tokenizer": {"grid": 9}}, "size_px"),
-    ],
+    [({"format": "other"}, "format"), ({"size": None, "extra": 1}, "extra"), ({"tokenizer": {"grid": 9}}, "size_px")],
 )
 def test_foreign_settings_are_told(folder, change, message):
     file = folder / "config.json"

@@ -26,7 +26,7 @@ class Still(ForeignWorld):
         super().__init__(4, ActionSpace("none"), context)
         self.holds = holds
 
-    def watch(self, frames, actions, seeds):
+    def observe(self, frames, actions, seeds):
         return {"frames": frames[:, -1], "more": self.holds(frames[:, -1])}
 
     def predict(self, state, actions):
@@ -70,7 +70,7 @@ class Careless(ForeignWorld):
         super().__init__(4, ActionSpace("none"), context=1)
         self.gives = gives
 
-    def watch(self, frames, actions, seeds):
+    def observe(self, frames, actions, seeds):
         return None
 
     def predict(self, state, actions):
@@ -111,7 +111,7 @@ FILE = """
 from worldling import ForeignWorld
 number = 1
 class Half(ForeignWorld):
-    def watch(self, frames, actions, seeds): ...
+    def observe(self, frames, actions, seeds): ...
 class Nothing:
     def __init__(self, size=1): ...
 """
@@ -120,7 +120,7 @@ class Nothing:
 @pytest.mark.parametrize(
     "name, arguments, says",
     [
-        ("nosuch.py:World", {}, "file that is there, got '.*nosuch.py'"),
+        ("nosuch.py:World", {}, "existing file, got '.*nosuch.py'"),
         ("world.py", {}, "file.py:callable, got"),
         ("world.py:Nothin", {}, "Did you mean 'Nothing'"),
         ("world.py:number", {}, "must name a callable"),

@@ -89,22 +89,18 @@ class CompiledOnCpu(Reference):
 
         key = cache.fingerprint(self.world, torch.__version__, _cpu())
         file = f"torch-{key}-{torch.get_num_threads()}-{batch}-{'frames' if decode else 'latents'}.pt2"
-        path = cache.find(self.world, file)
-        if path is not None:
-            self.origin = self.origin or "from the cache"
+        found = cache.find(self.world, file)
+        if found.path is None:
+            found = cache.keep(self.world, file, lambda path: self._build(batch, decode, path), found.origin)
+        self.origin = self.origin or found.origin
+        if found.path is not None:
+            return aoti_load_package(str(found.path))
+        with tempfile.TemporaryDirectory() as temporary:  # of mode 0700
+            path = Path(temporary) / file
+            self._build(batch, decode, path)
             return aoti_load_package(str(path))
-        folder = cache.writable_folder(self.world)
-        with tempfile.TemporaryDirectory(dir=folder) as temporary:
-            built = self._build(batch, decode, Path(temporary) / file)
-            if folder is None:
-                self.origin = self.origin or "built now, not cached"
-                return aoti_load_package(str(built))
-            os.replace(built, folder / file)
-            cache.delete_stale(folder, file)
-        self.origin = self.origin or f"built now, cached in {folder}"
-        return aoti_load_package(str(folder / file))
 
-    def _build(self, batch: int, decode: bool, path: Path) -> Path:
+    def _build(self, batch: int, decode: bool, path: Path) -> None:
         from torch._inductor import aoti_compile_and_package
 
         if compiler() is None:
@@ -112,14 +108,13 @@ class CompiledOnCpu(Reference):
                 "`backend` torch must find a C++ compiler, got none. Install g++, or use --backend reference."
             )
         tick = FlatTick(self.ticks[decode])
-        state = self.world.blank(batch, self.memory_dtype)
+        state = self.world.empty_state(batch, self.memory_dtype)
         example = self.world.inputs(state, torch.zeros(batch, self.world.action_space.size)).flat()
         with torch.no_grad(), Progress(f"compiling for {batch} rows", 2, "steps", self.quiet) as progress:
             program = torch.export.export(MixedPrecision(tick, "cpu") if self.half else tick, example)
             progress.update(1)
             aoti_compile_and_package(program, package_path=str(path), inductor_configs={"freezing": True})
             progress.update(2)
-        return path
 
 
 class CompiledOnGpu(Reference):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+from worldling.untrusted import printable
 from worldling.world import World
 
 
@@ -11,13 +13,24 @@ def load(name_or_path: str | Path, backend: str = "auto", device: str = "auto", 
     """Load a bundled world by name, or any world by its folder.
 
     backend: see `worldling.backends.choose`; device: "cpu", "cuda" or "auto" (cuda if there is one); quiet:
-    do not print which backend was chosen and why (see `world.backend.name` and `world.backend.reason`).
+    do not print which backend was chosen and why (see `world.backend.name` and `world.backend.reason`), nor that
+    compiled graphs in the folder are ignored. All that the folder holds is data: nothing of it is executed.
     Raises `CheckpointError` or `BackendError`.
     """
+    from worldling.backends.cache import cache_folder, foreign_graphs
     from worldling.backends.choose import use_backend
     from worldling.machine import find_device
     from worldling.world_files import load_world
 
     if device == "auto" and backend.startswith("openvino"):
         device = "cpu"
-    return use_backend(load_world(name_or_path, find_device(device)), backend, quiet)
+    world = load_world(name_or_path, find_device(device))
+    ignored = foreign_graphs(world.path)
+    if ignored and not quiet:
+        print(
+            f"{printable(str(world.path))}: {printable(', '.join(ignored))} not read: compiled graphs are code, and "
+            f"come only from your own cache, {cache_folder()}",
+            file=sys.stderr,
+            flush=True,
+        )
+    return use_backend(world, backend, quiet)

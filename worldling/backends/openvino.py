@@ -132,17 +132,15 @@ class OpenVino:
 def _model(world: World, name: str, quiet: bool) -> tuple[ov.Model, str]:
     """Return the graph of backend `name`, read from disk or built now, and a phrase that says which."""
     file = file_name(world, name)
-    path = cache.find(world, file)
-    if path is not None:
-        return read(path), "from the cache"
+    found = cache.find(world, file)
+    if found.path is not None:
+        return read(found.path), found.origin
     model = export(world)
     if name == "openvino-int8":
         model = quantize(world, model, quiet)
-    how = save(world, model, file, compress=name != "openvino-f32")
-    kept = cache.find(world, file)
-    return (
-        model if kept is None else read(kept)
-    ), how  # read it back, as later starts will: the file's numbers are rounded
+    kept = save(world, model, file, name != "openvino-f32", found.origin)
+    # read it back, as later starts will: the file's numbers are rounded
+    return model if kept.path is None else read(kept.path), kept.origin
 
 
 class _Call:

@@ -6,9 +6,7 @@ A graph on disk has a free batch axis. It is compiled for a fixed batch size whe
 from __future__ import annotations
 
 import functools
-import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,17 +44,18 @@ def core() -> ov.Core:
 
 def file_name(world: World, name: str) -> str:
     """Return the name under which this world's graph for backend `name` is cached."""
-    return f"{name}-{cache.fingerprint(world, import_openvino().__version__)}.xml"
+    version, calibrated = import_openvino().__version__, name == "openvino-int8"
+    return f"{name}-{cache.fingerprint(world, version, clips=calibrated)}.xml"
 
 
 def is_built(world: World, name: str) -> bool:
     """Return whether the graph of backend `name` is in the cache."""
-    return cache.find(world, file_name(world, name)) is not None
+    return cache.find(world, file_name(world, name)).path is not None
 
 
 def export(world: World) -> ov.Model:
     """Return one frame's computation, of tensors as in `FlatTick`, as an f32 graph whose batch axis is free."""
-    example = world.inputs(world.blank(2, torch.float32), torch.zeros(2, world.action_space.size))
+    example = world.inputs(world.empty_state(2, torch.float32), torch.zeros(2, world.action_space.size))
     model = convert(FlatTick(Tick(world.tokenizer, world.dynamics, decode=True)), example.flat())
     for node in [op for op in model.get_ops() if op.get_type_name() == "TopK"]:
         _replace_argmax(node)
@@ -103,19 +102,8 @@ def read(path: Path) -> ov.Model:
         ) from None
 
 
-def save(world: World, model: ov.Model, file: str, compress: bool) -> str:
-    """Save a graph for the next start; returns a phrase that says where."""
-    folder = cache.writable_folder(world)
-    if folder is None:
-        return (
-            "built now, not cached since the world has no folder"
-            if world.path is None
-            else "built now, not cached since no cache folder can be written"
-        )
-    name = Path(file).stem
-    cache.delete_stale(folder, file)
-    with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        import_openvino().save_model(model, Path(temporary) / file, compress_to_fp16=compress)
-        for part in (f"{name}.bin", file):  # the .xml last: a graph that has one is complete
-            os.replace(Path(temporary) / part, folder / part)
-    return "built now, cached in the world's folder" if folder.name == ".engine" else f"built now, cached in {folder}"
+def save(world: World, model: ov.Model, file: str, compress: bool, origin: str = "built now") -> cache.Found:
+    """Save a graph for the next start; returns where it lies, and `origin` with a phrase that says so."""
+    return cache.keep(
+        world, file, lambda path: import_openvino().save_model(model, path, compress_to_fp16=compress), origin
+    )

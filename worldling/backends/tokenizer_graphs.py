@@ -41,12 +41,12 @@ class Graph:
 
     def __init__(self, world: World, name: str, module: nn.Module, example: Tensor) -> None:
         file = openvino_graph.file_name(world, name)
-        path = cache.find(world, file)
-        if path is not None:
-            model = openvino_graph.read(path)
+        found = cache.find(world, file)
+        if found.path is not None:
+            model = openvino_graph.read(found.path)
         else:
             model = openvino_graph.convert(module, (example,))
-            openvino_graph.save(world, model, file, compress=False)
+            openvino_graph.save(world, model, file, False)
         self.graph = openvino_graph.core().compile_model(
             model,
             "CPU",

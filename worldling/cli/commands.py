@@ -20,6 +20,7 @@ from worldling.config import finite, to_dict
 from worldling.data.formats.registry import import_data, known_formats
 from worldling.data.picture_sizes import advice
 from worldling.errors import ConfigError, DatasetError, DiskFullError, WorldlingError
+from worldling.untrusted import printable
 
 EPILOG = """example:
   worldling record gym_pusht/PushT-v0 --frames 50000 --out data/pusht --policy worldling.recipes.policies:pusht_pusher
@@ -98,6 +99,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--port", type=int, default=8000, help="port to listen on; 0 takes any free one")
     p.add_argument("--host", default="127.0.0.1", help="address to listen on; the default allows this machine only")
+    p.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name or address under which players open the page; needed with --host; repeatable",
+    )
+    p.add_argument("--max-sessions", type=int, default=16, help="players at once; more are told to wait")
     p.add_argument("--fps", type=float, help="frames per second at speed 1 (default: that of the data)")
     p.add_argument("--backend", default="auto", help=BACKENDS)
     p.add_argument(
@@ -230,7 +239,18 @@ def _play(a: argparse.Namespace) -> None:
     def announce(url: str) -> None:
         print(json.dumps({"url": url, "world": world.config.name, "backend": world.backend.name}), flush=True)
 
-    serve(world, a.host, a.port, a.beside, a.fps, not a.no_browser, announce if a.json else None, alarm)
+    serve(
+        world,
+        a.host,
+        a.port,
+        a.beside,
+        a.fps,
+        not a.no_browser,
+        announce if a.json else None,
+        alarm,
+        a.allow_host,
+        a.max_sessions,
+    )
 
 
 def _say_size(size_px: int) -> None:
@@ -364,7 +384,7 @@ def _format(value: Any, indent: int = 0) -> str:
 
 
 def _fail(error: Exception, arguments: argparse.Namespace) -> int:
-    line = " ".join(str(error).split())
+    line = printable(" ".join(str(error).split()))
     if arguments.json:
         print(json.dumps({"error": type(error).__name__, "message": line}))
     print(f"worldling: {line}", file=sys.stderr)

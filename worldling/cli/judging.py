@@ -119,12 +119,13 @@ def _cost(a: argparse.Namespace) -> dict[str, Any] | None:
         example = "--plan --fps 30 --users 100" if a.plan else "pusht"
         raise ConfigError(f"`{needed}` must be given, got none. Write for example worldling cost {example}.")
     prices = read_prices(a.prices)
+    found: dict[str, Any]
     if a.plan:
         from worldling.cost.plan import plan
 
         users, size_px = 1 if a.users is None else a.users, 64 if a.size_px is None else a.size_px
-        planned_costs = plan(prices, a.fps, users, size_px, a.train_frames, a.size)
-        found, text = to_json(planned_costs), plan_text(planned_costs)
+        planned_for = plan(prices, a.fps, users, size_px, a.train_frames, a.size)
+        found, text = to_json(planned_for), plan_text(planned_for)
     else:
         from worldling.backends.load import load
         from worldling.cost.ledger import world_cost

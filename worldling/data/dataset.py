@@ -13,10 +13,14 @@ import h5py
 import numpy as np
 from jaxtyping import UInt8
 
-from worldling.errors import DatasetError
+from worldling.data import hdf5
+from worldling.errors import ConfigError, DatasetError
 from worldling.types import ActionSpace, Episode
+from worldling.untrusted import check_texts
 
 COLUMNS = ("pixels", "action", "reward", "terminated", "truncated", "episode_offsets")
+#: A column of an episode is read whole; a thousand frames of 512 px take 0.8 GB.
+MOST_EPISODE_BYTES = 4 * 2**30
 _OPEN_FILES = 24
 _CACHE_BYTES = 16 * 2**20  # one chunk of 16 frames at 512 px: reading frame by frame unpacks it once
 
@@ -39,6 +43,16 @@ class DatasetMeta:
     license: str = "unknown"
     versions: dict[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        check_texts([self.env_id, self.policy, self.license, self.versions, self.env_kwargs], "dataset")
+        if not 8 <= self.size_px <= 1024:
+            raise ConfigError(f"`size_px` must be 8 to 1024, got {self.size_px}. Choose 64, 128 or 256.")
+        if not 1 <= self.frame_skip <= 10000 or not 0 < self.fps <= 100000:
+            raise ConfigError(
+                f"`frame_skip` must be 1 to 10000 and `fps` above 0, got {self.frame_skip} and {self.fps}. "
+                "Record the environment again."
+            )
+
 
 class Dataset:
     """A data set opened for reading. `dataset[i]` is an `Episode`; pixels are read when asked for.
@@ -48,9 +62,10 @@ class Dataset:
     not safe across a fork (it can be pickled to a spawned process).
     """
 
-    def __init__(self, path: Path, meta: DatasetMeta, shards: list[Path]) -> None:
-        self.path, self.meta, self.shards = path, meta, shards
+    def __init__(self, path: Path, meta: DatasetMeta, shards: list[Path], inside: Path | None = None) -> None:
+        self.path, self.meta, self.shards, self.inside = path, meta, shards, inside
         self._files: dict[int, h5py.File] = {}
+        self._checked: set[tuple[int, str]] = set()  # columns seen to lie in their shard, each as (shard, name)
         self._where: list[tuple[int, int, int, dict[str, Any]]] = []  # shard, first row, last row, meta
         self.state_names: tuple[str, ...] = ()
         for index in range(len(shards)):
@@ -112,22 +127,26 @@ class Dataset:
 
     def _read(self, shard: int, name: str, start: int, stop: int) -> np.ndarray:
         try:
-            return np.asarray(self._open(shard)[name][start:stop])
+            file = self._open(shard)
+            column = file[name] if (shard, name) in self._checked else hdf5.item(file, name)
+            if not isinstance(column, h5py.Dataset):
+                raise broken(self.shards[shard], f"it has no column {name}")
+            return np.asarray(column[start:stop])
         except OSError as error:
             raise unread(self.shards[shard], error) from None
-        except KeyError as error:
+        except RuntimeError as error:
             raise broken(self.shards[shard], str(error)) from None
 
     def _open(self, shard: int) -> h5py.File:
         """Return a shard's file; those not asked for longest are closed, since files and their caches are limited."""
         file = self._files.pop(shard, None)
         try:
-            file = file or h5py.File(self.shards[shard], "r", rdcc_nbytes=_CACHE_BYTES)
+            file = file or hdf5.open_file(self.shards[shard], self.inside, _CACHE_BYTES)
         except OSError as error:
             if error.errno not in (errno.EMFILE, errno.ENFILE) or not self._files:
                 raise
             self.close()  # others need few of them open: so do we
-            file = h5py.File(self.shards[shard], "r", rdcc_nbytes=_CACHE_BYTES)
+            file = hdf5.open_file(self.shards[shard], self.inside, _CACHE_BYTES)
         self._files[shard] = file  # the last one is the latest
         while len(self._files) > _OPEN_FILES:
             self._files.pop(next(iter(self._files))).close()
@@ -138,24 +157,35 @@ class Dataset:
         path = self.shards[shard]
         try:
             file = self._open(shard)
-            absent = [name for name in COLUMNS if name not in file]
+            columns: dict[str, Any] = {name: hdf5.item(file, name) for name in COLUMNS}
+            absent = [name for name, column in columns.items() if not isinstance(column, h5py.Dataset)]
             if absent:
                 raise broken(path, f"it has no column {', '.join(absent)}")
-            offsets, pixels = file["episode_offsets"][:], file["pixels"]
-            size = self.meta.size_px
+            states = hdf5.item(file, "state")
+            if states is not None:
+                columns |= {f"state/{name}": hdf5.item(file, f"state/{name}") for name in states}
+            pixels, size = columns["pixels"], self.meta.size_px
             if pixels.dtype != np.uint8 or pixels.shape[1:] != (size, size, 3):
                 raise broken(path, f"its pixels are {pixels.dtype} {list(pixels.shape)}, not {size} px")
-            if len(offsets) < 2 or offsets[-1] != len(pixels) or (np.diff(offsets) < 2).any():
+            offsets = _numbers(columns.pop("episode_offsets"), None, len(pixels) + 1)
+            lengths = np.diff(offsets)
+            if len(offsets) < 2 or offsets[-1] != len(pixels) or (lengths < 2).any():
                 raise broken(path, "its episode_offsets do not match its pixels")
-            states = tuple(sorted(file.get("state", ())))
-            self.state_names = tuple(name for name in self.state_names if name in states) if shard else states
+            largest = max(int(column.nbytes / len(pixels) * lengths.max()) for column in columns.values())
+            if largest > MOST_EPISODE_BYTES or any(len(column) != len(pixels) for column in columns.values()):
+                raise broken(path, "its columns do not have a row for each frame, or one has too many")
+            named = tuple(sorted(states or ()))
+            self.state_names = tuple(name for name in self.state_names if name in named) if shard else named
             count = len(offsets) - 1
+            found = {name: hdf5.item(file, name) for name in ("episode_seed", "episode_number", "episode_cut")}
             seeds, numbers, cuts = (
-                file[name][:].tolist() if name in file else [-1] * count
-                for name in ("episode_seed", "episode_number", "episode_cut")
+                [-1] * count if column is None else _numbers(column, count, count).tolist() for column in found.values()
             )
         except OSError as error:
             raise unread(path, error) from None
+        except (RuntimeError, TypeError) as error:
+            raise broken(path, str(error)) from None
+        self._checked |= {(shard, name) for name in columns}
         worker = path.stem.split("-")[1]
         for i in range(count):
             meta = {
@@ -168,6 +198,15 @@ class Dataset:
                 "policy": self.meta.policy,
             }
             self._where.append((shard, int(offsets[i]), int(offsets[i + 1]), meta))
+
+
+def _numbers(column: Any, count: int | None, most: int) -> np.ndarray:
+    """Return a column of whole numbers, `count` of them, or at most `most`. Raises `OSError` if it is another."""
+    if not isinstance(column, h5py.Dataset) or column.ndim != 1 or column.dtype.kind not in "biu":
+        raise OSError("a column that must be whole numbers is not")
+    if len(column) > most or (count is not None and len(column) != count):
+        raise OSError(f"{column.name} has {len(column)} numbers, not {most}")
+    return np.asarray(column[:])
 
 
 def broken(path: Path, reason: str) -> DatasetError:

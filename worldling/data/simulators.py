@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -286,6 +287,21 @@ def simulator_of(entry_point: Any) -> Simulator:
     """Find the simulator behind a Gymnasium entry point."""
     entry = entry_point if isinstance(entry_point, str) else getattr(entry_point, "__module__", "")
     return next((s for s in SIMULATORS if entry.startswith(s.entry)), _OTHER)
+
+
+def is_known(env_id: str) -> bool:
+    """Say whether `env_id` is of a simulator in `SIMULATORS`; imports nothing but that.
+
+    A name with a colon would import a module, so it is none.
+    """
+    import gymnasium
+
+    if not re.fullmatch(r"[A-Za-z0-9_./-]+", env_id) or env_id.endswith(".py"):
+        return False
+    if any(simulator.prefix and env_id.startswith(simulator.prefix) for simulator in SIMULATORS):
+        return True
+    spec = gymnasium.registry.get(env_id)
+    return spec is not None and simulator_of(spec.entry_point) is not _OTHER
 
 
 def missing(env_id: str, simulator: Simulator, error: Exception) -> EnvError:

@@ -32,6 +32,7 @@ from worldling.config import from_dict, to_dict, write_atomic
 from worldling.data.dataset import Dataset, DatasetMeta, shard_order
 from worldling.errors import ConfigError, DatasetError, DiskFullError, ShapeError
 from worldling.types import Episode
+from worldling.untrusted import read_json_file
 
 FORMAT = "worldling-1"
 CHUNK_FRAMES = 16  # gzip-1 in chunks of 16 frames: a twelfth of the bytes at 2000 random clips a second
@@ -196,21 +197,22 @@ def all_or_nothing(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def open_dataset(path: str | Path) -> Dataset:
+def open_dataset(path: str | Path, inside: Path | None = None) -> Dataset:
     """Open a recorded data set folder for reading; checks every shard's shape, reads no pixels.
 
+    inside: a folder that no link may lead out of.
     Raises `DatasetError` naming the file if the folder, dataset.json or a shard is missing or damaged.
     """
     path = Path(path)
-    meta = read_meta(path)
+    meta = read_meta(path, inside)
     shards = sorted(path.glob("shard-*.h5"), key=shard_order)
     if not shards:
         raise DatasetError(f"`{path}` must hold at least one shard-*.h5, got none. Record it again.")
-    return Dataset(path, meta, shards)
+    return Dataset(path, meta, shards, inside)
 
 
-def read_meta(path: str | Path) -> DatasetMeta:
-    """Read dataset.json of the folder `path`. Raises `DatasetError`."""
+def read_meta(path: str | Path, inside: Path | None = None) -> DatasetMeta:
+    """Read dataset.json of the folder `path`; inside: as in `open_dataset`. Raises `DatasetError`."""
     file = Path(path) / "dataset.json"
     if not file.is_file():
         raise DatasetError(
@@ -218,7 +220,7 @@ def read_meta(path: str | Path) -> DatasetMeta:
             f"{'none in it' if Path(path).is_dir() else 'no such folder'}. Make one with `worldling record`."
         )
     try:
-        values = json.loads(file.read_text())
+        values = read_json_file(file, inside)
         if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
             raise ValueError(f'no "format": "{FORMAT}" in it')
         return from_dict(DatasetMeta, values, "dataset")

@@ -4,38 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
+import re
 import secrets
 import signal
 import socket
 import sys
 import threading
+import time
 import webbrowser
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from worldling.alarm import DriftAlarm
 from worldling.errors import ServeError, WorldlingError
 from worldling.protocol import WorldModel
+from worldling.serve.budgets import IDLE_S, MAX_SESSIONS, OverBudgetError
 from worldling.serve.connection import Connection
+from worldling.serve.guard import LOOPBACK, add_guard, allowed_hosts
 from worldling.serve.messages import encode_jpeg
 from worldling.serve.port import open_port
 from worldling.serve.real_environment import RealEnvironment, open_real_environment
 from worldling.serve.recording import write_gif, write_mp4
 from worldling.serve.session import HISTORY_S, Session, is_pointer
+from worldling.serve.turns import Turns
 
 if TYPE_CHECKING:
     from aiohttp import web
 
+MAX_MESSAGE_BYTES = 16384
 PAGE = Path(__file__).parent / "player"
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-HEADERS = {
-    "Cache-Control": "no-cache",
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; connect-src 'self' ws: wss:",
-}
 
 
 class PlayServer:
@@ -43,7 +43,7 @@ class PlayServer:
 
     One thread steps every session: backends are not thread-safe.
     open_real: opens a real environment for a session (called in the worker), or None without --beside;
-    alarm: checks every frame of every session for drift, or None.
+    alarm: checks every frame of every session for drift, or None; max_sessions: sessions at once, more are refused.
     """
 
     def __init__(
@@ -52,18 +52,31 @@ class PlayServer:
         fps: float,
         open_real: Callable[[], RealEnvironment] | None = None,
         alarm: DriftAlarm | None = None,
+        max_sessions: int = MAX_SESSIONS,
     ) -> None:
-        self.world, self.fps, self.alarm = world, fps, alarm
+        self.world, self.fps, self.alarm, self.max_sessions = world, fps, alarm, max_sessions
         self.connections: dict[str, Connection] = {}
         self.beside = open_real is not None
         self.stopping = threading.Event()  # stops running video encoders
         self._open_real = open_real
         self._idle: list[RealEnvironment] = []
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="world")
+        self.turns = Turns()
+        self.encoding = asyncio.Semaphore(1)  # films at once: more would take the processor from the players
 
-    async def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Run a blocking function in the world's thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._worker, function, *arguments)
+    async def call(self, function: Callable[..., Any], *arguments: Any, owner: str = "") -> Any:
+        """Run a blocking function in the world's thread, in the turn of session `owner`, or of the server."""
+        return await self.turns.call(owner, function, *arguments)
+
+    async def has_room(self) -> bool:
+        """Say whether one more session may begin; if all seats are taken, the one idle longest may lose its own."""
+        if len(self.connections) < self.max_sessions:
+            return True
+        idlest = min(self.connections.values(), key=lambda connection: connection.heard_at, default=None)
+        if idlest is None or time.monotonic() - idlest.heard_at < IDLE_S:
+            return False
+        self.connections = {name: c for name, c in self.connections.items() if c is not idlest}
+        await idlest.socket.close(code=1013, message=b"another player took the seat of this idle session")
+        return True
 
     def describe(self) -> dict[str, Any]:
         """Return what the page and scripts need to know about the world, as json values."""
@@ -105,17 +118,28 @@ class PlayServer:
         """Close the environments and end the worker."""
         for real in self._idle:
             await self.call(real.close)
-        self._worker.shutdown()
+        await asyncio.to_thread(self.turns.close)
 
 
 async def _play(request: web.Request, server: PlayServer) -> web.WebSocketResponse:
     """Serve one websocket from handshake to close."""
     from aiohttp import web
 
-    # compress=False: JPEG does not shrink further, and deflate would delay every frame.
-    ws = web.WebSocketResponse(compress=False, heartbeat=20.0, max_msg_size=65536)
+    # compress=False: JPEG does not shrink further, and deflate would delay every frame. autoping=False: pings are
+    # messages like others, and counted.
+    ws = web.WebSocketResponse(compress=False, heartbeat=20.0, max_msg_size=MAX_MESSAGE_BYTES, autoping=False)
     await ws.prepare(request)
-    name, connection = secrets.token_hex(4), Connection(ws, server.fps, server.call)
+    if not await server.has_room():
+        text = (
+            f"`session` must find a free seat, got all {server.max_sessions} taken. Wait: this page tries again by "
+            "itself."
+        )
+        with contextlib.suppress(ConnectionError):
+            await ws.send_json({"type": "error", "message": text})
+        await ws.close(code=1013, message=b"all seats are taken")
+        return ws
+    name = secrets.token_hex(16)
+    connection = Connection(ws, server.fps, functools.partial(server.call, owner=name))
     real: list[RealEnvironment | None] = []
 
     def open_session() -> Session:
@@ -129,7 +153,8 @@ async def _play(request: web.Request, server: PlayServer) -> web.WebSocketRespon
     except ConnectionError:  # the page was closed meanwhile
         pass
     finally:
-        del server.connections[name]
+        server.connections.pop(name, None)
+        server.turns.forget(name)
         if real:
             await server.call(server.release_real, real[0])
         await ws.close()
@@ -139,53 +164,45 @@ async def _play(request: web.Request, server: PlayServer) -> web.WebSocketRespon
 async def _recording(request: web.Request, server: PlayServer) -> web.Response:
     """Return the last `seconds` of a session, or its last recording, as mp4 or GIF.
 
-    Query: `session`, by default the newest; `seconds`, by default 10, or `recorded=1` for the recording.
+    Query: `session`, as the welcome message names it; `seconds`, by default 10, or `recorded=1` for the recording.
     """
     from aiohttp import web
 
     kind, query = request.match_info["kind"], request.query
-    name = query.get("session") or next(reversed(server.connections), "")
+    name = query.get("session", "")
     connection = server.connections.get(name)
     try:
         if connection is None or connection.session is None:
-            raise ServeError(f"`session` must be open, got {name!r}. Open the page first.")
+            raise ServeError("`session` must be one that is open, got another or none. Open the page first.")
         try:
             seconds = float(query.get("seconds", 10))
             num_frames = None if query.get("recorded") == "1" else round(seconds * server.fps)
         except (ValueError, OverflowError):
             got = query["seconds"]
-            raise ServeError(f"`seconds` must be a number, got {got!r}. Try seconds=10.") from None
-        frames = await server.call(connection.session.clip, num_frames)
-        # Not in the world's thread: encoding takes a second, and the session goes on.
-        write = {"mp4": write_mp4, "gif": write_gif}[kind]
-        data = await asyncio.to_thread(write, frames, server.fps, server.stopping.is_set)
+            raise ServeError(f"`seconds` must be a number, got {got[:40]!r}. Try seconds=10.") from None
+        connection.budget.allow_film()
+        async with server.encoding:
+            frames = await server.call(connection.session.clip, num_frames, owner=name)
+            # Not in the world's thread: encoding takes a second, and the session goes on.
+            write = {"mp4": write_mp4, "gif": write_gif}[kind]
+            data = await asyncio.to_thread(write, frames, server.fps, server.stopping.is_set)
+    except OverBudgetError as error:
+        return web.json_response({"error": str(error)}, status=429, headers={"Retry-After": "5"})
     except WorldlingError as error:
         return web.json_response({"error": str(error)}, status=400)
-    file = f"{server.describe()['name']}-{frames[0].index}-{frames[-1].index}.{kind}"
-    headers = {"Content-Disposition": f'attachment; filename="{file}"', **HEADERS}
+    stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", server.describe()["name"])[:60]
+    file = f"{stem}-{frames[0].index}-{frames[-1].index}.{kind}"
+    headers = {"Content-Disposition": f'attachment; filename="{file}"'}
     mime = {"mp4": "video/mp4", "gif": "image/gif"}[kind]
     return web.Response(body=data, content_type=mime, headers=headers)
 
 
-def build_app(server: PlayServer, hosts: tuple[str, ...] | None = LOOPBACK) -> web.Application:
+def build_app(server: PlayServer, hosts: tuple[str, ...] = LOOPBACK) -> web.Application:
     """Build the web application around `server`, and close `server` when the application ends.
 
-    hosts: allowed host names; None allows any. Pages of other sites can open websockets to loopback, so both the
-    Host and the Origin header are checked.
+    hosts: allowed host names, see guard.py.
     """
     from aiohttp import WSCloseCode, web
-
-    @web.middleware
-    async def check_origin(request: web.Request, handler: Any) -> web.StreamResponse:
-        origin = request.headers.get("Origin")
-        name = urlsplit(f"//{request.host}").hostname
-        if (hosts is not None and name not in hosts) or (origin and urlsplit(origin).netloc != request.host):
-            ours = ", ".join(hosts or ["its own page"])
-            raise web.HTTPForbidden(text=f"This server answers only to {ours}.\n")
-        response = await handler(request)
-        if not response.prepared:
-            response.headers.update(HEADERS)
-        return response
 
     async def page(request: web.Request) -> web.FileResponse:
         return web.FileResponse(PAGE / "index.html")
@@ -207,7 +224,8 @@ def build_app(server: PlayServer, hosts: tuple[str, ...] | None = LOOPBACK) -> w
     async def recording(request: web.Request) -> web.Response:
         return await _recording(request, server)
 
-    app = web.Application(middlewares=[check_origin])
+    app = web.Application()
+    add_guard(app, hosts)
     app.router.add_get("/", page)
     app.router.add_get("/ws", websocket)
     app.router.add_get("/api/world", world)
@@ -227,12 +245,16 @@ def serve(
     open_browser: bool = True,
     announce: Callable[[str], None] | None = None,
     alarm: DriftAlarm | None = None,
+    allow_hosts: Sequence[str] = (),
+    max_sessions: int = MAX_SESSIONS,
 ) -> None:
     """Serve the page on which people play `world`, until Ctrl-C or SIGTERM.
 
     beside: show the real environment next to the dream; fps: frames per second at speed 1, by default
     that of the data; port: 0 takes any free one; announce: called with the page's URL once it
-    can be opened, instead of printing it on stderr; alarm: shows a warning on the page when a dream has drifted.
+    can be opened, instead of printing it on stderr; alarm: shows a warning on the page when a dream has drifted;
+    allow_hosts: names under which players open the page, besides those of loopback: needed for another `host`;
+    max_sessions: players at once.
     Raises `ServeError` when the port is taken, the world has no starts, or neither it nor `fps` gives a frame rate;
     `EnvError` when `beside` and the environment cannot be opened.
     """
@@ -245,10 +267,15 @@ def serve(
         raise ServeError(
             "`world.contexts` must hold at least one start, got none. Train it again with worldling train."
         )
+    if not 1 <= max_sessions <= 10000:
+        raise ServeError(f"`max_sessions` must be 1 to 10000, got {max_sessions}. Try {MAX_SESSIONS}.")
+    hosts = allowed_hosts(host, allow_hosts)
     sock = open_port(host, port)
-    server = PlayServer(world, float(fps), (lambda: open_real_environment(world)) if beside else None, alarm)
+    server = PlayServer(
+        world, float(fps), (lambda: open_real_environment(world)) if beside else None, alarm, max_sessions
+    )
     try:
-        asyncio.run(_run(server, sock, host, open_browser, announce or print_url))
+        asyncio.run(_run(server, sock, host, hosts, open_browser, announce or print_url))
     except KeyboardInterrupt:  # only where the loop cannot take signals
         pass
     finally:
@@ -261,7 +288,12 @@ def print_url(url: str) -> None:
 
 
 async def _run(
-    server: PlayServer, sock: socket.socket, host: str, open_browser: bool, announce: Callable[[str], None]
+    server: PlayServer,
+    sock: socket.socket,
+    host: str,
+    hosts: tuple[str, ...],
+    open_browser: bool,
+    announce: Callable[[str], None],
 ) -> None:
     from aiohttp import web
 
@@ -270,13 +302,14 @@ async def _run(
         # On Windows, or outside the main thread, the loop cannot take signals.
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             loop.add_signal_handler(name, stop.set)
-    runner = web.AppRunner(build_app(server, LOOPBACK if host in LOOPBACK else None), access_log=None)
+    runner = web.AppRunner(build_app(server, hosts), access_log=None)
     await runner.setup()
     try:
         if server.beside:  # fail here, in the terminal, if the environment is missing
             await server.call(lambda: server.release_real(server.acquire_real()))
         await web.SockSite(runner, sock, shutdown_timeout=2.0).start()
-        shown = f"[{host}]" if ":" in host else host
+        reached = host if host in hosts else hosts[-1]  # such as 0.0.0.0, which is no name to ask for
+        shown = f"[{reached}]" if ":" in reached else reached
         url = f"http://{shown}:{sock.getsockname()[1]}/"
         announce(url)
         if open_browser and _has_screen():

@@ -2,7 +2,8 @@
 
 The event loop never blocks on the world: every call into the session runs in the worker thread. Frames are not
 queued. At most `MAX_IN_FLIGHT` are unacknowledged. Meanwhile only the newest frame waits; older ones are dropped.
-So a slow page sees fewer frames, never late ones.
+So a slow page sees fewer frames, never late ones; for a page that reads nothing, none are made. What a player may ask
+for is bounded by budgets.py.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 from worldling.errors import ServeError, WorldlingError
+from worldling.serve.budgets import Budget, OverBudgetError
 from worldling.serve.history import StoredFrame
 from worldling.serve.messages import DRIFT, LOADING, MAX_IN_FLIGHT, PEEK, pack_frame, parse
 from worldling.serve.meter import Meter
 from worldling.serve.session import Session
 
 STATUS_EVERY_S = 0.5
+UNREAD_S = 2.0  # a frame that has waited so long to be sent is not read: no more are made until it is
 MAX_SPEED = 100.0
 log = logging.getLogger("worldling.serve")
 
@@ -27,8 +31,9 @@ log = logging.getLogger("worldling.serve")
 class Connection:
     """A websocket to one player.
 
-    socket: an open aiohttp WebSocketResponse; fps: frames per second at speed 1;
-    call: runs a blocking function in the world's worker thread.
+    socket: an open aiohttp WebSocketResponse without autoping; fps: frames per second at speed 1;
+    call: runs a blocking function in the world's worker thread, in this connection's turn; budget: what the player may
+    still ask for; heard_at: when the last message came, by `time.monotonic`.
     """
 
     def __init__(self, socket: Any, fps: float, call: Callable[..., Awaitable[Any]]) -> None:
@@ -39,7 +44,10 @@ class Connection:
         self.dropped = 0
         self._seq = self._acked = 0
         self._waiting: tuple[StoredFrame, int] | None = None
-        self._wake, self._running, self._new_speed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._waiting_since = self.heard_at = time.monotonic()
+        self.budget = Budget()
+        self._wake, self._running, self._sent = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._new_speed = asyncio.Event()
 
     async def run(self, first_jpeg: bytes, open_session: Callable[[], Session]) -> None:
         """Show a first picture at once, open the session in the worker, and play until the socket closes.
@@ -55,15 +63,46 @@ class Connection:
             async for message in self.socket:
                 if message.type.name == "ERROR":  # too large or malformed: aiohttp closes the socket
                     break
-                await self._handle(message.data)
+                if not await self._admit(message):
+                    break
+                if message.type.name in ("TEXT", "BINARY"):
+                    self.heard_at = time.monotonic()
+                    await self._handle(message.data)
+                elif message.type.name == "PING":
+                    await self.socket.pong(message.data)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _admit(self, message: Any) -> bool:
+        """Wait until this message is within the budget; a flood is told so and ends the connection: False."""
+        try:
+            wait = self.budget.message(len(message.data or b""))
+        except ServeError as error:
+            await self._send_json({"type": "error", "message": str(error)})
+            await self.socket.close(code=1008, message=b"too many messages")
+            return False
+        if wait:
+            await asyncio.sleep(wait)  # meanwhile nothing is read: the sender has to wait
+        return True
+
+    @property
+    def unread(self) -> bool:
+        """Whether the newest frame has waited so long to be sent that nobody reads."""
+        return self._waiting is not None and time.monotonic() - self._waiting_since > UNREAD_S
+
+    @property
+    def playing(self) -> Session:
+        """The session, once it is open."""
+        assert self.session is not None, "messages are handled after the session was opened"
+        return self.session
+
     def show(self, frame: StoredFrame, flags: int = 0) -> None:
         """Send a frame as soon as possible; it replaces one that still waits."""
         self.dropped += self._waiting is not None
+        if self._waiting is None:
+            self._waiting_since = time.monotonic()
         self._waiting = (frame, flags)
         self._wake.set()
 
@@ -75,6 +114,7 @@ class Connection:
                 self._wake.clear()
                 while self._waiting and self._seq - self._acked < MAX_IN_FLIGHT:
                     (frame, flags), self._waiting = self._waiting, None
+                    self._sent.set()
                     self._seq += 1
                     branches = self.session.num_branches if self.session else 0
                     await self.socket.send_bytes(
@@ -94,7 +134,7 @@ class Connection:
 
     async def status(self) -> None:
         """Send the `status` message."""
-        status = await self.call(self.session.status)
+        status = await self.call(self.playing.status)
         await self._send_json(
             {
                 "type": "status",
@@ -114,7 +154,7 @@ class Connection:
     async def _open(self, open_session: Callable[[], Session]) -> None:
         self.session = await self.call(open_session)
         self._set(paused=False)
-        self.show(self.session.current)
+        self.show(self.playing.current)
         await self.status()
 
     async def _report(self) -> None:
@@ -140,12 +180,15 @@ class Connection:
                     await asyncio.wait_for(self._new_speed.wait(), due - now())
                     continue
                 break
+            if self.unread:
+                self._sent.clear()
+                await self._sent.wait()
             if self._running.is_set() and not await self._guarded(self._make):
                 self._set(paused=True)  # else the same error would come with every frame
                 await self.status()
 
     async def _make(self) -> None:
-        frame = await self.call(self.session.advance)
+        frame = await self.call(self.playing.advance)
         self.meter.made()
         self.show(frame)
 
@@ -153,6 +196,7 @@ class Connection:
         async def act() -> None:
             message = parse(data)
             kind = message["type"]
+            self.budget.allow(kind)
             await getattr(self, f"_on_{kind}")(message)
             if kind not in ("ack", "input", "peek"):  # too frequent
                 await self.status()
@@ -164,6 +208,9 @@ class Connection:
         try:
             await work()
             return True
+        except OverBudgetError as error:
+            if self.budget.tells():
+                await self._send_json({"type": "error", "message": str(error)})
         except WorldlingError as error:
             await self._send_json({"type": "error", "message": str(error)})
         except Exception as error:  # one session's failure must not end the server
@@ -182,11 +229,14 @@ class Connection:
             self._running.set()
 
     async def _on_ack(self, message: dict[str, Any]) -> None:
-        self._acked = max(self._acked, min(message["seq"], self._seq))
+        acked = max(self._acked, min(message["seq"], self._seq))
+        if acked > self._acked:  # no more of these can come than frames were sent
+            self.budget.give_back()
+        self._acked = acked
         self._wake.set()
 
     async def _on_input(self, message: dict[str, Any]) -> None:
-        self.session.hold(message["action"], message["id"])
+        self.playing.hold(message["action"], message["id"])
         if self._running.is_set():
             self.meter.received(message["id"])
 
@@ -207,28 +257,28 @@ class Connection:
         self._new_speed.set()
 
     async def _on_reset(self, message: dict[str, Any]) -> None:
-        frame = await self.call(self.session.reset, message["start"])
+        frame = await self.call(self.playing.reset, message["start"])
         self._set(peeking=False)
         self.meter.forget()
         self.show(frame)
 
     async def _on_peek(self, message: dict[str, Any]) -> None:
         self._set(peeking=message["index"] is not None)
-        frame = await self.call(self.session.peek, message["index"])
+        frame = await self.call(self.playing.peek, message["index"])
         self.show(frame, PEEK if self.peeking else 0)
 
     async def _on_branch(self, message: dict[str, Any]) -> None:
-        session = self.session  # the page's oldest frame may be deleted by now: take the oldest left
-        await self._go_back(lambda index: session.branch(max(index, session.history.oldest)), message["index"])
+        session = self.playing  # the page's oldest frame may be deleted by now: take the oldest left
+        await self._go_back(lambda index: session.branch_in_turns(max(index, session.history.oldest)), message["index"])
 
     async def _on_rewind(self, message: dict[str, Any]) -> None:
-        await self._go_back(self.session.rewind, message["frames"])
+        await self._go_back(self.playing.rewind_in_turns, message["frames"])
 
-    async def _go_back(self, move: Callable[[int], StoredFrame], amount: int) -> None:
+    async def _go_back(self, move: Callable[[int], Generator[None, None, StoredFrame]], amount: int) -> None:
         try:
             self.show(await self.call(move, amount))
         finally:
             self._set(peeking=False)
 
     async def _on_record(self, message: dict[str, Any]) -> None:
-        await self.call(self.session.record, message["on"])
+        await self.call(self.playing.record, message["on"])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from collections.abc import Generator
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from worldling.data.formats.registry import is_imported
 from worldling.errors import ServeError
 from worldling.frame_error import frame_error
 from worldling.protocol import WorldModel
+
+T = TypeVar("T")
 
 
 def squared_error(dream: np.ndarray, real: np.ndarray) -> float:
@@ -28,13 +31,28 @@ def open_real_environment(world: WorldModel) -> RealEnvironment:
         raise ServeError(
             "`--beside` must have an environment, got a world that was not recorded from one. Play it without --beside."
         )
+    from worldling.data.card_environment import check_card_environment
     from worldling.data.environment import open_environment
 
+    check_card_environment(source)
     return RealEnvironment(
         open_environment(
-            source["env_id"], size_px=world.size_px, frame_skip=source["frame_skip"], env_kwargs=source["env_kwargs"]
+            source["env_id"],
+            size_px=world.size_px,
+            frame_skip=source.get("frame_skip", 1),
+            env_kwargs=source.get("env_kwargs", {}),
         )
     )
+
+
+def run_through(steps: Generator[None, None, T]) -> T:
+    """Run a generator to its end and return what it returns."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: T = end.value
+            return found
 
 
 class RealEnvironment:
@@ -86,13 +104,14 @@ class RealEnvironment:
         self._log.append(action)
         return self._step(action)
 
-    def rewind_to(self, num_steps: int) -> None:
-        """Go back to `num_steps` after the start. Costs that many real steps."""
+    def rewind_in_turns(self, num_steps: int) -> Generator[None, None, None]:
+        """Go back to `num_steps` after the start, yielding after each step. Costs that many real steps."""
         log, sums = self._log[:num_steps], self._checksums[: num_steps + 1]
         self._restart()
         for action in log:
             self._log.append(action)
             self._step(action)
+            yield
         self._diverged = self._diverged or self._checksums != sums
 
     def close(self) -> None:

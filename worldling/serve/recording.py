@@ -45,6 +45,7 @@ def write_mp4(frames: list[StoredFrame], fps: float, stopped: Callable[[], bool]
         stream = container.add_stream("libx264", rate=rate, options={"crf": "16", "preset": "veryfast"})
         stream.height, stream.width = first.shape[:2]
         stream.pix_fmt = "yuv420p"
+        stream.thread_count = 1  # the other cores are the players'
         for picture in chain([first], pictures):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))

@@ -7,6 +7,7 @@ from the one worker thread that owns the world. Only `hold` may be called from o
 from __future__ import annotations
 
 import threading
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from worldling.errors import ServeError
 from worldling.protocol import WorldModel, WorldState
 from worldling.serve.history import History, StoredFrame
 from worldling.serve.messages import encode_jpeg
-from worldling.serve.real_environment import RealEnvironment, squared_error
+from worldling.serve.real_environment import RealEnvironment, run_through, squared_error
 from worldling.types import ActionSpace, check_frames
 
 HISTORY_S = 60
@@ -131,24 +132,33 @@ class Session:
 
     def branch(self, index: int) -> StoredFrame:
         """Go back to frame `index` and delete later frames. Cost: up to 2.5 s worth of frames are made again."""
+        return run_through(self.branch_in_turns(index))
+
+    def branch_in_turns(self, index: int) -> Generator[None, None, StoredFrame]:
+        """Do as `branch` does, yielding after each frame that is made again, so that others can have their turn."""
         frame = self.history.get(index)
         if index == self.history.newest:
             return frame
         state, actions = self.history.truncate(index)
         for action in actions:
             self._step(state, action)  # decoded too: the graph without the decoder may not be compiled yet
+            yield
         self.state = state
         if self._monitor:
             self._monitor.forget_previous()
         if self.real:
-            self.real.rewind_to(index)
+            yield from self.real.rewind_in_turns(index)
         self.branches = [at for at in self.branches if at < index and at >= self.history.oldest] + [index]
         self.num_branches += 1
         return frame
 
     def rewind(self, frames: int) -> StoredFrame:
         """Branch `frames` back, or at the oldest frame kept."""
-        return self.branch(self.peek(self.history.newest - max(0, frames)).index)
+        return run_through(self.rewind_in_turns(frames))
+
+    def rewind_in_turns(self, frames: int) -> Generator[None, None, StoredFrame]:
+        """Do as `rewind` does, yielding as `branch_in_turns` does."""
+        return (yield from self.branch_in_turns(self.peek(self.history.newest - max(0, frames)).index))
 
     def record(self, on: bool) -> None:
         """Start a recording with the current frame, or end it."""

@@ -27,6 +27,7 @@ import numpy as np
 from PIL import Image
 
 from worldling.config import from_dict, to_dict
+from worldling.data import hdf5
 from worldling.data.dataset import DatasetMeta
 from worldling.data.environment import shrink
 from worldling.data.fingerprint import files_fingerprint
@@ -34,11 +35,13 @@ from worldling.data.formats.format import Format, ReadOptions, Source
 from worldling.data.store import PIECE_FRAMES
 from worldling.errors import ConfigError, DataError, DatasetError
 from worldling.types import ActionSpace, Episode
+from worldling.untrusted import read_json_file
 
 PHYSION = "physion"  # stands where a recording has its environment's id
 FRAME_SECONDS = 0.01
 FRAME_SKIP = 8
 LICENSE = "MIT (that of Physion's repository, cogtoolslab/physics-benchmarking-neurips2021)"
+MOST_COLUMN_BYTES = 64 * 2**20  # of a picture, as a file
 PICTURES = ("images/_img", "images/_img_cam0")
 FIX = "Download the complete file again, or move it out of the folder."
 LABEL = "labels/target_contacting_zone"
@@ -149,7 +152,7 @@ def read_stimuli(path: str | Path) -> list[Stimulus]:
     """Read physion.json of an imported data set. Raises `DatasetError`."""
     file = Path(path) / "physion.json"
     try:
-        return [from_dict(Stimulus, values, "stimulus") for values in json.loads(file.read_text())["stimuli"]]
+        return [from_dict(Stimulus, values, "stimulus") for values in read_json_file(file)["stimuli"]]
     except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
         raise DatasetError(
             f"`{path}` must be a data set of Physion's stimuli with physion.json, got a foreign or damaged one "
@@ -178,8 +181,8 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _seems_ours(file: Path) -> bool:
     try:
-        with h5py.File(file, "r") as opened:
-            return isinstance(opened.get("frames"), h5py.Group)
+        with hdf5.open_file(file) as opened:
+            return isinstance(hdf5.item(opened, "frames"), h5py.Group)
     except OSError:
         return True  # reading says what is wrong with it
 
@@ -196,7 +199,8 @@ def _read(folder: Path, file: Path, number: int, size_px: int, frame_skip: int) 
             )
         touching = np.array([np.any(_entry(file, opened, name, (LABEL,))[()]) for name in names])
         frames = np.stack([_picture(file, opened, name, size_px) for name in kept])
-        called = opened["static/stimulus_name"][()] if "static/stimulus_name" in opened else b""
+        label = hdf5.item(opened, "static/stimulus_name")
+        called = label[()] if isinstance(label, h5py.Dataset) and label.size == 1 else b""
     name = (called.decode("utf-8", "replace") if isinstance(called, bytes) else "") or file.stem
     first = int(touching.argmax()) if touching.any() else None
     still = np.zeros(len(kept) - 1)
@@ -220,8 +224,8 @@ def _read(folder: Path, file: Path, number: int, size_px: int, frame_skip: int) 
 def _opened(file: Path) -> Iterator[h5py.File]:
     """Open a stimulus; damage found then or while it is read becomes one `DataError` that names the file."""
     try:
-        with h5py.File(file, "r") as opened:
-            if not isinstance(opened.get("frames"), h5py.Group):
+        with hdf5.open_file(file) as opened:
+            if not isinstance(hdf5.item(opened, "frames"), h5py.Group):
                 raise DataError(
                     f"`{file}` must be a stimulus of Physion with frames/0000 and so on, "
                     f"got an HDF5 file without. {FIX}"
@@ -237,8 +241,11 @@ def _opened(file: Path) -> Iterator[h5py.File]:
 def _entry(file: Path, opened: h5py.File, frame: str, names: tuple[str, ...]) -> h5py.Dataset:
     """Return the first of `names` that a frame has."""
     for name in names:
-        if f"frames/{frame}/{name}" in opened:
-            return opened[f"frames/{frame}/{name}"]
+        column = hdf5.item(opened, f"frames/{frame}/{name}")
+        if isinstance(column, h5py.Dataset):
+            if column.nbytes > MOST_COLUMN_BYTES:
+                raise hdf5.ForeignColumn(f"its {name} has {column.nbytes:,} bytes")
+            return column
     raise DataError(f"`{file}` must have {' or '.join(names)} in every frame, got none in frame {frame}. {FIX}")
 
 
@@ -247,7 +254,7 @@ def _picture(file: Path, opened: h5py.File, frame: str, size_px: int) -> np.ndar
     try:
         with Image.open(io.BytesIO(data)) as picture:
             return shrink(np.asarray(picture.convert("RGB")), size_px)
-    except (OSError, SyntaxError, ValueError):
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         raise DataError(
             f"`{file}` must hold JPEG or PNG pictures, got one that cannot be decoded in frame {frame}. {FIX}"
         ) from None
