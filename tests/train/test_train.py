@@ -123,8 +123,13 @@ def test_bad_training_is_told(square_data, tmp_path):
     with pytest.raises(ConfigError, match="mirror"):
         train(square_data, tmp_path / "w", TrainConfig(steps=1, clip_frames=8, mirror="x:7"), quiet=True)
     assert not (tmp_path / "w").exists()
-    with pytest.raises(DatasetError, match="more than 31 frames"):
-        train(square_data, tmp_path / "w", TrainConfig(steps=1, clip_frames=30), quiet=True)
+
+
+def test_episodes_shorter_than_a_clip_are_trained_on_and_told(square_data, tmp_path, capsys):
+    world = train(square_data, tmp_path / "w", dataclasses.replace(QUICK, clip_frames=30, steps=3))
+    assert world.card["data"]["frames"] + 20 * world.card["data"]["held_out_episodes"] == 80
+    assert "4 of 4 episodes (80 of 80 frames) are shorter than a clip of 31 frames" in capsys.readouterr().err
+    assert world.card["cost"]["steps"]["dynamics"] == 3
 
 
 def test_every_size_can_be_built():

@@ -237,9 +237,7 @@ def unread(path: Path, error: OSError) -> DatasetError:
     said = re.search(r"errno\s*=\s*(\d+)", str(error))
     number = error.errno or (int(said[1]) if said else 0)
     if number in _HINDRANCES:
-        return DatasetError(
-            f"`{path}` must be readable, got no way to it: {_HINDRANCES[number]}. Nothing is wrong in it."
-        )
+        return DatasetError(f"`{path}` must be readable, got no way to it: {_HINDRANCES[number]}.")
     return broken(path, str(error))
 
 

@@ -33,7 +33,9 @@ def split(dataset: Dataset, clip_frames: int) -> tuple[list[int], list[int]]:
         long = sorted(sorted(usable, key=lambda i: -dataset.lengths[i])[: max(1, len(usable) // 4)])
     every = max(2, min(33, len(long)))
     held = long[every // 2 :: every] or long
-    rest = [i for i in usable if len(long) == 1 or i not in set(held)] or held
+    needed = len(long) == 1 and dataset.lengths[long[0]] > clip_frames + 1  # the only one with a whole clip
+    kept_apart = set() if needed else set(held)
+    rest = [i for i in usable if i not in kept_apart] or held
     return rest, held
 
 
