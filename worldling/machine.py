@@ -39,7 +39,7 @@ class Hardware:
     threads: int
 
 
-def hardware(device: "torch.device | None" = None) -> Hardware:
+def hardware(device: torch.device | None = None) -> Hardware:
     """Return what computes on a torch `device` (None is the CPU)."""
     import torch
 

@@ -11,6 +11,7 @@ The members of a world are described in protocol.py. How good its frames are is 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,7 @@ class WorldContract:
         world.step(state, then[:, 0])
         world.rollout(state, then)
         world.encode(frames)
-        for array, before in zip((frames, actions, then), kept):
+        for array, before in zip((frames, actions, then), kept, strict=True):
             assert np.array_equal(array, before), "a world must not change its inputs"
 
     def test_any_context_length_works_or_raises(self) -> None:
@@ -116,17 +117,18 @@ class WorldContract:
             try:
                 state = world.start(frames[:, :count], actions[:, : count - 1])
             except WorldlingError as error:
-                assert count != world.config.context, f"{count} frames are its `config.context`, but: {error}"
+                if count == world.config.context:
+                    raise AssertionError(f"{count} frames are its `config.context`, but: {error}") from None
                 continue
             _check(world.step(state, then[:, 0]).frame, frames[:, 0].shape, f"a step after {count} frames")
 
     def test_wrong_actions_raise(self) -> None:
         world, frames, actions, then = self._given()
         for wrong in _wrong(world, actions):
-            _refuses(lambda: world.start(frames, wrong), f"`start` must raise ActionError for actions {_about(wrong)}")
+            _refuses(partial(world.start, frames, wrong), f"`start` must raise ActionError for actions {_about(wrong)}")
         state, after = world.start(frames, actions), self._steps(world, frames, actions, then)
         for wrong in _wrong(world, then[:, 0]):
-            _refuses(lambda: world.step(state, wrong), f"`step` must raise ActionError for actions {_about(wrong)}")
+            _refuses(partial(world.step, state, wrong), f"`step` must raise ActionError for actions {_about(wrong)}")
         _equal(world.rollout(state, then), after, "an action that raises must not change the state")
 
     def test_states_are_independent(self) -> None:

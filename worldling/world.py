@@ -21,6 +21,7 @@ from torch import Tensor
 from worldling.dynamics.loss import cross_entropy
 from worldling.dynamics.memory import Memory, clip_age
 from worldling.dynamics.model import Dynamics, DynamicsConfig
+from worldling.dynamics.outcome import Outcome, OutcomeConfig
 from worldling.dynamics.sampler import first_scores
 from worldling.errors import ActionError, ConfigError, ShapeError
 from worldling.nn.lattice import to_levels
@@ -32,7 +33,11 @@ from worldling.types import ActionSpace, Episode, Step, check_frames, float_to_f
 
 @dataclass(frozen=True)
 class WorldConfig:
-    """The settings from which a world's networks are built. context: number of real frames to start from."""
+    """The settings from which a world's networks are built.
+
+    context: number of real frames to start from; outcome: what is predicted of reward and termination, nothing by
+    default.
+    """
 
     name: str
     size: str
@@ -41,6 +46,7 @@ class WorldConfig:
     action_space: ActionSpace
     fps: float = 30.0
     context: int = 4
+    outcome: OutcomeConfig = OutcomeConfig()
 
     def __post_init__(self) -> None:
         if self.dynamics.warp not in (0, self.tokenizer.merge):
@@ -77,7 +83,7 @@ class Backend(Protocol):
         """Return `TickOutputs.memory` alone: the keys and values of a real frame."""
         ...
 
-    def like(self, world: "World") -> "Backend":
+    def like(self, world: World) -> Backend:
         """Return the same kind of backend for `world`: the same networks with other weights.
 
         Cost: some seconds at most; a backend that takes longer to build returns a similar one that does not.
@@ -111,7 +117,7 @@ class Reference:
         """Return the keys and values of a real frame, as in `Backend.remember`."""
         return self.ticks[False].run_backbone(inputs)[1]
 
-    def like(self, world: "World") -> "Backend":
+    def like(self, world: World) -> Backend:
         """Return the reference of another world."""
         return Reference(world.tokenizer, world.dynamics)
 
@@ -120,8 +126,8 @@ class World:
     """A trained world model. Made by `worldling.load` or by training (train/train.py); see the module's docstring.
 
     card: data, cost and quality, as json; contexts: a few real clips to start from; mean_frame uint8
-    `[H, W, 3]`: the mean of the training frames; path: its folder on disk, if any; backend: how it
-    runs, chosen by `use_backend`.
+    `[H, W, 3]`: the mean of the training frames; path: its folder on disk, if any; backend: how it runs, chosen by
+    `use_backend`; outcome: predicts reward and termination, None if it does not.
     """
 
     surprise_unit = "nats"
@@ -135,9 +141,11 @@ class World:
         contexts: list[Episode] | None = None,
         mean_frame: np.ndarray | None = None,
         path: Path | None = None,
+        outcome: Outcome | None = None,
     ) -> None:
         self.config, self.card, self.path = config, card or {}, path
         self.tokenizer, self.dynamics = tokenizer.eval(), dynamics.eval()
+        self.outcome = None if outcome is None else outcome.eval()
         self.contexts, self.mean_frame = contexts or [], mean_frame
         self.device = next(dynamics.parameters()).device
         self.backend: Backend = Reference(self.tokenizer, self.dynamics)
@@ -191,7 +199,7 @@ class World:
         config = self.dynamics.config
         noise = torch.randn(count - 1, *latents.shape[2:], generator=torch.Generator().manual_seed(0)).to(self.device)
         nats = []
-        for now, action in zip(latents.split(chunk), vectors.split(chunk)):
+        for now, action in zip(latents.split(chunk), vectors.split(chunk), strict=False):
             given, target = now[:, :-1], to_levels(now[:, 1:], config.levels)
             previous = torch.cat([given[:, :1], given[:, :-1]], 1)
             age = clip_age(torch.arange(count - 1, device=self.device).expand(len(now), -1), config)
@@ -216,8 +224,23 @@ class World:
         lead = (state.batch,) if state.batched else ()
         if vector.shape[:-1] != lead:
             self.action_space.check(action, lead)  # raises
-        frame = self.advance(state, torch.from_numpy(vector).view(state.batch, -1), decode)
-        return Step(frame if frame is None or state.batched else frame[0], state.latent, state.index)
+        vectors = torch.from_numpy(vector).view(state.batch, -1)
+        frame = self.advance(state, vectors, decode)
+        reward, terminated = self.outcomes(state.previous, state.latent, vectors)
+        return Step(
+            frame if frame is None or state.batched else frame[0], state.latent, state.index, reward, terminated
+        )
+
+    @torch.inference_mode()
+    def outcomes(self, latent: Tensor, following: Tensor, vectors: Tensor) -> tuple[np.ndarray | None, ...]:
+        """Return the reward of steps between latents `[B, N, C]`, and whether they end the episode.
+
+        float32 and bool `[B]`; None for what is not predicted. vectors `[B, A]`: encoded actions.
+        """
+        if self.outcome is None:
+            return None, None
+        found = self.outcome.read(self.outcome(latent, following, vectors.to(self.device)))
+        return tuple(None if part is None else part.cpu().numpy() for part in found)
 
     @overload
     def rollout(self, state: State, actions: Any, decode: Literal[True] = True) -> np.ndarray: ...
@@ -328,7 +351,7 @@ class World:
         if config.passes == 1:
             return torch.zeros_like(state.latent)
         rows = []
-        for seed, index in zip(state.seeds.tolist(), state.memory.index.tolist()):
+        for seed, index in zip(state.seeds.tolist(), state.memory.index.tolist(), strict=False):
             generator = torch.Generator().manual_seed((seed * 1_000_003 + index) % 2**63)
             rows.append(torch.randn(config.tokens, config.channels, generator=generator))
         return torch.stack(rows).to(self.device)

@@ -43,7 +43,22 @@ def test_its_links_lead_somewhere(target):
 
 
 def test_ci_calls_what_it_says():
-    tests = next(line for kind, body in BLOCKS if kind == "bash" for line in body.splitlines() if "pytest" in line)
+    tests = next(
+        line for kind, body in BLOCKS if kind == "bash" for line in body.splitlines() if "scripts/check" in line
+    )
     install, run = (part.strip() for part in tests.split("&&"))
     script = (ROOT / ".ci" / "run").read_text()
     assert run in script and install.split()[-1].strip("'\"") in script
+
+
+def test_the_map_names_every_folder_and_only_what_is_there():
+    table = TEXT.split("## Map of the files")[1].split("\n## ")[0]
+    named = {
+        name.rstrip("/")
+        for cell in re.findall(r"^\| (`[^|]+) \|", table, re.M)
+        for name in re.findall(r"`([^`]+)`", cell)
+    }
+    package = ROOT / "worldling"
+    folders = {path.name for path in package.iterdir() if path.is_dir() and (path / "__init__.py").exists()}
+    assert folders <= named, folders - named
+    assert all((package / name).exists() for name in named), [n for n in named if not (package / n).exists()]

@@ -218,9 +218,13 @@ def _play(a: argparse.Namespace) -> None:
     from worldling.serve.app import serve
 
     (world,) = open_worlds([a.world], a.world_arg, a.backend, quiet=a.json)
-    if a.alarm == "" and world.path is None:
-        raise ConfigError("`--alarm` must be given DATA for a world without a folder, got none. Add a data set.")
-    alarm = None if a.alarm is None else DriftAlarm.fit_on(world, a.alarm) if a.alarm else DriftAlarm.load(world.path)
+    alarm = None
+    if a.alarm:
+        alarm = DriftAlarm.fit_on(world, a.alarm)
+    elif a.alarm is not None:
+        if world.path is None:
+            raise ConfigError("`--alarm` must be given DATA for a world without a folder, got none. Add a data set.")
+        alarm = DriftAlarm.load(world.path)
 
     def announce(url: str) -> None:
         print(json.dumps({"url": url, "world": world.config.name, "backend": world.backend.name}), flush=True)
