@@ -130,7 +130,8 @@ async def _play(request: "web.Request", server: PlayServer) -> "web.WebSocketRes
     ws = web.WebSocketResponse(compress=False, heartbeat=20.0, max_msg_size=MAX_MESSAGE_BYTES, autoping=False)
     await ws.prepare(request)
     if not await server.has_room():
-        text = f"`session` must find a free seat, got all {server.max_sessions} taken. Wait: this page tries again by itself."
+        seats = server.max_sessions
+        text = f"`session` must find a free seat, got all {seats} taken. Wait: this page tries again by itself."
         with contextlib.suppress(ConnectionError):
             await ws.send_json({"type": "error", "message": text})
         await ws.close(code=1013, message=b"all seats are taken")
