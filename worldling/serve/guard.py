@@ -83,7 +83,7 @@ def security_headers(host: str) -> dict[str, str]:
     }
 
 
-def add_guard(app: "web.Application", hosts: Sequence[str]) -> None:
+def add_guard(app: web.Application, hosts: Sequence[str]) -> None:
     """Let `app` answer only requests that `check_request` passes, no faster than `REQUESTS`, with security headers."""
     from aiohttp import web
 
