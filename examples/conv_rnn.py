@@ -1,11 +1,11 @@
-"""A model that is not ours in design, judged as ours are: a plain convolutional GRU that predicts pixels.
+"""Example of a foreign model: a convolutional GRU that predicts pixels.
 
     python examples/conv_rnn.py data/pusht --out conv_rnn.safetensors --minutes 2
     worldling judge examples/conv_rnn.py:ConvRNN --world-arg weights=conv_rnn.safetensors --data data/pusht-test
 
-It has no tokenizer, no attention and no lattice: each step reads the last frame and the action, updates a
-recurrent state by convolutions, and adds a correction to the last frame. It learns one step ahead, from true
-frames, by squared error. No more is wanted of it than to be judged.
+It has no tokenizer, no attention and no quantization. Each step reads the last frame and the action, updates a
+recurrent state by convolutions, and adds a correction to the last frame. It is trained on one-step predictions
+(teacher forcing) with the squared error. It only shows how a model is judged.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from worldling.learn.optimizer import optimizer_for
 from worldling.types import float_to_frames, frames_to_float
 
 PATCH, WIDTH = 4, 32
-CLIP, CONTEXT = 6, 4  # frames of a training clip, and frames shown before a dream
+CLIP, CONTEXT = 6, 4  # frames of a training clip, and real frames before a roll-out
 
 
 class ConvGRU(nn.Module):
@@ -33,37 +33,37 @@ class ConvGRU(nn.Module):
 
     def __init__(self, action_size: int) -> None:
         super().__init__()
-        seen = WIDTH + action_size + 2
-        self.see = nn.Sequential(
+        inputs = WIDTH + action_size + 2
+        self.encoder = nn.Sequential(
             nn.Conv2d(3 * PATCH**2, WIDTH, 3, padding=1), nn.ReLU(), nn.Conv2d(WIDTH, WIDTH, 3, padding=1)
         )
-        self.gates = nn.Conv2d(seen + WIDTH, 2 * WIDTH, 3, padding=1)
-        self.candidate = nn.Conv2d(seen + WIDTH, WIDTH, 3, padding=1)
-        self.paint = nn.Sequential(
+        self.gates = nn.Conv2d(inputs + WIDTH, 2 * WIDTH, 3, padding=1)
+        self.candidate = nn.Conv2d(inputs + WIDTH, WIDTH, 3, padding=1)
+        self.decoder = nn.Sequential(
             nn.Conv2d(2 * WIDTH, WIDTH, 3, padding=1), nn.ReLU(), nn.Conv2d(WIDTH, 3 * PATCH**2, 3, padding=1)
         )
-        nn.init.zeros_(self.paint[-1].weight)  # untrained, it holds the last frame still
-        nn.init.zeros_(self.paint[-1].bias)
+        nn.init.zeros_(self.decoder[-1].weight)  # untrained, it repeats the last frame
+        nn.init.zeros_(self.decoder[-1].bias)
 
-    def blank(self, picture: Tensor) -> Tensor:
-        """Return the memory of one that has seen nothing."""
+    def empty_memory(self, picture: Tensor) -> Tensor:
+        """Return an empty memory."""
         batch, _, height, width = picture.shape
         return picture.new_zeros(batch, WIDTH, height // PATCH, width // PATCH)
 
     def forward(self, picture: Tensor, action: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        seen, (height, width) = self.see(F.pixel_unshuffle(picture, PATCH)), memory.shape[2:]
+        features, (height, width) = self.encoder(F.pixel_unshuffle(picture, PATCH)), memory.shape[2:]
         y, x = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
-        place = torch.stack([x, y]).expand(len(picture), -1, -1, -1)
-        seen = torch.cat([seen, action[:, :, None, None].expand(-1, -1, height, width), place], 1)
-        update, reset = self.gates(torch.cat([seen, memory], 1)).sigmoid().chunk(2, 1)
-        fresh = self.candidate(torch.cat([seen, reset * memory], 1)).tanh()
+        position = torch.stack([x, y]).expand(len(picture), -1, -1, -1)
+        features = torch.cat([features, action[:, :, None, None].expand(-1, -1, height, width), position], 1)
+        update, reset = self.gates(torch.cat([features, memory], 1)).sigmoid().chunk(2, 1)
+        fresh = self.candidate(torch.cat([features, reset * memory], 1)).tanh()
         memory = (1 - update) * memory + update * fresh
-        change = self.paint(torch.cat([memory, seen[:, :WIDTH]], 1))
+        change = self.decoder(torch.cat([memory, features[:, :WIDTH]], 1))
         return (picture + F.pixel_shuffle(change, PATCH)).clamp(-1, 1), memory
 
 
 class ConvRNN(ForeignWorld):
-    """The network of file `weights` as a world to be judged."""
+    """The network of file `weights` as a foreign world."""
 
     def __init__(self, weights: str) -> None:
         tensors, meta = read_tensors(weights)
@@ -73,9 +73,9 @@ class ConvRNN(ForeignWorld):
         self.network.load_state_dict(tensors)
 
     @torch.inference_mode()
-    def watch(self, frames: np.ndarray, actions: np.ndarray, seeds: np.ndarray) -> tuple[Tensor, Tensor]:
+    def observe(self, frames: np.ndarray, actions: np.ndarray, seeds: np.ndarray) -> tuple[Tensor, Tensor]:
         pictures = frames_to_float(torch.from_numpy(frames))
-        memory = self.network.blank(pictures[:, 0])
+        memory = self.network.empty_memory(pictures[:, 0])
         for t in range(actions.shape[1]):
             _, memory = self.network(pictures[:, t], self._vectors(actions[:, t]), memory)
         return pictures[:, -1], memory
@@ -89,10 +89,10 @@ class ConvRNN(ForeignWorld):
         return torch.from_numpy(self.action_space.encode(actions))
 
 
-def train(data: str, out: str, minutes: float, least: int = 1, batch: int = 8, lr: float = 4e-3) -> float:
-    """Train for so many minutes, but at least so many steps, write the weights to `out` and return the last loss.
+def train(data: str, out: str, minutes: float, min_steps: int = 1, batch: int = 8, lr: float = 4e-3) -> float:
+    """Train for `minutes`, but at least `min_steps`, write the weights to `out` and return the last loss.
 
-    The loss is the squared error as a share of what holding the last frame still would give.
+    The loss is the squared error divided by that of repeating the last frame.
     """
     dataset, rng = open_dataset(data), np.random.default_rng(0)
     long_enough = [i for i, length in enumerate(dataset.lengths) if length >= CLIP]
@@ -100,7 +100,7 @@ def train(data: str, out: str, minutes: float, least: int = 1, batch: int = 8, l
     network = ConvGRU(dataset.meta.action_space.size)
     optimizer = optimizer_for(network, lr, weight_decay=0.0)
     begun, steps, done = time.monotonic(), 0, 0.0
-    while steps < least or done < 1:
+    while steps < min_steps or done < 1:
         frames, actions = [], []
         for episode in rng.choice(long_enough, batch):
             first = int(rng.integers(dataset.lengths[episode] - CLIP + 1))
@@ -108,7 +108,7 @@ def train(data: str, out: str, minutes: float, least: int = 1, batch: int = 8, l
             actions.append(dataset.actions(int(episode), first, first + CLIP - 1))
         pictures = frames_to_float(torch.from_numpy(np.stack(frames)))
         vectors = torch.from_numpy(dataset.meta.action_space.encode(np.stack(actions)))
-        memory, error = network.blank(pictures[:, 0]), torch.tensor(0.0)
+        memory, error = network.empty_memory(pictures[:, 0]), torch.tensor(0.0)
         for t in range(CLIP - 1):
             made, memory = network(pictures[:, t], vectors[:, t], memory)
             error = error + F.mse_loss(made, pictures[:, t + 1])
@@ -126,8 +126,8 @@ def train(data: str, out: str, minutes: float, least: int = 1, batch: int = 8, l
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Train a convolutional GRU on a data set of worldling's.")
-    parser.add_argument("data")
+    parser = argparse.ArgumentParser(description="Train a convolutional GRU on a Worldling data set.")
+    parser.add_argument("data", help="folder of a data set")
     parser.add_argument("--out", required=True, help="file of the weights, .safetensors")
     parser.add_argument("--minutes", type=float, default=2.0)
     given = parser.parse_args()

@@ -6,7 +6,7 @@
     state = world.start(frames, actions)
     step = world.step(state, action)
 
-Importing this prints nothing and loads nothing heavy: the names below are fetched when first used.
+Importing this prints nothing and loads no large package: the names below are imported when first used.
 """
 
 from __future__ import annotations

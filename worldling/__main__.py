@@ -1,4 +1,4 @@
-"""`python -m worldling`."""
+"""Entry point of `python -m worldling`."""
 
 import sys
 

@@ -1,10 +1,10 @@
-"""Worlds and training states on disk: safetensors, json, never pickle; whole files or nothing.
+"""Read and write worlds and training checkpoints: safetensors and json, never pickle; each file complete or not at all.
 
 world/
-  config.json           what the networks are
+  config.json           sizes of the networks, action space
   weights.safetensors   float16 or float32
-  card.json             data, cost and quality, for people
-  contexts.h5           a few real clips to start from
+  card.json             data, cost and quality
+  contexts/             a few real clips to start from, as a data set
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def read_tensors(
             raise ValueError("metadata that are no object")
     except (SafetensorError, struct.error, ValueError, AttributeError, TypeError) as error:
         raise CheckpointError(
-            f"`{path}` must be a whole safetensors file, got {size:,} bytes that cannot be read ({error}). "
-            "It was cut off or damaged: copy or make it again."
+            f"`{path}` must be a complete safetensors file, got {size:,} bytes that cannot be read ({error}). "
+            "It is truncated or damaged: copy or make it again."
         ) from None
     if meta is None:
         raise CheckpointError(

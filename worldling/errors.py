@@ -1,19 +1,19 @@
-"""Every error a user can meet, as one tree.
+"""All errors raised on purpose, as one tree.
 
     WorldlingError                  anything this package raises on purpose
     ├── ConfigError                 a setting is unknown or out of range
-    ├── DataError                   frames, episodes or files are not what was promised
-    │   ├── DatasetError            a data set is missing, cut off or foreign
+    ├── DataError                   frames, episodes or files are not as expected
+    │   ├── DatasetError            a data set is missing, truncated or foreign
     │   └── ShapeError              an array has the wrong shape or dtype
     ├── ActionError                 an action does not belong to the action space
-    ├── EnvError           an environment is unknown, missing or draws no pixels
+    ├── EnvError                    an environment is unknown, missing or renders no pixels
     ├── CheckpointError             a world or training checkpoint is missing, truncated or foreign
-    ├── BackendError                an inference backend is not there or cannot be built
+    ├── BackendError                an inference backend is not installed or cannot be built
     ├── JudgeError                  a suite cannot be run on this world or data
     ├── ServeError                  a port is taken or a session cannot be opened
-    └── DiskFullError               the disk filled up; what was on it before is intact
+    └── DiskFullError               the disk is full; older files are intact
 
-One grammar for every message: "`name` must be X, got Y. Do Z."
+The form of every message: "`name` must be X, got Y. Do Z."
 The command line prints the message as one line and exits with status 2.
 """
 
@@ -32,11 +32,11 @@ class ConfigError(WorldlingError):
 
 
 class DataError(WorldlingError):
-    """Frames, episodes or files are not what was promised."""
+    """Frames, episodes or files are not as expected."""
 
 
 class DatasetError(DataError):
-    """A data set is missing, cut off or foreign."""
+    """A data set is missing, truncated or foreign."""
 
 
 class ShapeError(DataError):
@@ -48,7 +48,7 @@ class ActionError(WorldlingError):
 
 
 class EnvError(WorldlingError):
-    """An environment is unknown, its package is missing, or it draws no pixels."""
+    """An environment is unknown, its package is missing, or it renders no pixels."""
 
 
 class CheckpointError(WorldlingError):
@@ -68,7 +68,7 @@ class ServeError(WorldlingError):
 
 
 class DiskFullError(WorldlingError):
-    """The disk filled up while writing; what was there before is intact."""
+    """The disk is full; older files are intact."""
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

@@ -1,17 +1,17 @@
-"""Judge, play or serve a model that is not ours: inherit `ForeignWorld` and write two methods.
+"""Foreign models: inherit `ForeignWorld` and write two methods, and your own model can be judged, played and served.
 
     class Mine(ForeignWorld):
-        def watch(self, frames, actions, seeds):      # real frames, as numpy arrays -> whatever you remember
-        def predict(self, state, actions):            # -> the next frames, and what you remember then
+        def observe(self, frames, actions, seeds):    # real frames, as numpy arrays -> your state
+        def predict(self, state, actions):            # -> the next frames, and your next state
 
-`foreign_world` makes one out of its name, for the command line. See docs/judge_your_own.md.
+`foreign_world` makes one from its name, for the command line. See docs/judge_your_own.md.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
-from abc import ABC, abstractmethod
+from abc import ABC, ABCMeta, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ from worldling.types import ActionSpace, Episode, Step, check_frames, float_to_f
 class ForeignConfig:
     """The settings of a foreign world.
 
-    context: real frames it is started from; fps: frames per second of its own time, None if not known.
+    context: number of real frames to start from; fps: frames per second of the training data, None if not known.
     """
 
     name: str
@@ -41,8 +41,8 @@ class ForeignConfig:
 
 
 @dataclass(frozen=True)
-class OwnCode:
-    """The `backend` of a world that runs itself."""
+class ForeignBackend:
+    """The `backend` of a foreign world, which runs its own code."""
 
     name: str = "its own code"
     reason: str = ""
@@ -50,34 +50,35 @@ class OwnCode:
 
 @dataclass
 class ForeignState:
-    """What changes while a foreign world runs.
+    """The state of a foreign world.
 
-    held: what its `watch` or `predict` returned last; batch: B; repeat: (held, n) to what is held for B * n rows.
+    model_state: what its `observe` or `predict` returned last; batch: B; repeat: `ForeignWorld.repeat`; index: frames
+    made since `start`.
     """
 
-    held: Any
+    model_state: Any
     batch: int
     repeat: Callable[[Any, int], Any]
     index: int = 0
 
-    def fork(self, n: int | None = None) -> "ForeignState":
+    def fork(self, n: int | None = None) -> ForeignState:
         """Return a copy; n: of B * n rows, each repeated n times in place. Raises as `ForeignWorld.repeat`."""
         if n is None:
-            return dataclasses.replace(self)  # what is held is never changed, so that both may hold it
-        return dataclasses.replace(self, held=self.repeat(self.held, n), batch=self.batch * n)
+            return dataclasses.replace(self)  # the model's state is read-only, so both may share it
+        return dataclasses.replace(self, model_state=self.repeat(self.model_state, n), batch=self.batch * n)
 
 
 class ForeignWorld(ABC):
-    """A `WorldModel` around any model: PyTorch, JAX or none. Write `watch` and `predict`; the rest follows.
+    """A `WorldModel` around any model: PyTorch, JAX or none. Write `observe` and `predict`; the rest is here.
 
     size_px, action_space, context: see `WorldModel`; name: for the report (default: the class's); source: what
-    your training data were recorded from, as far as you can tell: `{"env_id": ..., "seed": ..., "fps": ...}`.
+    your training data were recorded from, as far as known: `{"env_id": ..., "seed": ..., "fps": ...}`.
 
-    Latents are the pixels in [-1, 1]. A model with latents of its own may override `encode` and `decode`; one that
-    has real clips to start from sets `contexts`, one that runs on a GPU sets `device`.
+    Latents are the pixels in [-1, 1]. A model with its own latents may override `encode` and `decode`. Set
+    `contexts` if you have real clips to start from, and `device` if it runs on a GPU.
     """
 
-    backend = OwnCode()
+    backend = ForeignBackend()
     path: Path | None = None
     device: torch.device | None = None
     mean_frame: np.ndarray | None = None
@@ -92,55 +93,55 @@ class ForeignWorld(ABC):
         source: Mapping[str, Any] | None = None,
     ) -> None:
         if context < 1:
-            raise ConfigError(f"`context` must be at least 1, got {context}. A dream begins with a real frame.")
+            raise ConfigError(f"`context` must be at least 1, got {context}. A roll-out starts from a real frame.")
         self.size_px, self.action_space = size_px, action_space
         fps = (source or {}).get("fps")
         self.config = ForeignConfig(name or type(self).__name__, context, None if fps is None else float(fps))
         self.card: dict[str, Any] = {"name": self.config.name, "source": dict(source or {})}
 
     @abstractmethod
-    def watch(self, frames: np.ndarray, actions: np.ndarray, seeds: np.ndarray) -> Any:
-        """Look at real frames and return what you must remember to go on; any object.
+    def observe(self, frames: np.ndarray, actions: np.ndarray, seeds: np.ndarray) -> Any:
+        """Return your state after real frames; it may be any object.
 
-        frames: uint8 `[B, T, H, W, 3]`, T >= 1, not to be changed; actions: the raw actions `[B, T - 1, ...]`
-        between them, checked; seeds: int64 `[B]`, for what you draw at random.
+        frames: uint8 `[B, T, H, W, 3]`, T >= 1, read-only; actions: the raw actions `[B, T - 1, ...]`
+        between them, checked; seeds: int64 `[B]`, for everything drawn at random.
         """
 
     @abstractmethod
     def predict(self, state: Any, actions: np.ndarray) -> tuple[np.ndarray, Any]:
-        """Return the next frames, uint8 `[B, H, W, 3]`, and what you remember after them.
+        """Return the next frames, uint8 `[B, H, W, 3]`, and your next state.
 
-        state: what `watch` or `predict` returned, not to be changed; actions: raw actions `[B, ...]`, checked.
+        state: what `observe` or `predict` returned, read-only; actions: raw actions `[B, ...]`, checked.
         """
 
-    def repeat(self, held: Any, n: int) -> Any:
-        """Return what you remember for B * n rows, each of the B repeated n times in place, for planners.
+    def repeat(self, state: Any, n: int) -> Any:
+        """Return your state for B * n rows, each of the B repeated n times in place, for planners.
 
-        This default knows arrays and tensors `[B, ...]`, None, and tuples, lists and dicts of such. Override it if you
-        remember anything else. Raises `ConfigError` on what it does not know.
+        The default handles arrays and tensors `[B, ...]`, None, and tuples, lists and dicts of these. Override it for
+        any other state. Raises `ConfigError` for other types.
         """
-        if held is None:
+        if state is None:
             return None
-        if isinstance(held, np.ndarray):
-            return np.repeat(held, n, axis=0)
-        if isinstance(held, Tensor):
-            return held.repeat_interleave(n, 0)
-        if type(held) in (tuple, list):
-            return type(held)(self.repeat(part, n) for part in held)
-        if type(held) is dict:
-            return {key: self.repeat(part, n) for key, part in held.items()}
+        if isinstance(state, np.ndarray):
+            return np.repeat(state, n, axis=0)
+        if isinstance(state, Tensor):
+            return state.repeat_interleave(n, 0)
+        if type(state) in (tuple, list):
+            return type(state)(self.repeat(part, n) for part in state)
+        if type(state) is dict:
+            return {key: self.repeat(part, n) for key, part in state.items()}
         raise ConfigError(
-            f"`repeat` must be written for what this world remembers, got {type(held).__name__}. "
-            f"Override {type(self).__name__}.repeat(held, n)."
+            f"`repeat` must be written for this world's state, got {type(state).__name__}. "
+            f"Override {type(self).__name__}.repeat(state, n)."
         )
 
     @property
     def surprise_unit(self) -> str:
-        """Unit of `surprise`; say it if you override that."""
+        """Unit of `surprise`; override it together with `surprise`."""
         return "pixel error" if type(self).surprise is ForeignWorld.surprise else "a unit of its own"
 
     def start(self, frames: Any, actions: Any, seed: int | Sequence[int] = 0) -> ForeignState:
-        """Look at real frames, as in `WorldModel.start`. Raises `ShapeError` or `ActionError`."""
+        """Observe real frames, as in `WorldModel.start`. Raises `ShapeError` or `ActionError`."""
         frames = check_frames(frames, ndim=(5,))
         size, (batch, count) = self.size_px, frames.shape[:2]
         if frames.shape[2:4] != (size, size) or not count:
@@ -149,11 +150,13 @@ class ForeignWorld(ABC):
             )
         actions = self.action_space.check(actions, (batch, count - 1))
         seeds = np.broadcast_to(np.asarray(seed, np.int64), (batch,)).copy()
-        return ForeignState(self.watch(frames, actions, seeds), batch, self.repeat)
+        return ForeignState(self.observe(frames, actions, seeds), batch, self.repeat)
 
     def step(self, state: ForeignState, action: Any, decode: bool = True) -> Step:
-        """Make the next frame of every row, as in `WorldModel.step`. Raises `ActionError`, or `ShapeError` if
-        `predict` gives something else than frames and a state."""
+        """Make the next frame of every row, as in `WorldModel.step`.
+
+        Raises `ActionError`, or `ShapeError` if `predict` does not return frames and a state.
+        """
         frames = self._advance(state, self.action_space.check(action, (state.batch,)))
         return Step(frames if decode else None, self.encode(frames), state.index)
 
@@ -185,10 +188,10 @@ class ForeignWorld(ABC):
         return float_to_frames(latents.unflatten(-2, (self.size_px, self.size_px)).movedim(-1, -3)).numpy()
 
     def surprise(self, frames: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        """Return how far each next real frame is from the one predicted from the whole true past: `[B, T - 1]`.
+        """Return the error of each one-step prediction from the real frames before it: `[B, T - 1]`.
 
         frames: uint8 `[B, T, H, W, 3]`; actions `[B, T - 1, ...]`. Unit: mean squared error of pixels in [0, 1].
-        Cost: the past is watched anew for every frame, T * T / 2 frames; override it if yours can do better.
+        Cost: all earlier frames are observed again for every frame, T * T / 2 in all; override it if you can do better.
         """
         errors = []
         for t in range(1, frames.shape[1]):
@@ -197,8 +200,8 @@ class ForeignWorld(ABC):
         return np.stack(errors, 1) if errors else np.zeros((len(frames), 0))
 
     def _advance(self, state: ForeignState, actions: np.ndarray) -> np.ndarray:
-        """Make one frame for every row, uint8 `[B, H, W, 3]`, after looking at what `predict` gave."""
-        made = self.predict(state.held, actions)
+        """Make one frame for every row, uint8 `[B, H, W, 3]`, and check what `predict` returned."""
+        made = self.predict(state.model_state, actions)
         if not isinstance(made, tuple) or len(made) != 2:
             raise ShapeError(f"`predict` must return (frames, state), got {type(made).__name__}. Return both.")
         frames, wanted = np.asarray(made[0]), (state.batch, self.size_px, self.size_px, 3)
@@ -207,14 +210,14 @@ class ForeignWorld(ABC):
                 f"`predict` must return frames uint8 {list(wanted)}, got {frames.dtype} {list(frames.shape)}. "
                 "Clip and round to 0..255, and keep the colour axis last."
             )
-        state.held, state.index = made[1], state.index + 1
+        state.model_state, state.index = made[1], state.index + 1
         return frames
 
 
 def foreign_world(text: str, arguments: Mapping[str, Any]) -> WorldModel:
     """Make the world that `text` names, `file.py:callable` or `module:callable`, by calling it with `arguments`.
 
-    Raises `ConfigError` if there is no such callable, it takes other arguments, or what it makes is not a `WorldModel`.
+    Raises `ConfigError` if there is no such callable, it takes other arguments, or its result is not a `WorldModel`.
     """
     make = load_callable(text, "world")
     try:
@@ -224,9 +227,9 @@ def foreign_world(text: str, arguments: Mapping[str, Any]) -> WorldModel:
             f"`--world-arg` must give what {text} takes, {inspect.signature(make)}, got: {error}. "
             "Write --world-arg NAME=VALUE for each."
         ) from None
-    if inspect.isabstract(make):
+    if isinstance(make, ABCMeta) and inspect.isabstract(make):
         unwritten = ", ".join(sorted(make.__abstractmethods__))
-        raise ConfigError(f"`{text}` must be a whole world, got a class without {unwritten}. Write it.")
+        raise ConfigError(f"`{text}` must be a complete world, got a class without {unwritten}. Write it.")
     world: WorldModel = make(**arguments)
     check_world(world)
     return world

@@ -54,4 +54,5 @@ def by_chunks(
 
 def _frame_error(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     difference = left.astype(np.float32) - right.astype(np.float32)
-    return np.square(difference, out=difference).mean(axis=(1, 2, 3), dtype=np.float64) / 255.0**2
+    error: np.ndarray = np.square(difference, out=difference).mean(axis=(1, 2, 3), dtype=np.float64) / 255.0**2
+    return error

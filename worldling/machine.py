@@ -1,4 +1,4 @@
-"""Which hardware there is, and what it calls itself."""
+"""Query and tune the hardware: CPU name, bf16 support, device, memory allocator."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Hardware:
     threads: int
 
 
-def hardware(device: "torch.device | None" = None) -> Hardware:
+def hardware(device: torch.device | None = None) -> Hardware:
     """Return what computes on a torch `device` (None is the CPU)."""
     import torch
 
@@ -49,9 +49,9 @@ def hardware(device: "torch.device | None" = None) -> Hardware:
 
 
 def keep_memory() -> None:
-    """Let the C library keep what is freed from now on, and give back what was freed before, where it is glibc.
+    """Tell glibc to return memory freed so far to the system, and to keep what is freed from now on.
 
-    A training step asks for the same large arrays again and again; fetching them from the system each time, page by
+    A training step allocates the same large arrays again and again. Getting them from the system each time, page by
     page, takes a fifth of the step. Gigabytes left over from reading data cost as much again (docs/lab.md).
     """
     try:
@@ -59,12 +59,12 @@ def keep_memory() -> None:
     except OSError:
         return
     libc.malloc_trim(0)
-    libc.mallopt(-4, 0)  # M_MMAP_MAX: no array has a mapping of its own
-    libc.mallopt(-1, -1)  # M_TRIM_THRESHOLD: nothing goes back
+    libc.mallopt(-4, 0)  # M_MMAP_MAX: no mmap for large arrays
+    libc.mallopt(-1, -1)  # M_TRIM_THRESHOLD: nothing is returned
 
 
 def find_device(name: str) -> torch.device:
-    """Return the device of that name; "auto" is cuda if there is one. Raises `BackendError` if it is not there."""
+    """Return the device of that name; "auto" is cuda if available. Raises `BackendError` if it is not available."""
     import torch
 
     there = torch.cuda.is_available()
@@ -75,5 +75,5 @@ def find_device(name: str) -> torch.device:
     except RuntimeError:
         device = None
     if device is None or device.type not in ("cpu", "cuda") or (device.type == "cuda" and not there):
-        raise BackendError(f"`device` must be auto, cpu or a cuda device that is there, got {name!r}. Use auto.")
+        raise BackendError(f"`device` must be auto, cpu or an available cuda device, got {name!r}. Use auto.")
     return device

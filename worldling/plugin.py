@@ -1,4 +1,4 @@
-"""Code of yours, found by its name: `module:callable`, or `file.py:callable` for a file anywhere."""
+"""Import user code by name: `module:callable`, or `file.py:callable` for any file."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from worldling.errors import ConfigError, nearest
 
 
 def names_code(text: str) -> bool:
-    """Say whether `text` looks like the name of code, and not like a folder or a bare word."""
+    """Return whether `text` looks like the name of a callable, not like a folder or a plain name."""
     module, _, name = text.rpartition(":")
     return text.endswith(".py") or (bool(module) and name.isidentifier() and not Path(text).exists())
 
 
 def load_callable(text: str, name: str) -> Callable[..., Any]:
-    """Import what `text` names; name: the setting it was given for, said in errors.
+    """Import the callable that `text` names; name: the setting it is given for, used in errors.
 
-    Modules are also looked for in the folder one is in; the neighbours of a file can be imported by it.
-    Raises `ConfigError` if there is no such file, module or callable. What goes wrong in the code itself
-    is not caught, so that its traceback shows the line.
+    Modules are also searched in the current folder; a file can import the files next to it.
+    Raises `ConfigError` if there is no such file, module or callable. Errors in the code itself are not caught, so
+    that the traceback shows the line.
     """
     place, _, attribute = text.rpartition(":")
     if not place:
@@ -47,19 +47,19 @@ def load_callable(text: str, name: str) -> Callable[..., Any]:
 
 def _from_path(module: str) -> ModuleType:
     if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # an installed command does not look beside the caller by itself
+        sys.path.insert(0, os.getcwd())  # an installed command does not search the current folder by itself
     return importlib.import_module(module)
 
 
 def _from_file(path: Path, name: str) -> ModuleType:
     if not path.is_file():
-        raise ConfigError(f"`{name}` must name a file that is there, got {str(path)!r}. Check the path.")
+        raise ConfigError(f"`{name}` must name an existing file, got {str(path)!r}. Check the path.")
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    full = str(path.resolve())  # its name too, so that a file called json.py is not taken for another json
+    full = str(path.resolve())  # also the module's name, so that a file json.py is not mistaken for the json module
     spec = importlib.util.spec_from_file_location(full, path)
     assert spec is not None and spec.loader is not None, "a .py file has a loader"
-    module = sys.modules[full] = importlib.util.module_from_spec(spec)  # dataclasses look for it there
+    module = sys.modules[full] = importlib.util.module_from_spec(spec)  # dataclasses look it up there
     spec.loader.exec_module(module)
     return module

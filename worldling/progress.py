@@ -1,4 +1,4 @@
-"""One progress line on stderr, with rate and time left. Silent when stderr is not a terminal, except every 10 s."""
+"""Progress of long jobs: one line on stderr with the time left, redrawn in a terminal, else printed every 10 s."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def clock(seconds: float) -> str:
 
 
 class Progress:
-    """Show how far a long job is: `with Progress("recording", 20000, "frames") as p: p.update(done)`.
+    """Show the progress of a long job: `with Progress("recording", 20000, "frames") as p: p.update(done)`.
 
     total: number of units, or seconds when unit is "s". quiet: print nothing.
     """
@@ -42,7 +42,7 @@ class Progress:
         rate = (done - self.first) / elapsed if elapsed > 0 else 0.0
         left = (self.total - done) / rate if rate > 0 else 0.0
         amount = "" if self.unit == "s" else f" {done:,.0f}/{self.total:,.0f} {self.unit}"
-        line = f"{self.title} {fraction:4.0%}{amount}  {clock(elapsed)} gone, {clock(left)} left  {note}".rstrip()
+        line = f"{self.title} {fraction:4.0%}{amount}  {clock(elapsed)} elapsed, {clock(left)} left  {note}".rstrip()
         if self._tty:
             print("\r" + line.ljust(self._width), end="", file=sys.stderr, flush=True)
             self._width = len(line)
@@ -50,7 +50,7 @@ class Progress:
             print(line, file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """End the line."""
+        """End the progress line."""
         if self._tty and not self.quiet and self._width:
             print(file=sys.stderr, flush=True)
             self._width = 0

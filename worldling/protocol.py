@@ -1,8 +1,8 @@
-"""What everybody asks of a world, in one place: `WorldModel`. Judge, planners, environments and server use it alone.
+"""The protocol `WorldModel`: all that judge, planners, environments and server need from a world model.
 
-Shapes as in types.py: B rows (roll-outs side by side), T time, H = W = `size_px`. Everything has its batch axis.
-`worldling.World` has these members; a model that is not ours gets them from `worldling.ForeignWorld`;
-`worldling.testing.WorldContract` tests the laws behind them. What a world may lack is None (or empty), never absent.
+Shapes as in types.py: B rows (parallel roll-outs), T time, H = W = `size_px`. All arrays have a batch axis.
+`worldling.World` has these members; a foreign model gets them from `worldling.ForeignWorld`. Their contract is tested
+by `worldling.testing.WorldContract`. Optional members are None or empty, never missing.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class WorldSettings(Protocol):
-    """The settings of a world that others read."""
+    """The part of a world's settings that others read."""
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Its name."""
         ...
 
     @property
@@ -35,12 +35,12 @@ class WorldSettings(Protocol):
 
     @property
     def fps(self) -> float | None:
-        """Frames per second of its own time; None if not known."""
+        """Frames per second of the training data; None if not known."""
         ...
 
 
 class BackendLabel(Protocol):
-    """What runs a world, in words for reports and logs."""
+    """The name of a backend, for reports and logs."""
 
     @property
     def name(self) -> str:
@@ -49,12 +49,12 @@ class BackendLabel(Protocol):
 
     @property
     def reason(self) -> str:
-        """Why and how it came to run this world; may be empty."""
+        """Why it was chosen and how it was built; may be empty."""
         ...
 
 
 class WorldState(Protocol):
-    """All that changes while a world runs, for B rows: made by `WorldModel.start`, advanced in place by `step`."""
+    """The state of a running world, for B rows: made by `WorldModel.start`, advanced in place by `step`."""
 
     @property
     def batch(self) -> int:
@@ -66,8 +66,8 @@ class WorldState(Protocol):
         """Frames made since `start`."""
         ...
 
-    def fork(self, n: int | None = None) -> "WorldState":
-        """Return an independent copy that steps as this one would; n: of B * n rows, each repeated n times in place."""
+    def fork(self, n: int | None = None) -> WorldState:
+        """Return an independent copy that steps like this one; n: of B * n rows, each repeated n times in place."""
         ...
 
 
@@ -76,7 +76,7 @@ class WorldModel(Protocol):
 
     @property
     def size_px(self) -> int:
-        """Side of its frames."""
+        """Side of its frames in pixels."""
         ...
 
     @property
@@ -91,7 +91,7 @@ class WorldModel(Protocol):
 
     @property
     def backend(self) -> BackendLabel:
-        """What runs it."""
+        """How it runs."""
         ...
 
     @property
@@ -99,19 +99,19 @@ class WorldModel(Protocol):
         """What is known about it, as json: `name`, and `source`, what its training data were recorded from.
 
         `source` may hold `env_id`, `frame_skip`, `env_kwargs` and `seed`, as in a data set's dataset.json. The
-        judged data must agree with the first three; the seed tells whether they are held out. `cost` is what training
-        took.
+        judged data must agree with the first three; the seed tells whether they are held out. `cost` is the cost of
+        training.
         """
         ...
 
     @property
     def path(self) -> Path | None:
-        """Its folder on disk, if it has one; its report goes there by default."""
+        """Its folder on disk, if any; reports go there by default."""
         ...
 
     @property
-    def device(self) -> "torch.device | None":
-        """The torch device that it runs on, for timing; None is the CPU."""
+    def device(self) -> torch.device | None:
+        """The torch device it runs on, for timing; None means CPU."""
         ...
 
     @property
@@ -130,10 +130,10 @@ class WorldModel(Protocol):
         ...
 
     def start(self, frames: np.ndarray, actions: np.ndarray, seed: int | Sequence[int] = 0) -> WorldState:
-        """Look at real frames uint8 `[B, T, H, W, 3]`, T >= 1, and the raw actions `[B, T - 1, ...]` between them.
+        """Encode real frames uint8 `[B, T, H, W, 3]`, T >= 1, and the raw actions `[B, T - 1, ...]` between them.
 
-        seed: of all that is drawn at random, one for all rows or one for each. Returns the state that follows the
-        frames. Leaves its inputs as they are. Raises `ShapeError` or `ActionError`.
+        seed: of everything drawn at random, one for all rows or one for each. Returns the state that follows the
+        frames. Does not change its inputs. Raises `ShapeError` or `ActionError`.
         """
         ...
 
@@ -142,7 +142,7 @@ class WorldModel(Protocol):
 
         The step's frame is uint8 `[B, H, W, 3]`, and may be None with `decode=False`; its latent `[B, N, C]` is
         always there; reward and terminated, `[B]`, are None in a world that does not predict them. Raises
-        `ActionError`, and then leaves `state` as it was.
+        `ActionError`, and then `state` is unchanged.
         """
         ...
 
@@ -150,31 +150,31 @@ class WorldModel(Protocol):
     def rollout(self, state: Any, actions: np.ndarray, decode: Literal[True] = True) -> np.ndarray: ...
 
     @overload
-    def rollout(self, state: Any, actions: np.ndarray, decode: Literal[False]) -> "torch.Tensor": ...
+    def rollout(self, state: Any, actions: np.ndarray, decode: Literal[False]) -> torch.Tensor: ...
 
-    def rollout(self, state: Any, actions: np.ndarray, decode: bool = True) -> "np.ndarray | torch.Tensor":
+    def rollout(self, state: Any, actions: np.ndarray, decode: bool = True) -> np.ndarray | torch.Tensor:
         """Step through raw actions `[B, T, ...]`: frames uint8 `[B, T, H, W, 3]`, or latents `[B, T, N, C]`."""
         ...
 
-    def encode(self, frames: np.ndarray) -> "torch.Tensor":
-        """Turn frames uint8 `[..., H, W, 3]` into latents, floats `[..., N, C]`; pixels will do."""
+    def encode(self, frames: np.ndarray) -> torch.Tensor:
+        """Turn frames uint8 `[..., H, W, 3]` into latents, floats `[..., N, C]`; these may be pixels."""
         ...
 
-    def decode(self, latents: "torch.Tensor") -> np.ndarray:
+    def decode(self, latents: torch.Tensor) -> np.ndarray:
         """Turn latents `[..., N, C]` into frames uint8 `[..., H, W, 3]`."""
         ...
 
     def surprise(self, frames: np.ndarray, actions: np.ndarray) -> np.ndarray | None:
-        """Say how unexpected each next real frame is, given all that came before it; None if it cannot tell.
+        """Return how unexpected each next real frame is, given all frames before it; None if not supported.
 
-        frames: uint8 `[B, T, H, W, 3]`; actions: raw `[B, T - 1, ...]`. Returns floats `[B, T - 1]` that grow with the
+        frames: uint8 `[B, T, H, W, 3]`; actions: raw `[B, T - 1, ...]`. Returns floats `[B, T - 1]`, larger for more
         surprise, in `surprise_unit`.
         """
         ...
 
 
 def name_of(world: WorldModel) -> str:
-    """Call a world by its folder, or else by its card's name."""
+    """Return the name of a world's folder, or else the name on its card."""
     return world.path.resolve().name if world.path else str(world.card.get("name", "world"))
 
 
@@ -186,7 +186,7 @@ def check_world(world: object) -> None:
             missing += [f"{name}.{member}" for member in _missing(getattr(world, name), part)]
     if missing:
         raise ConfigError(
-            f"`world` must have all that a WorldModel has, got {type(world).__name__} without {', '.join(missing)}. "
+            f"`world` must have all members of a WorldModel, got {type(world).__name__} without {', '.join(missing)}. "
             "Inherit worldling.ForeignWorld, or add it (see worldling/protocol.py)."
         )
 

@@ -1,4 +1,4 @@
-"""The state of a world: all that changes while it runs. It can be forked, saved and loaded."""
+"""The state of a running world: everything but the weights. It can be forked, saved and loaded."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ FORMAT = "worldling-state-1"
 
 @dataclass
 class State:
-    """What changes while a world runs, for B rows: made by `World.start`, advanced in place by `World.step`.
+    """The state of a world for B rows: made by `World.start`, advanced in place by `World.step`.
 
     latent, previous `[B, N, C]`: the current frame and the one before; memory: the past; seeds int64 `[B]`; index:
     frames made since start; batched: whether frames carry a batch axis; shown uint8 `[B, H, W, 3]`: the current frame
-    as it was decoded, in worlds whose head looks at it (dynamics/warp.py), else None.
+    as it was decoded, in worlds whose head reads it (dynamics/warp.py), else None.
     """
 
     latent: Tensor
@@ -39,7 +39,7 @@ class State:
         """B, the number of rows."""
         return len(self.latent)
 
-    def fork(self, n: int | None = None) -> "State":
+    def fork(self, n: int | None = None) -> State:
         """Return an independent copy that steps as this one would.
 
         n: of B * n rows, each repeated n times in place (b0 b0 b1 b1 ...). Raises `ShapeError` if n is below 1.
@@ -50,7 +50,7 @@ class State:
             raise ShapeError(f"`n` must be at least 1, got {n}. Say how often each row is repeated.")
         return self.rows([row for row in range(self.batch) for _ in range(n)])
 
-    def rows(self, rows: Sequence[int]) -> "State":
+    def rows(self, rows: Sequence[int]) -> State:
         """Return an independent copy of some rows, repeats allowed."""
         pick = torch.as_tensor(list(rows))
         there = pick.to(self.latent.device)
@@ -60,26 +60,26 @@ class State:
         )
 
     @torch.inference_mode()
-    def put_row(self, row: int, other: "State") -> None:
+    def put_row(self, row: int, other: State) -> None:
         """Overwrite one row with the only row of `other`, a state of the same world."""
         for there, here in zip(self._tensors().values(), other._tensors().values(), strict=True):
             there[row] = here[0]
 
     def reseed(self, seeds: Sequence[int]) -> None:
-        """Give every row a seed of its own, so that forks of a stochastic world part ways."""
+        """Set the seed of every row, so that forks of a stochastic world differ."""
         self.seeds = torch.as_tensor(list(seeds), dtype=torch.long).expand(self.batch).clone()
 
     def save(self, path: str | Path) -> None:
-        """Write this state as one safetensors file, whole or not at all. Raises `DiskFullError`."""
+        """Write this state as one safetensors file, complete or not at all. Raises `DiskFullError`."""
         write_tensors(path, self._tensors(), {"format": FORMAT, "index": self.index, "batched": self.batched})
 
     @classmethod
-    def load(cls, path: str | Path, like: "State | None" = None) -> "State":
+    def load(cls, path: str | Path, like: State | None = None) -> State:
         """Read what `save` wrote: a state that steps as the saved one would.
 
-        like: a state of the world that is to go on from it, such as `world.blank(1)`, of any number of rows: the
-        tensors are checked against it and go to its device; None: they are not checked and stay on the CPU. Raises
-        `CheckpointError` if the file is missing, damaged, no state, or the state of a world of other shapes.
+        like: a state of the world that will continue from it, such as `world.empty_state(1)`, of any number of rows:
+        the tensors are checked against it and moved to its device; None: not checked, on the CPU. Raises
+        `CheckpointError` if the file is missing, damaged, not a state, or the state of a world with other shapes.
         """
         tensors, meta = read_tensors(path)
         count = sum(name.startswith("memory.") for name in tensors)
@@ -105,7 +105,7 @@ class State:
         )
 
     def _tensors(self) -> dict[str, Tensor]:
-        """Name every tensor, each of B rows. `frames` counts the frames remembered, `stamp` numbers the slots."""
+        """Return all tensors by name, each of B rows; frames: how many the memory has read; stamp: see `Memory`."""
         memory = {f"memory.{i}": tensor for i, tensor in enumerate(self.memory.tensors)}
         named = {"latent": self.latent, "previous": self.previous, "seeds": self.seeds, **memory}
         named |= {"stamp": self.memory.stamp, "frames": self.memory.index}

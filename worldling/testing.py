@@ -1,4 +1,4 @@
-"""Contract suites that you can inherit: `WorldContract` holds the laws that any world must keep.
+"""Contract tests to inherit: `WorldContract` tests the laws of `WorldModel` on your own world.
 
     from worldling.testing import WorldContract
 
@@ -6,11 +6,12 @@
         def make_world(self):
             return Mine("weights.safetensors")
 
-What a world is made of is written in protocol.py. That the action matters is not a law: that is judged.
+The members of a world are described in protocol.py. How good its frames are is not tested here: use `worldling judge`.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,10 @@ Clip = tuple[np.ndarray, np.ndarray]
 class WorldContract:
     """The laws of a world, one test each. Inherit it, write `make_world`, and `make_clip` if you have real frames.
 
-    A test asks for a world once; where making one is slow, return the same one each time.
+    Each test calls `make_world` once; if that is slow, return the same world each time.
 
-    tolerance: the share of pixel values that may be off by more than one level where a batch is held against its rows
-    alone: other batch sizes round differently, in half precision visibly (.02 then). steps: how far the laws are
-    followed.
+    tolerance: share of pixel values that may differ by more than one grey level between a batch and its rows alone,
+    since rounding depends on the batch size; set 0.02 in half precision. steps: length of the roll-outs.
     """
 
     tolerance = 1e-3
@@ -39,47 +39,49 @@ class WorldContract:
         raise NotImplementedError("`make_world` must return a world, got nothing. Write it in your test class.")
 
     def make_clip(self, world: WorldModel) -> Clip:
-        """Return frames uint8 `[B >= 2, T > context, H, W, 3]` and their raw actions `[B, T - 1, ...]`: noise here."""
+        """Return frames uint8 `[B >= 2, T > context, H, W, 3]` and their raw actions `[B, T - 1, ...]`: noise."""
         rng, count = np.random.default_rng(0), world.config.context + 2
         frames = rng.integers(0, 256, (3, count, world.size_px, world.size_px, 3), dtype=np.uint8)
         return frames, self._actions(world, 3, count - 1)
 
-    def test_it_has_what_is_asked_of_a_world(self) -> None:
+    def test_it_has_all_members_of_a_world_model(self) -> None:
         world = self.make_world()
         check_world(world)
-        assert world.config.context >= 1, "`config.context` counts real frames: at least one"
+        assert world.config.context >= 1, "`config.context` is a number of real frames, at least 1"
 
     def test_frames_and_latents_have_the_promised_shapes(self) -> None:
         world, frames, actions, then = self._given()
         rows, side = len(frames), (world.size_px, world.size_px, 3)
         latents = world.encode(frames)
-        assert tuple(latents.shape[:2]) == frames.shape[:2] and latents.ndim == 4, "`encode` keeps the leading axes"
-        assert latents.is_floating_point(), "`encode` gives a tensor of floats"
+        assert tuple(latents.shape[:2]) == frames.shape[:2] and latents.ndim == 4, "`encode` must keep the leading axes"
+        assert latents.is_floating_point(), "`encode` must return a tensor of floats"
         _check(world.decode(latents), frames.shape, "`decode`")
         _check(world.decode(latents[0]), frames[0].shape, "`decode` of fewer axes")
         state = world.start(frames, actions)
         for index in (1, 2):
             step = world.step(state, then[:, index - 1])
             _check(step.frame, (rows, *side), "`step`")
-            assert step.latent.shape == latents[:, 0].shape, "`step` gives a latent as `encode` does"
-            assert step.index == index, "`step.index` counts frames since `start`"
+            assert step.latent.shape == latents[:, 0].shape, (
+                "`step` must return a latent of the shape that `encode` returns"
+            )
+            assert step.index == index, "`step.index` must count frames since `start`"
         _check(world.rollout(state, then), (rows, self.steps, *side), "`rollout`")
         made = world.rollout(state, then, decode=False)
-        assert made.shape == (rows, self.steps, *latents.shape[2:]), "`rollout` with decode=False gives latents"
+        assert made.shape == (rows, self.steps, *latents.shape[2:]), "`rollout` with decode=False must return latents"
 
     def test_rollout_equals_steps(self) -> None:
         world, frames, actions, then = self._given()
         _equal(
             world.rollout(world.start(frames, actions), then),
             self._steps(world, frames, actions, then),
-            "`rollout` must give the frames that `step` gives one by one",
+            "`rollout` must return the same frames as `step` one by one",
         )
 
-    def test_latents_decode_to_the_frames_shown(self) -> None:
+    def test_latents_decode_to_the_same_frames(self) -> None:
         world, frames, actions, then = self._given()
         shown = world.rollout(world.start(frames, actions), then)
-        unwatched = world.rollout(world.start(frames, actions), then, decode=False)
-        self._near(world.decode(unwatched), shown, "latents must decode to the frames shown, watched or not")
+        latents = world.rollout(world.start(frames, actions), then, decode=False)
+        self._near(world.decode(latents), shown, "latents must decode to the same frames")
         state = world.start(frames, actions)
         stepped = [world.decode(world.step(state, then[:, t], decode=False).latent) for t in range(self.steps)]
         self._near(np.stack(stepped, 1), shown, "`step` with decode=False must make the same frames")
@@ -91,7 +93,7 @@ class WorldContract:
         for row in range(len(frames)):
             one = slice(row, row + 1)
             alone = world.rollout(world.start(frames[one], actions[one], seeds[one]), then[one])
-            self._near(alone, together[one], "a row's frames must not depend on who shares its batch")
+            self._near(alone, together[one], "a row's frames must not depend on the other rows of its batch")
 
     def test_same_seed_same_frames(self) -> None:
         world, frames, actions, then = self._given()
@@ -99,36 +101,37 @@ class WorldContract:
             first, again = (world.rollout(world.start(frames, actions, seed), then) for _ in range(2))
             _equal(first, again, f"seed {seed} and the same actions must give the same frames")
 
-    def test_inputs_are_left_as_they_are(self) -> None:
+    def test_inputs_are_not_changed(self) -> None:
         world, frames, actions, then = self._given()
         kept = [array.copy() for array in (frames, actions, then)]
         state = world.start(frames, actions)
         world.step(state, then[:, 0])
         world.rollout(state, then)
         world.encode(frames)
-        for array, before in zip((frames, actions, then), kept):
-            assert np.array_equal(array, before), "a world must not write into what it is given"
+        for array, before in zip((frames, actions, then), kept, strict=True):
+            assert np.array_equal(array, before), "a world must not change its inputs"
 
-    def test_any_length_of_context_is_taken_or_refused(self) -> None:
+    def test_any_context_length_works_or_raises(self) -> None:
         world, frames, actions, then = self._given()
         for count in range(1, frames.shape[1] + 1):
             try:
                 state = world.start(frames[:, :count], actions[:, : count - 1])
             except WorldlingError as error:
-                assert count != world.config.context, f"{count} frames are its own `config.context`, yet: {error}"
+                if count == world.config.context:
+                    raise AssertionError(f"{count} frames are its `config.context`, but: {error}") from None
                 continue
             _check(world.step(state, then[:, 0]).frame, frames[:, 0].shape, f"a step after {count} frames")
 
-    def test_wrong_actions_are_told(self) -> None:
+    def test_wrong_actions_raise(self) -> None:
         world, frames, actions, then = self._given()
         for wrong in _wrong(world, actions):
-            _refuses(lambda: world.start(frames, wrong), f"`start` must raise ActionError for actions {_about(wrong)}")
+            _refuses(partial(world.start, frames, wrong), f"`start` must raise ActionError for actions {_about(wrong)}")
         state, after = world.start(frames, actions), self._steps(world, frames, actions, then)
         for wrong in _wrong(world, then[:, 0]):
-            _refuses(lambda: world.step(state, wrong), f"`step` must raise ActionError for actions {_about(wrong)}")
-        _equal(world.rollout(state, then), after, "a refused action must leave the state as it was")
+            _refuses(partial(world.step, state, wrong), f"`step` must raise ActionError for actions {_about(wrong)}")
+        _equal(world.rollout(state, then), after, "an action that raises must not change the state")
 
-    def test_states_do_not_disturb_each_other(self) -> None:
+    def test_states_are_independent(self) -> None:
         world, frames, actions, then = self._given()
         wanted = self._steps(world, frames, actions, then)
         one, other = world.start(frames, actions), world.start(frames[::-1].copy(), actions[::-1].copy(), seed=1)
@@ -136,7 +139,7 @@ class WorldContract:
         for t in range(self.steps):
             made.append(np.array(world.step(one, then[:, t]).frame))
             world.step(other, then[::-1, t].copy())
-        _equal(np.stack(made, 1), wanted, "a state must step as if no other were there")
+        _equal(np.stack(made, 1), wanted, "a state must step as if it were the only one")
 
     def test_fork_equals_original(self) -> None:
         world, frames, actions, then = self._given()
@@ -144,25 +147,25 @@ class WorldContract:
         world.step(state, then[:, 0])
         fork, kept = state.fork(), state.fork()
         wanted = world.rollout(state, then)
-        _equal(world.rollout(fork, then), wanted, "a fork must step as its original")
-        _equal(world.rollout(kept.fork(), then), wanted, "a fork must not move when another one steps")
+        _equal(world.rollout(fork, then), wanted, "a fork must step like its original")
+        _equal(world.rollout(kept.fork(), then), wanted, "a fork must not change when another one steps")
         wide, each = kept.fork(2), np.repeat(then, 2, axis=0)
-        assert (wide.batch, wide.index) == (2 * len(frames), 1), "`fork(2)` must give two rows for each"
+        assert (wide.batch, wide.index) == (2 * len(frames), 1), "`fork(2)` must repeat every row twice"
         self._near(world.rollout(wide, each), np.repeat(wanted, 2, axis=0), "rows of `fork(2)` must be b0 b0 b1 b1 ...")
 
-    def test_surprise_has_one_figure_for_each_next_frame(self) -> None:
-        """Holds for worlds that can tell it; others give None."""
+    def test_surprise_is_one_number_for_each_next_frame(self) -> None:
+        """For worlds that support it; others return None."""
         world, frames, actions, _ = self._given()
         found = world.surprise(frames, actions)
         if found is None:
             return
         found = np.asarray(found)
         wanted = (len(frames), frames.shape[1] - 1)
-        assert found.shape == wanted, f"`surprise` must give [B, T - 1] = {wanted}, got {found.shape}"
-        assert np.isfinite(found).all(), "`surprise` must give finite figures"
+        assert found.shape == wanted, f"`surprise` must return [B, T - 1] = {wanted}, got {found.shape}"
+        assert np.isfinite(found).all(), "`surprise` must return finite numbers"
 
     def _given(self) -> tuple[WorldModel, np.ndarray, np.ndarray, np.ndarray]:
-        """Return the world, frames and actions to start from, and actions `[B, steps, ...]` to go on with."""
+        """Return the world, frames and actions to start from, and actions `[B, steps, ...]` to continue with."""
         world = self.make_world()
         frames, actions = self.make_clip(world)
         return world, frames, actions, self._actions(world, len(frames), self.steps)
@@ -187,7 +190,7 @@ def _equal(made: np.ndarray, wanted: np.ndarray, law: str) -> None:
 def _check(frames: Any, shape: tuple[int, ...], who: str) -> None:
     got = f"{getattr(frames, 'dtype', type(frames).__name__)} {list(np.shape(frames))}"
     fits = isinstance(frames, np.ndarray) and frames.dtype == np.uint8 and frames.shape == tuple(shape)
-    assert fits, f"{who} must give frames uint8 {list(shape)}, got {got}"
+    assert fits, f"{who} must return frames uint8 {list(shape)}, got {got}"
 
 
 def _wrong(world: WorldModel, right: np.ndarray) -> list[np.ndarray]:

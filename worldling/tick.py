@@ -1,4 +1,4 @@
-"""One frame as a pure function of tensors: `Tick`, which every backend runs, and what goes in and comes out."""
+"""One frame as a pure function of tensors: `Tick`, which every backend runs, its inputs and its outputs."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from worldling.types import float_to_frames, frames_to_float
 
 
 class TickInputs(NamedTuple):
-    """What the next frame of B rows is made from.
+    """Inputs of `Tick`: what the next frame of B rows is made from.
 
     latent, previous `[B, N, C]`: the current frame and the one before; action `[B, A]`: encoded; age int64 `[B, R]`:
     of every memory slot, in frames; noise `[B, N, C]`: standard normal, zeros in deterministic worlds; shown uint8
-    `[B, H, W, 3]`: the current frame as it was decoded, where the head warps (dynamics/warp.py), else None; memory:
+    `[B, H, W, 3]`: the current frame as it was decoded, if the head warps (dynamics/warp.py), else None; memory:
     key, value, key, value ... of each T layer, each `[B, R, N, D]`.
     """
 
@@ -47,20 +47,20 @@ class TickInputs(NamedTuple):
         return (*self.small, *self.memory)
 
     @classmethod
-    def from_flat(cls, tensors: Sequence[Tensor], warps: bool) -> "TickInputs":
+    def from_flat(cls, tensors: Sequence[Tensor], warps: bool) -> TickInputs:
         """Undo `flat`; warps: whether there is a `shown` among them."""
         latent, previous, action, age, noise, *rest = tensors
         shown = rest.pop(0) if warps else None
         return cls(latent, previous, action, age, noise, shown, tuple(rest))
 
-    def split(self, count: int) -> list["TickInputs"]:
-        """Return views of `count` parts of the rows, as equal as can be."""
+    def split(self, count: int) -> list[TickInputs]:
+        """Return views of `count` parts of the rows, of equal size as far as possible."""
         parts = zip(*(tensor.tensor_split(count) for tensor in self.flat()), strict=True)
         return [self.from_flat(part, self.shown is not None) for part in parts]
 
 
 class TickOutputs(NamedTuple):
-    """The next frame of B rows.
+    """Outputs of `Tick`: the next frame of B rows.
 
     latent `[B, N, C]`; frame uint8 `[B, H, W, 3]`, or None if not decoded; memory: keys and values of the current frame
     (that of `TickInputs.latent`), each `[B, N, D]`, in the order of `TickInputs.memory`.
@@ -75,7 +75,7 @@ class TickOutputs(NamedTuple):
         return (self.latent, *(() if self.frame is None else (self.frame,)), *self.memory)
 
     @classmethod
-    def from_flat(cls, tensors: Sequence[Tensor], decode: bool) -> "TickOutputs":
+    def from_flat(cls, tensors: Sequence[Tensor], decode: bool) -> TickOutputs:
         """Undo `flat`; decode: whether there is a frame among them."""
         latent, *rest = tensors
         frame = rest.pop(0) if decode else None
@@ -90,13 +90,14 @@ class Tick(nn.Module):
         self.tokenizer, self.dynamics, self.decode = tokenizer, dynamics, decode
 
     def forward(self, inputs: TickInputs) -> TickOutputs:
-        h, memory = self.look_back(inputs)
+        """Make the next frame."""
+        h, memory = self.run_backbone(inputs)
         shown = None if inputs.shown is None else Rendered(frames_to_float(inputs.shown), self.tokenizer)
         latent = denoise(self.dynamics.head, h, inputs.latent, inputs.noise, self.dynamics.config.passes, shown)
         frame = float_to_frames(self.tokenizer.decode(latent)) if self.decode else None
         return TickOutputs(latent, frame, memory)
 
-    def look_back(self, inputs: TickInputs) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def run_backbone(self, inputs: TickInputs) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Run the backbone alone: features h `[B, N, D]`, and keys and values as in `TickOutputs.memory`."""
         latent, previous, action, age, *_ = inputs
         h, memory = self.dynamics.backbone.step(latent, previous, action, list(inputs.memory), age)
@@ -104,11 +105,12 @@ class Tick(nn.Module):
 
 
 class FlatTick(nn.Module):
-    """A Tick that takes `TickInputs.flat()` as arguments and gives `TickOutputs.flat()`, as exporters ask for."""
+    """A Tick that takes `TickInputs.flat()` as arguments and returns `TickOutputs.flat()`, as exporters need."""
 
     def __init__(self, tick: Tick) -> None:
         super().__init__()
         self.tick, self.warps = tick, tick.dynamics.config.warp > 0
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Make the next frame."""
         return self.tick(TickInputs.from_flat(tensors, self.warps)).flat()

@@ -1,4 +1,4 @@
-"""The words of the package: frames, actions, episodes, steps, and their shapes.
+"""Basic types: frames, actions, episodes, steps, and their shapes.
 
 Shape legend, used in every docstring:
 
@@ -6,9 +6,8 @@ Shape legend, used in every docstring:
     C latent channels    L levels a channel can take    D width    A encoded action size
     R memory slots       S candidate plans
 
-A frame is uint8 `[H, W, 3]`, RGB. Row t of an episode is what was seen at t, and the action taken
-after seeing it: an episode of T frames has T - 1 actions, `actions[t]` leads from frame t to t + 1.
-This file holds the only conversion between uint8 frames and the floats that networks read.
+A frame is uint8 `[H, W, 3]`, RGB. An episode of T frames has T - 1 actions; `actions[t]` leads from frame t to
+frame t + 1. This file has the only conversion between uint8 frames and the floats that networks read.
 """
 
 from __future__ import annotations
@@ -55,12 +54,12 @@ def check_frames(frames: Any, name: str = "frames", ndim: tuple[int, ...] = (4, 
 
 @dataclass(frozen=True)
 class ActionSpace:
-    """What actions a world understands, and how they become vectors of size A.
+    """The actions a world takes, and their encoding as vectors of size A.
 
     kind: "discrete" (one of `nvec[0]` choices), "multi_discrete" (one of `nvec[i]` for each i),
         "multi_binary" (`len(nvec)` switches), "box" (floats between `low` and `high`) or
         "none" (video without actions).
-    names: one name per choice (discrete), switch or axis; for people and for key bindings.
+    names: one name per choice (discrete), switch or axis; for display and key bindings.
     """
 
     kind: str
@@ -116,7 +115,7 @@ class ActionSpace:
 
     @property
     def noop(self) -> np.ndarray:
-        """The resting action: choice 0, no switch, or zero moved inside the box."""
+        """The no-op action: choice 0, no switch, or zero clipped to the box."""
         if self.kind == "box":
             return np.clip(np.zeros(self.shape, np.float32), self.low, self.high).astype(np.float32)
         return np.zeros(self.shape, self.dtype)
@@ -125,7 +124,7 @@ class ActionSpace:
         """Return raw `actions` `[*lead, *shape]` as an array, or raise `ActionError`.
 
         lead: the leading axes expected; None accepts any. Box actions outside the bounds are an
-        error, not clipped: a silent clip would make the dream answer another question.
+        error and not clipped, since the roll-out would then follow other actions than asked.
         """
         array = np.asarray(actions)
         if array.dtype == object or array.dtype.kind not in "iufb":
@@ -223,7 +222,7 @@ class Episode:
     """One uninterrupted recording of T frames.
 
     frames `[T, H, W, 3]` uint8; actions `[T - 1, *action_space.shape]`; reward `[T - 1]` float32;
-    terminated, truncated `[T - 1]` bool; state: engine values per frame, each `[T, ...]`;
+    terminated, truncated `[T - 1]` bool; state: simulator values per frame, each `[T, ...]`;
     meta: seed, policy and whatever else identifies it.
     """
 
@@ -241,10 +240,10 @@ class Episode:
 
 @dataclass(frozen=True)
 class Step:
-    """What one step of a world gives.
+    """The result of one step of a world.
 
     frame: uint8 `[H, W, 3]` (`[B, H, W, 3]` for a batch), or None if not decoded;
-    latent: committed latent, a tensor `[B, N, C]`, owned by the state: copy it before keeping it;
+    latent: committed latent, a tensor `[B, N, C]`, owned by the state: copy it if you keep it;
     index: number of frames made since `start`;
     reward: float32 `[B]`, predicted for this step, or None while the world does not predict it;
     terminated: bool `[B]`, whether the episode ends with this frame, or None while the world does not predict it.

@@ -1,10 +1,10 @@
-"""A World: tokenizer and dynamics together. `World.step` makes the frame.
+"""A world model: tokenizer and dynamics. `World.step` makes the next frame.
 
     world = worldling.load("pusht")
     state = world.start(frames, actions)      # uint8 [T, H, W, 3] and the T - 1 actions between them
     step = world.step(state, action)          # step.frame is uint8 [H, W, 3]
 
-Weights live in `World`; all that changes while it runs lives in `State`.
+`World` holds the weights; `State` holds everything that changes while it runs.
 """
 
 from __future__ import annotations
@@ -33,8 +33,11 @@ from worldling.types import ActionSpace, Episode, Step, check_frames, float_to_f
 
 @dataclass(frozen=True)
 class WorldConfig:
-    """Everything needed to build a world's networks. context: real frames to start from; outcome: what is predicted of
-    reward and termination, nothing by default."""
+    """The settings from which a world's networks are built.
+
+    context: number of real frames to start from; outcome: what is predicted of reward and termination, nothing by
+    default.
+    """
 
     name: str
     size: str
@@ -56,8 +59,8 @@ class WorldConfig:
 class Backend(Protocol):
     """One way of running a world's networks: `Reference` here, the fast ones in `worldling/backends/`.
 
-    name: as `use_backend` knows it; reason: why and how it came to run this world; memory_dtype: of the memory of
-    states that start on it. Tensors lie on the world's device.
+    name: as in `use_backend`; reason: why it was chosen, and how it was built; memory_dtype: of the memory of states
+    that start on it. Tensors are on the world's device.
     """
 
     name: str
@@ -65,7 +68,7 @@ class Backend(Protocol):
     memory_dtype: torch.dtype
 
     def tick(self, inputs: TickInputs, decode: bool) -> TickOutputs:
-        """Make the next frame. Latent and frame are the caller's; the memory may be overwritten by the next call."""
+        """Make the next frame. The caller may keep latent and frame; the next call may overwrite the memory."""
         ...
 
     def encode(self, frames: Tensor) -> Tensor:
@@ -77,19 +80,19 @@ class Backend(Protocol):
         ...
 
     def remember(self, inputs: TickInputs) -> Sequence[Tensor]:
-        """Return `TickOutputs.memory` alone: what to remember of a real frame."""
+        """Return `TickOutputs.memory` alone: the keys and values of a real frame."""
         ...
 
-    def like(self, world: "World") -> "Backend":
-        """Return what runs `world`, the same networks with other weights, as this does, or the nearest to it.
+    def like(self, world: World) -> Backend:
+        """Return the same kind of backend for `world`: the same networks with other weights.
 
-        Cost: some seconds at most; a backend that would need longer gives one that does not.
+        Cost: some seconds at most; a backend that takes longer to build returns a similar one that does not.
         """
         ...
 
 
 class Reference:
-    """The `Backend` in eager fp32 torch: the truth that every other is measured against."""
+    """The `Backend` in eager fp32 torch: the others are measured against it."""
 
     name, memory_dtype = "reference", torch.float32
 
@@ -112,9 +115,9 @@ class Reference:
 
     def remember(self, inputs: TickInputs) -> Sequence[Tensor]:
         """Return the keys and values of a real frame, as in `Backend.remember`."""
-        return self.ticks[False].look_back(inputs)[1]
+        return self.ticks[False].run_backbone(inputs)[1]
 
-    def like(self, world: "World") -> "Backend":
+    def like(self, world: World) -> Backend:
         """Return the reference of another world."""
         return Reference(world.tokenizer, world.dynamics)
 
@@ -123,8 +126,8 @@ class World:
     """A trained world model. Made by `worldling.load` or by training (train/train.py); see the module's docstring.
 
     card: data, cost and quality, as json; contexts: a few real clips to start from; mean_frame uint8
-    `[H, W, 3]`: the mean of the training frames; path: where it lies on disk, if anywhere; backend: what
-    runs it, chosen by `use_backend`; outcome: tells reward and termination, None if it does not.
+    `[H, W, 3]`: the mean of the training frames; path: its folder on disk, if any; backend: how it runs, chosen by
+    `use_backend`; outcome: predicts reward and termination, None if it does not.
     """
 
     surprise_unit = "nats"
@@ -149,26 +152,26 @@ class World:
 
     @property
     def action_space(self) -> ActionSpace:
-        """The actions it understands."""
+        """The raw actions it takes."""
         return self.config.action_space
 
     @property
     def size_px(self) -> int:
-        """Side of its frames."""
+        """Side of its frames in pixels."""
         return self.config.tokenizer.size_px
 
     @torch.inference_mode()
     def start(self, frames: Any, actions: Any, seed: int | Sequence[int] = 0) -> State:
-        """Look at real frames and return the state that follows them.
+        """Encode real frames and return the state that follows them.
 
         frames: uint8 `[T, H, W, 3]` or `[B, T, H, W, 3]`, T at least 1 (`config.context` or more is better);
         actions: the T - 1 raw actions that led between them, with the same leading axes; seed: of the
-        noise of a stochastic world, the same for all rows or one for each.
+        noise in a stochastic world, one for all rows or one for each.
         Raises `ShapeError` or `ActionError`.
         """
-        latents, vectors, batched = self._look(frames, actions)
+        latents, vectors, batched = self._encode_clips(frames, actions)
         rows, count = latents.shape[:2]
-        state = self.blank(rows)
+        state = self.empty_state(rows)
         state.seeds, state.batched = torch.as_tensor(seed, dtype=torch.long).expand(rows).clone(), batched
         state.latent, state.previous = latents[:, 0].clone(), latents[:, 0].clone()
         for t in range(count - 1):
@@ -180,25 +183,23 @@ class World:
 
     @torch.inference_mode()
     def surprise(self, frames: Any, actions: Any, chunk: int = 2) -> np.ndarray:
-        """Say how unexpected each next frame of real clips is, given the true ones before it: nats `[B, T - 1]`.
+        """Return how unexpected each next frame of real clips is, given the real frames before it: nats `[B, T - 1]`.
 
-        frames, actions: as for `start`, with T at least 2; without a batch axis the answer is `[T - 1]`. chunk: clips
-        computed together (on a CPU few are fastest: activations stay in its cache). The cross-entropy of the levels of
-        the frame's latent under the head's scores, summed over its cells and channels; in a stochastic world (K > 1)
-        under the scores of the first pass, from noise that is the same for all. The networks run in eager torch,
-        whatever the backend; only the encoder is the backend's. Raises `ShapeError` or `ActionError`. Cost: one full
+        frames, actions: as for `start`, with T at least 2; without a batch axis the result is `[T - 1]`. chunk: clips
+        computed together (on a CPU few are fastest: activations stay in its cache). It is the cross-entropy of the
+        latent's levels under the head's scores, summed over cells and channels; in a stochastic world (K > 1) under
+        the scores of the first pass, from the same noise for all. The networks run in eager torch on any backend;
+        only the encoder is the backend's. Raises `ShapeError` or `ActionError`. Cost: one full
         pass, without the decoder unless the head warps.
         """
-        latents, vectors, batched = self._look(frames, actions)
+        latents, vectors, batched = self._encode_clips(frames, actions)
         count = latents.shape[1]
         if count < 2:
-            raise ShapeError(
-                f"`frames` must be at least 2 to be surprised by the next, got {count}. Give a longer clip."
-            )
+            raise ShapeError(f"`frames` must be at least 2 for a surprise, got {count}. Give a longer clip.")
         config = self.dynamics.config
         noise = torch.randn(count - 1, *latents.shape[2:], generator=torch.Generator().manual_seed(0)).to(self.device)
         nats = []
-        for now, action in zip(latents.split(chunk), vectors.split(chunk)):
+        for now, action in zip(latents.split(chunk), vectors.split(chunk), strict=False):
             given, target = now[:, :-1], to_levels(now[:, 1:], config.levels)
             previous = torch.cat([given[:, :1], given[:, :-1]], 1)
             age = clip_age(torch.arange(count - 1, device=self.device).expand(len(now), -1), config)
@@ -215,14 +216,14 @@ class World:
     def step(self, state: State, action: Any, decode: bool = True) -> Step:
         """Make the next frame, and advance `state` in place.
 
-        action: one raw action, or `[B, ...]` of them for a batch; decode: also decode the pixels (planners
+        action: one raw action, or `[B, ...]` of them for a batch; decode: also decode the frame (planners
         and agents need not). Raises `ActionError`. Cost: one backbone pass, K head passes, one decoder pass; a head
         that warps (dynamics/warp.py) also encodes once a pass, and needs the frame decoded in any case.
         """
         vector = self.action_space.encode(action)
         lead = (state.batch,) if state.batched else ()
         if vector.shape[:-1] != lead:
-            self.action_space.check(action, lead)  # raises: it says what was wrong
+            self.action_space.check(action, lead)  # raises
         vectors = torch.from_numpy(vector).view(state.batch, -1)
         frame = self.advance(state, vectors, decode)
         reward, terminated = self.outcomes(state.previous, state.latent, vectors)
@@ -232,8 +233,10 @@ class World:
 
     @torch.inference_mode()
     def outcomes(self, latent: Tensor, following: Tensor, vectors: Tensor) -> tuple[np.ndarray | None, ...]:
-        """Return the reward float32 `[B]` of steps between latents `[B, N, C]`, and bool `[B]` whether they end the
-        episode; None for what is not predicted. vectors `[B, A]`: encoded actions."""
+        """Return the reward of steps between latents `[B, N, C]`, and whether they end the episode.
+
+        float32 and bool `[B]`; None for what is not predicted. vectors `[B, A]`: encoded actions.
+        """
         if self.outcome is None:
             return None, None
         found = self.outcome.read(self.outcome(latent, following, vectors.to(self.device)))
@@ -269,8 +272,8 @@ class World:
             return np.stack(made, 1) if made else np.zeros((state.batch, 0, self.size_px, self.size_px, 3), np.uint8)
         return torch.stack(made, 1) if made else state.latent[:, None][:, :0]
 
-    def blank(self, batch: int, memory_dtype: torch.dtype | None = None) -> State:
-        """Return a state of `batch` rows that has seen nothing: for engines to fill and backends to trace."""
+    def empty_state(self, batch: int, memory_dtype: torch.dtype | None = None) -> State:
+        """Return a state of `batch` rows with an empty memory, for engines to fill and backends to trace."""
         config = self.dynamics.config
         memory = Memory.empty(config, batch, self.device, memory_dtype or self.backend.memory_dtype)
         latent = torch.zeros(batch, config.tokens, config.channels, device=self.device)
@@ -280,7 +283,7 @@ class World:
         return State(latent, latent.clone(), memory, torch.zeros(batch, dtype=torch.long), shown=shown)
 
     def inputs(self, state: State, vectors: Tensor) -> TickInputs:
-        """Return what the next frame of `state` is made from; vectors `[B, A]`: encoded actions."""
+        """Return the inputs of the next frame of `state`; vectors `[B, A]`: encoded actions."""
         return TickInputs(
             latent=state.latent,
             previous=state.previous,
@@ -297,8 +300,8 @@ class World:
     ) -> np.ndarray | None:
         """Make one frame for every row, advance `state` in place and return frames uint8 `[B, H, W, 3]`.
 
-        vectors: encoded actions `[B, A]`; rows: int64, the only rows to advance (the others stand still, and
-        their frames mean nothing); None advances all. This is `step` without its checks.
+        vectors: encoded actions `[B, A]`; rows: int64, the only rows to advance (the others stay as they
+        are, and their frames are meaningless); None advances all. This is `step` without its checks.
         """
         warps = state.shown is not None
         made = self.backend.tick(self.inputs(state, vectors), decode or warps)
@@ -316,11 +319,13 @@ class World:
         if frame is None or not decode:
             return None
         pixels = frame.cpu().numpy()
-        return pixels.copy() if warps else pixels  # what callers do to their frame must not reach the state
+        return pixels.copy() if warps else pixels  # the state keeps the frame: callers get a copy
 
-    def _look(self, frames: Any, actions: Any) -> tuple[Tensor, Tensor, bool]:
-        """Check clips and the actions between their frames, as `start` takes them; returns latents `[B, T, N, C]`,
-        action vectors `[B, T - 1, A]`, and whether they came with a batch axis."""
+    def _encode_clips(self, frames: Any, actions: Any) -> tuple[Tensor, Tensor, bool]:
+        """Check and encode clips and their actions, as `start` takes them.
+
+        Returns latents `[B, T, N, C]`, action vectors `[B, T - 1, A]`, and whether the input had a batch axis.
+        """
         frames = check_frames(frames)
         batched = frames.ndim == 5
         frames = frames if batched else frames[None]
@@ -341,12 +346,12 @@ class World:
         return self.encode(frames), vectors, batched
 
     def _noise(self, state: State) -> Tensor:
-        """Draw the head's noise `[B, N, C]` from each row's seed and frame number, so that replays agree."""
+        """Draw the head's noise `[B, N, C]` from each row's seed and frame number, so that replays are exact."""
         config = self.dynamics.config
         if config.passes == 1:
             return torch.zeros_like(state.latent)
         rows = []
-        for seed, index in zip(state.seeds.tolist(), state.memory.index.tolist()):
+        for seed, index in zip(state.seeds.tolist(), state.memory.index.tolist(), strict=False):
             generator = torch.Generator().manual_seed((seed * 1_000_003 + index) % 2**63)
             rows.append(torch.randn(config.tokens, config.channels, generator=generator))
         return torch.stack(rows).to(self.device)

@@ -1,4 +1,4 @@
-"""A world's folder: written whole, read with checks. See checkpoint.py for what lies in it."""
+"""Save a world to a folder, and load it with checks. The files are listed in checkpoint.py."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import torch
 
 from worldling.checkpoint import load_into, read_json, read_tensors, write_tensors
 from worldling.config import from_dict, to_dict, write_atomic
-from worldling.data.store import DatasetMeta, DatasetWriter, open_dataset
+from worldling.data.dataset import DatasetMeta
+from worldling.data.store import DatasetWriter, open_dataset
 from worldling.dynamics.model import Dynamics
 from worldling.dynamics.outcome import Outcome
 from worldling.errors import ActionError, CheckpointError, ConfigError, DatasetError, nearest
@@ -49,9 +50,9 @@ def find_world(name_or_path: str | Path) -> Path:
 
 
 def save_world(world: World, path: str | Path, half: bool = True) -> Path:
-    """Write `world` to folder `path`, replacing what is there file by file; half: weights as float16.
+    """Write `world` to folder `path`, replacing existing files one by one; half: weights as float16.
 
-    config.json comes last, so that a folder with one is complete.
+    config.json is written last, so that a folder that has one is complete.
     """
     from PIL import Image
 
@@ -77,7 +78,7 @@ def save_world(world: World, path: str | Path, half: bool = True) -> Path:
 
 
 def _save_contexts(world: World, path: Path) -> None:
-    """Write the clips to start from, whole, in place of those before."""
+    """Write the clips to start from, all or none, and replace the old ones."""
     source = from_dict(DatasetMeta, world.card["source"], "card.source")
     fresh = Path(tempfile.mkdtemp(dir=path.parent, prefix=".contexts."))
     try:

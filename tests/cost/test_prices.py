@@ -97,9 +97,9 @@ def test_hardware_finds_its_class_and_an_unknown_one_the_list(tmp_path):
     prices = read_prices()
     assert prices.match("AMD EPYC 9R14", 2).short == "vm-2" and prices.match("AMD EPYC 9R14", 16).short == "vm-16"
     assert prices.match("NVIDIA L4", 4).short == "gpu-l4" and prices.match("NVIDIA L40S", 4) is None
-    with pytest.raises(ConfigError, match="vm-2, vm-16.*--device-class"):
+    with pytest.raises(ConfigError, match=r"vm-2, vm-16.*--device-class"):
         prices.find("Abacus", 1)
-    with pytest.raises(ConfigError, match="gpu-h100.*'vm-2'"):
+    with pytest.raises(ConfigError, match=r"gpu-h100.*'vm-2'"):
         prices.find("AMD EPYC", 2, "vm2")
     assert prices.find("Abacus", 1, "gpu-l4").short == "gpu-l4"
 

@@ -32,7 +32,10 @@ def square_episode(rng, number, length):
     return Episode(frames, actions, zeros.astype(np.float32), zeros.astype(bool), zeros.astype(bool))
 
 
-def write_squares(path, space=ActionSpace("discrete", (4,))):
+FOUR_WAYS = ActionSpace("discrete", (4,))
+
+
+def write_squares(path, space=FOUR_WAYS):
     """Six episodes of 60 frames; with a space of kind none, nobody says how they were steered."""
     rng = np.random.default_rng(0)
     with DatasetWriter(path, DatasetMeta("Squares-v0", SIZE, space, policy="random")) as writer:
@@ -50,7 +53,7 @@ class CopyWorld(ForeignWorld):
         meta = dataset.meta
         super().__init__(meta.size_px, meta.action_space, context, "stand-in", {**to_dict(meta), "seed": -1, **source})
 
-    def watch(self, frames, actions, seeds):
+    def observe(self, frames, actions, seeds):
         return frames[:, -1]
 
     def predict(self, state, actions):
@@ -67,12 +70,12 @@ class PerfectWorld(CopyWorld):
             episode.frames[t].tobytes(): (i, t) for i, episode in enumerate(self.episodes) for t in range(len(episode))
         }
 
-    def watch(self, frames, actions, seeds):
+    def observe(self, frames, actions, seeds):
         return [self.where[frame.tobytes()] for frame in frames[:, -1]]
 
     def predict(self, state, actions):
         frames = []
-        for (i, t), taken in zip(state, actions):
+        for (i, t), taken in zip(state, actions, strict=True):
             episode, at = self.episodes[i], min(t, len(self.episodes[i].actions) - 1)
             right = np.array_equal(episode.actions[at], taken)
             frames.append(episode.frames[at + 1] if right else np.zeros_like(episode.frames[0]))

@@ -43,7 +43,7 @@ class TestConvRNN(WorldContract):
 
 def test_the_example_learns(squares, tmp_path):
     train = plugin.load_callable(f"{EXAMPLE}:train", "test")
-    first, later = (train(squares.path, tmp_path / "w", minutes=0, least=steps) for steps in (1, 20))
+    first, later = (train(squares.path, tmp_path / "w", minutes=0, min_steps=steps) for steps in (1, 20))
     assert later < first == pytest.approx(1.0), "untrained, it holds the last frame still"
 
 

@@ -135,7 +135,7 @@ def test_what_does_not_fit_is_one_clear_line(squares, tmp_path):
 def test_starts_are_distinct_and_have_room(squares):
     case = Case(CopyWorld(squares), squares, Settings(horizons=(10,)))
     starts = case.choose_starts(10, 100)
-    assert len({*zip(starts.episode.tolist(), starts.last.tolist())}) == 100, "distinct"
+    assert len({*zip(starts.episode.tolist(), starts.last.tolist(), strict=True)}) == 100, "distinct"
     assert starts.last.min() >= 2 and starts.last.max() <= 49, "context before, horizon after"
     everything = case.choose_starts(10, 10_000)
     assert len(everything) == 6 * 48, "no more than the data hold"

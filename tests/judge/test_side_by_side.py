@@ -8,7 +8,7 @@ from judge_worlds import CopyWorld, PerfectWorld
 
 from worldling.errors import JudgeError
 from worldling.judge import judge
-from worldling.judge.judgement import About, Judgement
+from worldling.judge.report import About, Judgement
 from worldling.judge.settings import Settings
 from worldling.judge.side_by_side import judge_side_by_side, names_of, render
 from worldling.report.sections import Headline, Section
@@ -24,7 +24,7 @@ def test_two_worlds_are_laid_beside_each_other(squares, tmp_path):
     assert report["worlds"] == json.loads((tmp_path / "report.json").read_text())["worlds"]
     page = (tmp_path / "report.html").read_text()
     assert "http" not in page and "All figures" in page
-    for name, world in zip(names, worlds):
+    for name, world in zip(names, worlds, strict=True):
         alone = judge(world, squares.path, None, ["fidelity"], True, **SETTINGS)
         assert alone["suites"] == report["worlds"][name]["suites"]
         assert (tmp_path / name / "report.html").exists()

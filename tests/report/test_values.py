@@ -1,12 +1,12 @@
 """Results become JSON in one way, whatever they hold."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 
-from worldling.report.values import NOTHING, Curve, Interval, hidden, if_known, named, spread, to_json
+from worldling.report.values import HIDDEN, IF_KNOWN, NOTHING, SPREAD, Curve, Interval, named, to_json
 
 
 @dataclass(frozen=True)
@@ -14,10 +14,10 @@ class Result:
     """Every kind of field."""
 
     count: int
-    origin: str = named("from")
-    film: np.ndarray = hidden()
-    why: str | None = if_known(default=None)
-    by: dict[int, Interval] = spread(default_factory=dict)
+    origin: str = field(metadata=named("from"))
+    film: np.ndarray = field(metadata=HIDDEN)
+    why: str | None = field(default=None, metadata=IF_KNOWN)
+    by: dict[int, Interval] = field(default_factory=dict, metadata=SPREAD)
 
 
 def test_fields_are_written_as_they_are_declared():

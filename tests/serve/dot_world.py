@@ -58,7 +58,7 @@ class DotWorld(ForeignWorld):
             frames.append(paint(place, 0, self.size_px))
         return Episode(np.stack(frames), actions, *np.zeros((3, num - 1), np.float32))
 
-    def watch(self, frames: np.ndarray, actions: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, ...]:
+    def observe(self, frames: np.ndarray, actions: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, ...]:
         """Remember where each dot is, its seed and how many steps it took."""
         found = [np.nonzero(frame[..., 0] > 200) for frame in frames[:, -1]]
         places = [np.array([columns.mean(), rows.mean()]) * 64 / self.size_px for rows, columns in found]
@@ -71,10 +71,12 @@ class DotWorld(ForeignWorld):
         time.sleep(self.step_s)
         self.num_steps += 1
         places, seeds, index = state
-        noise = [np.random.default_rng([seed, at]).normal(0, 0.3, 2) for seed, at in zip(seeds, index)]
-        places = np.stack([moved(self.action_space, place, action) for place, action in zip(places, actions)])
+        noise = [np.random.default_rng([seed, at]).normal(0, 0.3, 2) for seed, at in zip(seeds, index, strict=False)]
+        places = np.stack(
+            [moved(self.action_space, place, action) for place, action in zip(places, actions, strict=False)]
+        )
         places, index = np.clip(places + noise, 4, 60), index + 1
-        frames = [paint(place, at, self.size_px) for place, at in zip(places, index)]
+        frames = [paint(place, at, self.size_px) for place, at in zip(places, index, strict=False)]
         return np.stack(frames), (places, seeds, index)
 
 

@@ -8,11 +8,11 @@ import time
 import pytest
 
 pytest.importorskip("aiohttp")
-from dot_world import DotEnvironment, DotWorld  # noqa: E402
-from page import Page, drive  # noqa: E402
+from dot_world import DotEnvironment, DotWorld
+from page import Page, drive
 
-from worldling.serve import app, budgets, connection  # noqa: E402
-from worldling.serve.real_environment import RealEnvironment  # noqa: E402
+from worldling.serve import app, budgets, connection
+from worldling.serve.real_environment import RealEnvironment
 
 FLOODS = {
     "messages": '{"type": "input", "id": 1, "action": 2}',

@@ -26,7 +26,7 @@ class Still(ForeignWorld):
         super().__init__(4, ActionSpace("none"), context)
         self.holds = holds
 
-    def watch(self, frames, actions, seeds):
+    def observe(self, frames, actions, seeds):
         return {"frames": frames[:, -1], "more": self.holds(frames[:, -1])}
 
     def predict(self, state, actions):
@@ -40,7 +40,7 @@ def test_what_is_missing_is_named():
         parts = {key: value for key, value in whole.items() if key != gone}
         with pytest.raises(ConfigError, match=f"`world` must .* without {gone}"):
             check_world(type("Partial", (), parts)())
-    with pytest.raises(ConfigError, match="without config.fps"):
+    with pytest.raises(ConfigError, match=r"without config.fps"):
         check_world(type("Partial", (), {**whole, "config": type("C", (), {"name": "", "context": 1})})())
 
 
@@ -59,7 +59,7 @@ def test_rows_of_what_is_held_are_repeated_in_place(holds):
 def test_what_cannot_be_repeated_is_told():
     state = Still(holds=lambda frames: object()).start(np.zeros((1, 1, 4, 4, 3), np.uint8), np.zeros((1, 0, 0)))
     assert state.fork().batch == 1
-    with pytest.raises(ConfigError, match="`repeat` must .* object"):
+    with pytest.raises(ConfigError, match=r"`repeat` must .* object"):
         state.fork(2)
 
 
@@ -70,7 +70,7 @@ class Careless(ForeignWorld):
         super().__init__(4, ActionSpace("none"), context=1)
         self.gives = gives
 
-    def watch(self, frames, actions, seeds):
+    def observe(self, frames, actions, seeds):
         return None
 
     def predict(self, state, actions):
@@ -111,7 +111,7 @@ FILE = """
 from worldling import ForeignWorld
 number = 1
 class Half(ForeignWorld):
-    def watch(self, frames, actions, seeds): ...
+    def observe(self, frames, actions, seeds): ...
 class Nothing:
     def __init__(self, size=1): ...
 """
@@ -120,7 +120,7 @@ class Nothing:
 @pytest.mark.parametrize(
     "name, arguments, says",
     [
-        ("nosuch.py:World", {}, "file that is there, got '.*nosuch.py'"),
+        ("nosuch.py:World", {}, "existing file, got '.*nosuch.py'"),
         ("world.py", {}, "file.py:callable, got"),
         ("world.py:Nothin", {}, "Did you mean 'Nothing'"),
         ("world.py:number", {}, "must name a callable"),

@@ -57,7 +57,7 @@ def test_a_restored_state_steps_as_the_original(world, batched, tiny_clip, tmp_p
     state = world.start(frames, actions, seed=3)
     world.rollout(state, ACTIONS[:5])
     state.save(tmp_path / "state")
-    restored = State.load(tmp_path / "state", like=world.blank(1))
+    restored = State.load(tmp_path / "state", like=world.empty_state(1))
     assert (restored.index, restored.batched) == (5, batched)
     assert all(torch.equal(a, b) for a, b in zip(tensors_of(restored), tensors_of(state), strict=True))
     assert np.array_equal(world.rollout(restored, ACTIONS[5:]), world.rollout(state, ACTIONS[5:]))
@@ -66,7 +66,7 @@ def test_a_restored_state_steps_as_the_original(world, batched, tiny_clip, tmp_p
 
 
 def test_half_precision_comes_back_as_it_was(tiny_world, tmp_path):
-    state = tiny_world.blank(2, torch.bfloat16)
+    state = tiny_world.empty_state(2, torch.bfloat16)
     for tensor in state.memory.tensors:
         tensor.normal_()
     state.save(tmp_path / "state")
@@ -77,7 +77,7 @@ def test_half_precision_comes_back_as_it_was(tiny_world, tmp_path):
 @pytest.mark.parametrize("damage", ["missing", "cut", "empty", "foreign", "weights", "tensor"])
 def test_what_is_no_whole_state_is_told(damage, tiny_world, tmp_path):
     path = tmp_path / "state"
-    tiny_world.blank(1).save(path)
+    tiny_world.empty_state(1).save(path)
     data = path.read_bytes()
     if damage == "missing":
         path.unlink()
@@ -93,6 +93,6 @@ def test_what_is_no_whole_state_is_told(damage, tiny_world, tmp_path):
 
 @pytest.mark.parametrize("other", [{"grid": 4}, {"warp": 2}], ids=["grid", "warp"])
 def test_the_state_of_another_world_is_told(other, tiny_world, make_world, tmp_path):
-    make_world(**other).blank(3).save(tmp_path / "state")
-    with pytest.raises(CheckpointError, match="of a row must be .* for this world, got .* state of another world"):
-        State.load(tmp_path / "state", like=tiny_world.blank(1))
+    make_world(**other).empty_state(3).save(tmp_path / "state")
+    with pytest.raises(CheckpointError, match=r"of a row must be .* for this world, got .* state of another world"):
+        State.load(tmp_path / "state", like=tiny_world.empty_state(1))

@@ -108,7 +108,7 @@ class CompiledOnCpu(Reference):
                 "`backend` torch must find a C++ compiler, got none. Install g++, or use --backend reference."
             )
         tick = FlatTick(self.ticks[decode])
-        state = self.world.blank(batch, self.memory_dtype)
+        state = self.world.empty_state(batch, self.memory_dtype)
         example = self.world.inputs(state, torch.zeros(batch, self.world.action_space.size)).flat()
         with torch.no_grad(), Progress(f"compiling for {batch} rows", 2, "steps", self.quiet) as progress:
             program = torch.export.export(MixedPrecision(tick, "cpu") if self.half else tick, example)

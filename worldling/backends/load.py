@@ -28,8 +28,8 @@ def load(name_or_path: str | Path, backend: str = "auto", device: str = "auto", 
     ignored = foreign_graphs(world.path)
     if ignored and not quiet:
         print(
-            f"{printable(str(world.path))}: {printable(', '.join(ignored))} not read: compiled graphs are code, and come "
-            f"only from your own cache, {cache_folder()}",
+            f"{printable(str(world.path))}: {printable(', '.join(ignored))} not read: compiled graphs are code, and "
+            f"come only from your own cache, {cache_folder()}",
             file=sys.stderr,
             flush=True,
         )

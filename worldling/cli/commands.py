@@ -153,12 +153,12 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--workers", type=int, default=2, help="number of processes")
 
     p = command("import", _import, "make a data set from files of another format, such as a folder of videos")
-    p.add_argument("path", help="the files, most often a folder")
+    p.add_argument("path", help="the files, or their folder")
     p.add_argument("--out", required=True, help="folder of the data set")
-    p.add_argument("--size-px", type=int, default=64, help="side of the pictures kept")
-    p.add_argument("--format", help=f"{known_formats()} (default: the one that the files look like)")
+    p.add_argument("--size-px", type=int, default=64, help="side of the frames in pixels")
+    p.add_argument("--format", help=f"{known_formats()} (default: detected from the files)")
     p.add_argument(
-        "--frame-skip", type=int, help="keep every n-th frame, only where there are no actions (default: 1; physion 8)"
+        "--frame-skip", type=int, help="keep every n-th frame; only for data without actions (default: 1; physion 8)"
     )
 
     p = command(
@@ -227,9 +227,13 @@ def _play(a: argparse.Namespace) -> None:
     from worldling.serve.app import serve
 
     (world,) = open_worlds([a.world], a.world_arg, a.backend, quiet=a.json)
-    if a.alarm == "" and world.path is None:
-        raise ConfigError("`--alarm` must be given DATA for a world without a folder, got none. Add a data set.")
-    alarm = None if a.alarm is None else DriftAlarm.fit_on(world, a.alarm) if a.alarm else DriftAlarm.load(world.path)
+    alarm = None
+    if a.alarm:
+        alarm = DriftAlarm.fit_on(world, a.alarm)
+    elif a.alarm is not None:
+        if world.path is None:
+            raise ConfigError("`--alarm` must be given DATA for a world without a folder, got none. Add a data set.")
+        alarm = DriftAlarm.load(world.path)
 
     def announce(url: str) -> None:
         print(json.dumps({"url": url, "world": world.config.name, "backend": world.backend.name}), flush=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from worldling.cost.prices import DeviceClass, Prices, PriceSource, check_number
 from worldling.errors import ConfigError
 from worldling.machine import hardware
 from worldling.protocol import WorldModel, name_of
-from worldling.report.values import if_known, named
+from worldling.report.values import IF_KNOWN, named
 from worldling.timing.steps import BATCHES, SpeedRow, time_world
 
 HOURS_A_MONTH = 730.0
@@ -35,12 +35,18 @@ class Amount:
 
     value: float | None
     unit: str
-    origins: tuple[str, ...] = named("from")
-    why: str | None = if_known(default="not measured")
+    origins: tuple[str, ...] = field(metadata=named("from"))
+    why: str | None = field(default="not measured", metadata=IF_KNOWN)
 
     def __post_init__(self) -> None:
         if self.value is not None:
             object.__setattr__(self, "why", None)
+
+    @property
+    def known(self) -> float:
+        """The value of an amount that is known."""
+        assert self.value is not None, self.why
+        return self.value
 
 
 def compute(unit: str, formula: Callable[..., float], *parts: Amount) -> Amount:
@@ -191,7 +197,7 @@ class Usage:
     def __post_init__(self) -> None:
         check_number("fps", self.fps.value)
         check_users(self.users.value)
-        if not is_number(self.occupancy.value) or not 0 < self.occupancy.value <= 1:
+        if not is_number(self.occupancy.value) or not 0 < self.occupancy.known <= 1:
             got = repr(self.occupancy.value)
             raise ConfigError(f"`occupancy` must be above 0 and at most 1, got {got}. Use 0.1 for a tenth of the time.")
 
@@ -202,7 +208,7 @@ def check_users(users: Any) -> None:
         raise ConfigError(f"`users` must be a whole number of at least 1, got {users!r}. Use 1.")
 
 
-def asked(value: float | None, unit: str, otherwise: float, origin: str = "assumed") -> Amount:
+def asked(value: float | None, unit: str, otherwise: float | None, origin: str = "assumed") -> Amount:
     """Return what was given, or else `otherwise` with its origin."""
     return Amount(otherwise, unit, (origin,)) if value is None else Amount(value, unit, ("given",))
 
@@ -240,11 +246,10 @@ def world_cost(
         raise ConfigError(f"`batch` and `seconds` must be above 0, got {batch} and {seconds}. Use 16 and 2.")
     name, record = name_of(world), TrainingRecord.of(world.card)
     rows: list[SpeedRow] = []
+    on = hardware(world.device)
+    device, cores = on.device, on.cores
     if report:
         device, cores, rows = _reported(report, name)
-    else:
-        on = hardware(world.device)
-        device, cores = on.device, on.cores
     serving_on = prices.find(device, cores, device_class)
     training_on = None
     if record.device:
@@ -255,7 +260,7 @@ def world_cost(
             raise ConfigError("`world.contexts` must hold a clip to start from, got none. Train the world again.")
         count = world.config.context
         clips = [(c.frames[:count], c.actions[: count - 1]) for c in world.contexts]
-        frames, actions = (np.stack(part) for part in zip(*clips))
+        frames, actions = (np.stack(part) for part in zip(*clips, strict=True))
         rows = time_world(world, frames, actions, sorted({1, batch}), seconds, quiet).rows
     origin = "report" if report else "measured"
     return ledger(name, record, device, rows, origin, prices, training_on, serving_on, usage)
@@ -287,13 +292,17 @@ def ledger(
         training=_training(record, prices, training_on),
         serving=Serving(
             device=device,
-            device_class=serving_on and serving_on.short,
+            device_class=_short(serving_on),
             price=price,
             rows=[_serving(row, origin, price, usage.fps, prices.currency) for row in rows],
         ),
         month=month,
         sensitivity=sensitivity,
     )
+
+
+def _short(device_class: DeviceClass | None) -> str | None:
+    return None if device_class is None else device_class.short
 
 
 def _price(prices: Prices, device_class: DeviceClass | None, device: str) -> Amount:
@@ -309,7 +318,7 @@ def _training(record: TrainingRecord, prices: Prices, device_class: DeviceClass 
     price = _price(prices, device_class, str(record.device))
     return Training(
         device=record.device,
-        device_class=device_class and device_class.short,
+        device_class=_short(device_class),
         device_hours=hours,
         price=price,
         cost=compute(prices.currency, lambda h, p: h * p, hours, price),
@@ -341,7 +350,7 @@ def _months(
     rate = Amount(best.fps_p50, "frames/s", (origin, "assumed"))
     joules = Amount(best.joules_per_1000_frames, "J", (origin,))
     sessions = compute("sessions", lambda r, f: sessions_at_once(r, f, prices), rate, fps)
-    if sessions_at_once(alone.fps_p50, fps.value, prices) < 1:  # no batch makes one session faster
+    if sessions_at_once(alone.fps_p50, fps.known, prices) < 1:  # no batch makes one session faster
         sessions = Amount(None, "sessions", sessions.origins, f"too slow for {fps.value:g} frames per second")
     machines = compute("machines", lambda u, s: math.ceil(u / s), users, sessions)
     cost = compute(prices.currency, lambda m, p: m * p * HOURS_A_MONTH, machines, price)
@@ -356,7 +365,7 @@ def _months(
             energy=compute("J", lambda j, h, f: j / 1000 * h * f * 3600, joules, hours, fps),
         )
 
-    share = usage.occupancy.value
+    share = usage.occupancy.known
     others = sorted({share / 2, share, min(1.0, 2 * share), 1.0})
     month = Month(
         **vars(at(usage.occupancy)),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from worldling.cost.ledger import HOURS_A_MONTH, check_users, sessions_at_once
@@ -51,7 +51,7 @@ class ServingPlan:
     sessions_per_machine: int | None
     machines: int | None
     cost_per_month: float | None
-    origin: str = named("from")
+    origin: str = field(metadata=named("from"))
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class TrainingPlan:
 
     hours: float | None
     cost: float | None
-    origin: str = named("from")
+    origin: str = field(metadata=named("from"))
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class WorldBytes:
-    """Bytes of a world's dynamics' parameters (fp32), of one session's state and of one latent; and steps_a_second in
-    training the dynamics; None for what is not known."""
+    """How large a world is; None for what is not known.
+
+    Bytes of its dynamics' parameters (fp32), of one session's state and of one latent; steps_a_second: in training the
+    dynamics.
+    """
 
     parameters: int | None = None
     state: int | None = None
@@ -282,7 +285,8 @@ def _measured(
 
 def _best(rows: list[Row], asked: Target) -> Row:
     """Return the fastest backend's row, or the training on about as many frames."""
-    return min(rows, key=lambda row: -row.fps if isinstance(row, Throughput) else abs(row.frames - asked.train_frames))
+    frames = asked.train_frames or 0
+    return min(rows, key=lambda row: -row.fps if isinstance(row, Throughput) else abs(row.frames - frames))
 
 
 def _of_size(rows: tuple[Row, ...], asked: Target) -> list[Row]:
@@ -290,7 +294,7 @@ def _of_size(rows: tuple[Row, ...], asked: Target) -> list[Row]:
 
 
 def _answer(prices: Prices, asked: Target, classes: Sequence[ClassPlan]) -> str:
-    able = sorted((c for c in classes if c.serving.carries), key=lambda c: c.serving.cost_per_month)
+    able = sorted((c for c in classes if c.serving.carries), key=lambda c: c.serving.cost_per_month or 0.0)
     measured = [c for c in able if c.serving.origin == "measured"]
     if able:
         said = [f"Measured, and carries it cheapest: {_offer(measured[0], prices)}."] if measured else []
@@ -305,9 +309,9 @@ def _answer(prices: Prices, asked: Target, classes: Sequence[ClassPlan]) -> str:
 
 
 def _offer(found: ClassPlan, prices: Prices) -> str:
-    serving = found.serving
-    count = f"{serving.machines:,} machine{'s' * (serving.machines > 1)}"
-    cost = f"{number(serving.cost_per_month)} {prices.currency} a month"
+    machines, cost_per_month = found.serving.machines or 0, found.serving.cost_per_month or 0.0
+    count = f"{machines:,} machine{'s' * (machines > 1)}"
+    cost = f"{number(cost_per_month)} {prices.currency} a month"
     return f"{found.device_class} ({found.price.about}), {count}, {cost}"
 
 
@@ -325,9 +329,10 @@ def _assumptions(prices: Prices, asked: Target) -> list[str]:
             "Assumed: training takes minutes in proportion to the frames recorded. The minutes measured are budgets "
             "that gave the quality in the README, not the least that would do."
         )
-    rows = _of_size(prices.throughput, asked) + (_of_size(prices.training, asked) if asked.train_frames else [])
+    trained = _of_size(prices.training, asked) if asked.train_frames else []
+    rows: list[Throughput | TrainingRun] = [*_of_size(prices.throughput, asked), *trained]
     for row in rows:
-        note = f" ({row.note})" if getattr(row, "note", "") else ""
+        note = f" ({row.note})" if isinstance(row, Throughput) and row.note else ""
         lines.append(f"Measured on {row.device_class}, {row.date}: `{row.command}`{note}.")
     return list(dict.fromkeys(lines))
 

@@ -210,21 +210,25 @@ class Prices:
         """Return what an hour costs: the rent, or power and a share of the purchase."""
         if device_class.per_hour is not None:
             return device_class.per_hour
-        return (
-            device_class.purchase / device_class.lifetime_hours + device_class.watts / 1000 * self.electricity.per_kwh
-        )
+        watts, purchase, hours = device_class.watts, device_class.purchase, device_class.lifetime_hours
+        assert watts is not None and purchase is not None and hours is not None, "checked as the file was read"
+        return purchase / hours + watts / 1000 * self._power().per_kwh
 
     def basis(self, device_class: DeviceClass) -> str:
         """How far to trust what an hour costs, in words."""
         owned = device_class.per_hour is None
-        return self.electricity.basis if owned and device_class.checked else device_class.basis
+        return self._power().basis if owned and device_class.checked else device_class.basis
 
-    def match(self, device: str, threads: int) -> DeviceClass | None:
+    def _power(self) -> Electricity:
+        assert self.electricity is not None, "checked as the file was read"
+        return self.electricity
+
+    def match(self, device: str, threads: int | None) -> DeviceClass | None:
         """Return the class that hardware called `device` belongs to: the smallest with `threads` cores, if any."""
-        fits = [c for c in self.device_classes.values() if c.fits(device)]
-        return min(fits, key=lambda c: (c.cores < threads, abs(c.cores - threads)), default=None)
+        fits, least = [c for c in self.device_classes.values() if c.fits(device)], threads or 1
+        return min(fits, key=lambda c: (c.cores < least, abs(c.cores - least)), default=None)
 
-    def find(self, device: str, threads: int, name: str | None = None) -> DeviceClass:
+    def find(self, device: str, threads: int | None, name: str | None = None) -> DeviceClass:
         """Return the class called `name`, or else the one that `device` belongs to. Raises `ConfigError`."""
         if name is not None and name not in self.device_classes:
             names = ", ".join(self.device_classes)
@@ -273,18 +277,17 @@ def read_prices(path: str | Path | None = None) -> Prices:
             f"`electricity` must be there for the watts of {owned.name}, got none in {path}. "
             "Add [electricity] with per_kwh."
         )
-    measured = {
-        key: tuple(_build(cls, table, f"{key}[{i}]") for i, table in enumerate(_list(values, key, path)))
-        for key, cls in (("throughput", Throughput), ("training", TrainingRun))
-    }
-    for row in (*measured["throughput"], *measured["training"]):
+    throughput = _rows(Throughput, values, "throughput", path)
+    training = _rows(TrainingRun, values, "training", path)
+    rows: list[Throughput | TrainingRun] = [*throughput, *training]
+    for row in rows:
         if row.device_class not in classes:
             raise ConfigError(
                 f"`{row.name}.device_class` must be a class of the file, got {row.device_class!r}. "
                 f"{nearest(row.device_class, classes)}"
             )
     assumptions = from_dict(Assumptions, _table(values, "assumptions", path), "assumptions")
-    return Prices(path, currency, classes, power, assumptions, **measured)
+    return Prices(path, currency, classes, power, assumptions, throughput, training)
 
 
 def is_number(value: Any) -> bool:
@@ -318,6 +321,10 @@ def _build(cls: type[T], table: Any, name: str) -> T:
         raise ConfigError(f"`{name}.name` must be left out, got {table['name']!r}. The heading is the name.")
     values = {key: str(value) if isinstance(value, datetime.date) else value for key, value in table.items()}
     return from_dict(cls, {**values, "name": name}, name)
+
+
+def _rows(cls: type[T], values: dict[str, Any], key: str, path: Path) -> tuple[T, ...]:
+    return tuple(_build(cls, table, f"{key}[{i}]") for i, table in enumerate(_list(values, key, path)))
 
 
 def _table(values: dict[str, Any], key: str, path: Path) -> dict[str, Any]:

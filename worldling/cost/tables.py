@@ -139,12 +139,12 @@ def sources_text(ledger: Ledger) -> str:
 
 def text(table: Table) -> str:
     """Write a table of texts in columns; a line too long for a terminal goes on below its last column."""
-    rows = [list(table.columns), *map(list, table.rows)]
+    rows = [[str(cell) for cell in row] for row in (table.columns, *table.rows)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(table.columns) - 1)]
     indent = " " * (sum(widths) + 2 * len(widths))
     lines = [table.title]
     for row in rows:
-        line = "".join(f"{cell:<{w}}  " for cell, w in zip(row, widths)) + row[-1]
+        line = "".join(f"{cell:<{w}}  " for cell, w in zip(row, widths, strict=False)) + row[-1]
         lines += textwrap.wrap(line, WIDTH, subsequent_indent=indent, drop_whitespace=True) if line.strip() else []
     return "\n".join(line.rstrip() for line in lines) + "\n"
 

@@ -146,7 +146,7 @@ class Dataset:
         path = self.shards[shard]
         try:
             file = self._open(shard)
-            columns = {name: hdf5.item(file, name) for name in COLUMNS}
+            columns: dict[str, Any] = {name: hdf5.item(file, name) for name in COLUMNS}
             absent = [name for name, column in columns.items() if not isinstance(column, h5py.Dataset)]
             if absent:
                 raise broken(path, f"it has no column {', '.join(absent)}")

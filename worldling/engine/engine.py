@@ -58,7 +58,7 @@ class Engine:
         alone = self.world.start(np.asarray(frames)[None], np.asarray(actions)[None], seed)
         slot = self._free.pop()
         while len(self._batches) <= slot // self.batch_size:
-            self._batches.append(self.world.blank(self.batch_size))
+            self._batches.append(self.world.empty_state(self.batch_size))
         self._batches[slot // self.batch_size].put_row(slot % self.batch_size, alone)
         self._opened += 1
         self._slots[self._opened] = slot

@@ -20,7 +20,7 @@ class CopyLast(ForeignWorld):
         super().__init__(world.size_px, world.action_space, world.config.context, "copy last")
         self.card = world.card
 
-    def watch(self, frames: np.ndarray, actions: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+    def observe(self, frames: np.ndarray, actions: np.ndarray, seeds: np.ndarray) -> np.ndarray:
         """Remember the last frames `[B, H, W, 3]`."""
         return frames[:, -1]
 

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from worldling.data.store import Dataset
+from worldling.data.dataset import Dataset
 from worldling.errors import JudgeError
 from worldling.judge.baselines import random_weights_copy
 from worldling.judge.needs import check_clips, env_id_of
@@ -48,6 +48,13 @@ class Case:
         return random_weights_copy(self.world)
 
     @property
+    def dataset(self) -> Dataset:
+        """The data, for suites that need them. Raises `JudgeError` if there are none."""
+        if self.data is None:
+            raise JudgeError("`data` must be given for this suite, got none. Add --data FOLDER.")
+        return self.data
+
+    @property
     def context(self) -> int:
         """Real frames shown to the world before it predicts."""
         return int(self.world.config.context)
@@ -69,11 +76,11 @@ class Case:
         """
         if self.data is not None:
             starts = self.choose_starts(1, count)
-            clips = [self.clip(int(e), int(t), 1) for e, t in zip(starts.episode, starts.last)]
+            clips = [self.clip(int(e), int(t), 1) for e, t in zip(starts.episode, starts.last, strict=True)]
         else:
             check_clips(self.world)
             clips = [(clip.frames, clip.actions) for clip in self.world.contexts[:count]]
-        frames, actions = zip(*((f[: self.context], a[: self.context - 1]) for f, a in clips))
+        frames, actions = zip(*((f[: self.context], a[: self.context - 1]) for f, a in clips), strict=True)
         return np.stack(frames), np.stack(actions)
 
     def choose_starts(self, ahead: int, count: int, salt: int = 0) -> Starts:
@@ -81,12 +88,12 @@ class Case:
 
         Raises `JudgeError` if no episode is long enough.
         """
-        room = [max(0, length - self.context - ahead + 1) for length in self.data.lengths]
+        room = [max(0, length - self.context - ahead + 1) for length in self.dataset.lengths]
         total = sum(room)
         if total < 2:
             raise JudgeError(
                 f"`data` must hold episodes of at least {self.context + ahead} frames ({self.context} given "
-                f"and {ahead} ahead), got a longest of {max(self.data.lengths)}. Lower the horizons or "
+                f"and {ahead} ahead), got a longest of {max(self.dataset.lengths)}. Lower the horizons or "
                 "record longer episodes."
             )
         rng = np.random.default_rng([self.settings.seed, salt])
@@ -98,26 +105,26 @@ class Case:
     def clip(self, episode: int, last: int, ahead: int) -> tuple[np.ndarray, np.ndarray]:
         """Read frames `[context + ahead, H, W, 3]` around one start, and the actions between them."""
         first, stop = last - self.context + 1, last + ahead + 1
-        return self.data.frames(episode, first, stop), self.data.actions(episode, first, stop - 1)
+        return self.dataset.frames(episode, first, stop), self.dataset.actions(episode, first, stop - 1)
 
     def sample_frames(self, count: int = SAMPLE_FRAMES) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Draw real frames `[n, H, W, 3]` and their engine state (each `[n, ...]`) at random, in order.
 
         Frames are taken whole episodes apart from each other; memory is kept under about 256 MB.
         """
-        size = self.data.meta.size_px
-        count = min(count, self.data.num_frames, max(64, 2**28 // (size * size * 3)))
+        size = self.dataset.meta.size_px
+        count = min(count, self.dataset.num_frames, max(64, 2**28 // (size * size * 3)))
         rng = np.random.default_rng([self.settings.seed, 1])
-        chosen = np.sort(rng.choice(self.data.num_frames, size=count, replace=False))
-        ends = np.cumsum(self.data.lengths)
+        chosen = np.sort(rng.choice(self.dataset.num_frames, size=count, replace=False))
+        ends = np.cumsum(self.dataset.lengths)
         episode = np.searchsorted(ends, chosen, side="right")
-        row = chosen - (ends - self.data.lengths)[episode]
+        row = chosen - (ends - self.dataset.lengths)[episode]
         frames = np.empty((count, size, size, 3), np.uint8)
-        state: dict[str, list[np.ndarray]] = {name: [] for name in self.data.state_names}
+        state: dict[str, list[np.ndarray]] = {name: [] for name in self.dataset.state_names}
         for number in np.unique(episode):
             mine = np.flatnonzero(episode == number)
             for i in mine:
-                frames[i] = self.data.frames(int(number), int(row[i]), int(row[i]) + 1)[0]
+                frames[i] = self.dataset.frames(int(number), int(row[i]), int(row[i]) + 1)[0]
             for name, parts in state.items():
-                parts.append(self.data.column(f"state/{name}", int(number))[row[mine]])
+                parts.append(self.dataset.column(f"state/{name}", int(number))[row[mine]])
         return frames, {name: np.concatenate(parts) for name, parts in state.items()}

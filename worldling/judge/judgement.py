@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,91 +13,19 @@ import numpy as np
 
 from worldling.data.store import open_dataset, read_meta
 from worldling.errors import JudgeError, nearest
-from worldling.judge import self_check
 from worldling.judge.case import Case
 from worldling.judge.judgement_page import judgement_html
 from worldling.judge.needs import NEEDS, Given, check_fits, is_held_out
 from worldling.judge.registry import SUITES, find_suite, suites_that_need
+from worldling.judge.report import About, JudgedData, Judgement
 from worldling.judge.report_files import check_out, write_report
-from worldling.judge.results import SuiteResult
+from worldling.judge.self_check import check_measures
+from worldling.judge.self_check import page as self_check_page
 from worldling.judge.settings import Settings
 from worldling.protocol import WorldModel, check_world, name_of
-from worldling.report.sections import Section
-from worldling.report.values import to_json
 
 #: What is judged where nobody names suites.
 DEFAULT_SUITES = suites_that_need("data")
-
-
-@dataclass(frozen=True)
-class JudgedData:
-    """The data set judged on.
-
-    path: its folder; episodes, frames: how many; policy, seed: of its recording; held_out: whether the world was
-    trained on others, None if its card does not say.
-    """
-
-    path: str
-    episodes: int
-    frames: int
-    policy: str
-    seed: int
-    held_out: bool | None
-
-
-@dataclass(frozen=True)
-class About:
-    """What was judged, and how: the same for the same call.
-
-    world, backend: their names; env_id: the environment the world was trained on; size_px: side of its frames;
-    data: None if no suite needed any; suites: in the order of the report.
-    """
-
-    world: str
-    backend: str
-    env_id: str
-    size_px: int
-    data: JudgedData | None
-    suites: list[str]
-    settings: Settings
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What judging one world gave.
-
-    results, sections: by suite, in the order of the report; self_check: None if no suite gave anything to check.
-    date: local time, YYYY-MM-DD HH:MM; machine: operating system and processor; seconds: that it all took.
-    """
-
-    about: About
-    results: dict[str, SuiteResult]
-    sections: dict[str, Section]
-    self_check: self_check.SelfCheck | None
-    date: str
-    machine: str
-    seconds: float
-
-    def report(self) -> dict[str, Any]:
-        """Return it as JSON values: the one place in which results become report.json."""
-        checked = {"self_check": self.self_check} if self.self_check else {}
-        headlines = {
-            name: [(line.label, line.figure, line.comparison) for line in section.headlines]
-            for name, section in self.sections.items()
-        }
-        timing = {"date": self.date, "machine": self.machine, "seconds": self.seconds, "headlines": headlines}
-        return to_json(
-            {
-                "about": self.about,
-                "suites": self.results,
-                **checked,
-                "timing": {**timing, **{name: result.timing for name, result in self.results.items()}},
-            }
-        )
-
-    def html(self) -> str:
-        """Return it as one HTML page without outside references."""
-        return judgement_html(self)
 
 
 def judge(
@@ -124,7 +52,7 @@ def judge(
     judgement = judge_world(world, dataset_path, suites, quiet, settings)
     report = judgement.report()
     if out is not None:
-        write_report(report, judgement.html(), out)
+        write_report(report, judgement_html(judgement), out)
     return report
 
 
@@ -145,9 +73,9 @@ def judge_world(
         if data is not None:
             data.close()
     sections = {name: find_suite(name).page(result) for name, result in results.items()}
-    checked = self_check.check_measures(results)
+    checked = check_measures(results)
     if checked is not None:
-        sections["self_check"] = self_check.page(checked)
+        sections["self_check"] = self_check_page(checked)
     return Judgement(
         about,
         results,

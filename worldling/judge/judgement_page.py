@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING
 
+from worldling.judge.report import About, Judgement
 from worldling.report.page import page_html
-
-if TYPE_CHECKING:
-    from worldling.judge.judgement import About, Judgement
 
 
 def judgement_html(judgement: Judgement) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from worldling.data.dataset import DatasetMeta
 from worldling.data.formats.physion import read_stimuli
-from worldling.data.store import DatasetMeta, read_meta
+from worldling.data.store import read_meta
 from worldling.errors import JudgeError
 from worldling.protocol import WorldModel
 from worldling.types import ActionSpace

@@ -27,11 +27,13 @@ class Suite:
 
     def run(self, case: Case) -> SuiteResult:
         """Measure the world of `case`."""
-        return import_module(f"{self.package}.suite").run(case)
+        result: SuiteResult = import_module(f"{self.package}.suite").run(case)
+        return result
 
     def page(self, result: SuiteResult) -> Section:
         """Lay the result out for people."""
-        return import_module(f"{self.package}.page").page(result)
+        section: Section = import_module(f"{self.package}.page").page(result)
+        return section
 
 
 #: Suites by name, in the order of the report. A new suite is one line here and its folder.

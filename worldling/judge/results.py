@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from worldling.report.values import Interval, hidden
+from worldling.report.values import HIDDEN, Interval
 
 #: Where the copy-last baseline must lie on a measure: see `self_check.PLACES`.
 Place = Literal["guess", "above", "below", "top"]
@@ -58,5 +58,5 @@ class SuiteResult:
     timing: a dataclass of what depends on the machine and the moment; anchored: measures for the self-check.
     """
 
-    timing: object = hidden()
-    anchored: tuple[Anchored, ...] = hidden(default=())
+    timing: object = field(metadata=HIDDEN)
+    anchored: tuple[Anchored, ...] = field(default=(), metadata=HIDDEN)

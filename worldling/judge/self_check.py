@@ -69,24 +69,29 @@ def verdict(measure: Anchored) -> Verdict:
     guessing, where there is a guess. The last frame repeated: as `measure.copy_last_must_be` says. So a measure on
     too few trials fails: it cannot tell.
     """
-    found = {name: getattr(measure, name) for name in ANCHORS}
-    found = {name: row for name, row in found.items() if row is not None and row.value is not None}
+    found = {name: limits for name in ANCHORS if (limits := _limits(getattr(measure, name))) is not None}
     best, worst, held = (found.get(name) for name in ("simulator", "random_weights", "copy_last"))
-    top = None if best is None else all(row.low <= best.high for row in found.values())
+    top = None if best is None else all(low <= best[1] for low, _ in found.values())
     bottom = None
     if worst is not None:
-        bottom = (measure.guess is None or worst.low <= measure.guess) and (best is None or worst.high < best.low)
+        bottom = (measure.guess is None or worst[0] <= measure.guess) and (best is None or worst[1] < best[0])
     place = None if held is None else _in_place(measure, held, best)
     return Verdict(bottom, place, top)
 
 
-def _in_place(measure: Anchored, held: Interval, best: Interval | None) -> bool:
-    """Whether the copy-last baseline `held` lies where the measure says."""
+def _limits(found: Interval | None) -> tuple[float, float] | None:
+    """The lowest and highest of an interval, None if there is none."""
+    return None if found is None or found.low is None or found.high is None else (found.low, found.high)
+
+
+def _in_place(measure: Anchored, held: tuple[float, float], best: tuple[float, float] | None) -> bool:
+    """Whether the copy-last baseline, within the limits `held`, lies where the measure says."""
+    low, high = held
     return {
-        "guess": measure.guess is not None and held.low <= measure.guess <= held.high,
-        "above": measure.guess is not None and held.low > measure.guess,
-        "below": best is not None and held.high < best.low,
-        "top": best is not None and held.high >= best.low,
+        "guess": measure.guess is not None and low <= measure.guess <= high,
+        "above": measure.guess is not None and low > measure.guess,
+        "below": best is not None and high < best[0],
+        "top": best is not None and high >= best[0],
     }[measure.copy_last_must_be]
 
 

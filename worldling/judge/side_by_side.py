@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from worldling.judge.judgement import DEFAULT_SUITES, Judgement, check_task, judge_world
+from worldling.judge.judgement import DEFAULT_SUITES, check_task, judge_world
+from worldling.judge.judgement_page import judgement_html
+from worldling.judge.report import Judgement
 from worldling.judge.report_files import check_out, write_report
 from worldling.protocol import WorldModel, name_of
 from worldling.report.figures import interval_chart
@@ -33,10 +35,10 @@ def judge_side_by_side(
     for world in worlds:  # before hours go into the first
         check_task(world, dataset_path, suites, settings)
     judgements: dict[str, Judgement] = {}
-    for name, world in zip(names_of(worlds), worlds):
+    for name, world in zip(names_of(worlds), worlds, strict=True):
         judgements[name] = judge_world(world, dataset_path, suites, quiet, settings)
         if out is not None:
-            write_report(judgements[name].report(), judgements[name].html(), Path(out) / name)
+            write_report(judgements[name].report(), judgement_html(judgements[name]), Path(out) / name)
     report = {"worlds": {name: judgement.report() for name, judgement in judgements.items()}}
     if out is not None:
         write_report(report, render(judgements), out)

@@ -18,15 +18,19 @@ PALETTE = ("#3b6fd4", "#d9822b", "#7b8794", "#2a9d8f", "#b5489a", "#8c6d1f")
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 320, 58, 16, 14, 44
 
 
+#: Numbers along a curve `[n]`; None or NaN is a gap.
+Points = Sequence[float] | Sequence[float | None] | np.ndarray
+
+
 @dataclass(frozen=True)
 class Line:
     """One curve: x, y `[n]`, perhaps its interval low, high `[n]`; dashed: for things to compare with."""
 
     label: str
-    x: Sequence[float]
-    y: Sequence[float]
-    low: Sequence[float] | None = None
-    high: Sequence[float] | None = None
+    x: Points
+    y: Points
+    low: Points | None = None
+    high: Points | None = None
     dashed: bool = False
     dots: bool = False
 
@@ -48,13 +52,13 @@ def line_chart(lines: Sequence[Line], x_label: str, y_label: str, band: tuple[fl
     y_low, y_high = min(ys.min(), y_ticks[0]), max(ys.max(), y_ticks[-1])
 
     def px(x: float) -> float:
-        return LEFT + (x - x_low) / (x_high - x_low) * (WIDTH - LEFT - RIGHT)
+        return float(LEFT + (x - x_low) / (x_high - x_low) * (WIDTH - LEFT - RIGHT))
 
     def py(y: float) -> float:
-        return HEIGHT - BOTTOM - (y - y_low) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM)
+        return float(HEIGHT - BOTTOM - (y - y_low) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM))
 
-    def path(x: Sequence[float], y: Sequence[float]) -> str:
-        return " ".join(f"{px(a):.1f},{py(b):.1f}" for a, b in zip(x, y) if np.isfinite(b))
+    def path(x: np.ndarray, y: np.ndarray) -> str:
+        return " ".join(f"{px(a):.1f},{py(b):.1f}" for a, b in zip(x, y, strict=True) if np.isfinite(b))
 
     parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{y_label} over {x_label}">']
     if band:
@@ -73,17 +77,19 @@ def line_chart(lines: Sequence[Line], x_label: str, y_label: str, band: tuple[fl
     parts.append(f'<text transform="translate(14 {middle}) rotate(-90)" text-anchor="middle">{y_label}</text>')
     for line, colour in zip(lines, cycle(PALETTE)):
         if line.low is not None and line.high is not None:
-            outline = path(line.x, line.low) + " " + path(list(line.x)[::-1], list(line.high)[::-1])
+            x, low, high = (np.asarray(points, float) for points in (line.x, line.low, line.high))
+            outline = f"{path(x, low)} {path(x[::-1], high[::-1])}"
             parts.append(f'<polygon points="{outline}" fill="{colour}" opacity="0.18"/>')
     for line, colour in zip(lines, cycle(PALETTE)):
+        x, y = np.asarray(line.x, float), np.asarray(line.y, float)
         dash = ' stroke-dasharray="6 4"' if line.dashed else ""
         style = f'fill="none" stroke="{colour}" stroke-width="2.2"{dash}'
-        parts.append(f'<polyline points="{path(line.x, line.y)}" {style}/>')
+        parts.append(f'<polyline points="{path(x, y)}" {style}/>')
         if line.dots:
             parts += [
-                f'<circle cx="{px(x):.1f}" cy="{py(y):.1f}" r="3.4" fill="{colour}"/>'
-                for x, y in zip(line.x, line.y)
-                if np.isfinite(y)
+                f'<circle cx="{px(a):.1f}" cy="{py(b):.1f}" r="3.4" fill="{colour}"/>'
+                for a, b in zip(x, y, strict=True)
+                if np.isfinite(b)
             ]
     legend = "".join(
         f'<span><i style="border-top:3px {"dashed" if line.dashed else "solid"} {colour}"></i>'
@@ -115,7 +121,7 @@ def interval_chart(rows: Sequence[tuple[str, Sequence[tuple[str, Interval]]]], x
         middle = TOP + group * (number + 0.5)
         parts.append(f'<text x="{left - 12}" y="{middle + 4:.1f}" text-anchor="end">{html.escape(label)}</text>')
         for place, ((_, row), colour) in enumerate(zip(found, cycle(PALETTE))):
-            if row.value is None:
+            if row.value is None or row.low is None or row.high is None:
                 continue
             y = middle + step * (place - (len(names) - 1) / 2)
             low, high = px(row.low), px(row.high)

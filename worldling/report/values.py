@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -51,38 +52,31 @@ class Curve:
         return value, low, high
 
 
-def hidden(**options: Any) -> Any:
-    """Declare a dataclass field that is not written to JSON, such as pictures; options: of `dataclasses.field`."""
-    return field(metadata={"json": None}, **options)
+#: Metadata of a dataclass field that is not written to JSON, such as pictures.
+HIDDEN: Mapping[str, Any] = {"key": None}
+#: Metadata of a field, a dict, a dataclass or None, whose items are written beside the other fields.
+SPREAD: Mapping[str, Any] = {"spread": True}
+#: Metadata of a field that is left out of JSON where it is None.
+IF_KNOWN: Mapping[str, Any] = {"if_known": True}
 
 
-def named(key: str, **options: Any) -> Any:
-    """Declare a dataclass field that is called `key` in JSON."""
-    return field(metadata={"json": key}, **options)
-
-
-def spread(**options: Any) -> Any:
-    """Declare a dataclass field that holds a dict whose items are written beside the other fields."""
-    return field(metadata={"spread": True}, **options)
-
-
-def if_known(**options: Any) -> Any:
-    """Declare a dataclass field that is left out of JSON where it is None."""
-    return field(metadata={"if_known": True}, **options)
+def named(key: str) -> Mapping[str, Any]:
+    """Return metadata of a field that is called `key` in JSON."""
+    return {"key": key}
 
 
 def to_json(value: Any) -> Any:
     """Turn results into JSON values.
 
-    Dataclasses become objects by their fields (see `hidden`, `named`, `spread`, `if_known`), arrays and tuples become
+    Dataclasses become objects by their fields (see `HIDDEN`, `named`, `SPREAD`, `IF_KNOWN`), arrays and tuples become
     lists, keys become strings, NaN and infinity become null, floats keep 6 digits.
     """
     if is_dataclass(value) and not isinstance(value, type):
-        found = {}
+        found: dict[str, Any] = {}
         for part in fields(value):
-            key, item = part.metadata.get("json", part.name), getattr(value, part.name)
+            key, item = part.metadata.get("key", part.name), getattr(value, part.name)
             if part.metadata.get("spread"):
-                found.update(to_json(item))
+                found.update({} if item is None else to_json(item))
             elif key is not None and not (item is None and part.metadata.get("if_known")):
                 found[key] = to_json(item)
         return found

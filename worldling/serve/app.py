@@ -121,7 +121,7 @@ class PlayServer:
         await asyncio.to_thread(self.turns.close)
 
 
-async def _play(request: "web.Request", server: PlayServer) -> "web.WebSocketResponse":
+async def _play(request: web.Request, server: PlayServer) -> web.WebSocketResponse:
     """Serve one websocket from handshake to close."""
     from aiohttp import web
 
@@ -130,8 +130,10 @@ async def _play(request: "web.Request", server: PlayServer) -> "web.WebSocketRes
     ws = web.WebSocketResponse(compress=False, heartbeat=20.0, max_msg_size=MAX_MESSAGE_BYTES, autoping=False)
     await ws.prepare(request)
     if not await server.has_room():
-        seats = server.max_sessions
-        text = f"`session` must find a free seat, got all {seats} taken. Wait: this page tries again by itself."
+        text = (
+            f"`session` must find a free seat, got all {server.max_sessions} taken. Wait: this page tries again by "
+            "itself."
+        )
         with contextlib.suppress(ConnectionError):
             await ws.send_json({"type": "error", "message": text})
         await ws.close(code=1013, message=b"all seats are taken")
@@ -159,7 +161,7 @@ async def _play(request: "web.Request", server: PlayServer) -> "web.WebSocketRes
     return ws
 
 
-async def _recording(request: "web.Request", server: PlayServer) -> "web.Response":
+async def _recording(request: web.Request, server: PlayServer) -> web.Response:
     """Return the last `seconds` of a session, or its last recording, as mp4 or GIF.
 
     Query: `session`, as the welcome message names it; `seconds`, by default 10, or `recorded=1` for the recording.
@@ -195,7 +197,7 @@ async def _recording(request: "web.Request", server: PlayServer) -> "web.Respons
     return web.Response(body=data, content_type=mime, headers=headers)
 
 
-def build_app(server: PlayServer, hosts: tuple[str, ...] = LOOPBACK) -> "web.Application":
+def build_app(server: PlayServer, hosts: tuple[str, ...] = LOOPBACK) -> web.Application:
     """Build the web application around `server`, and close `server` when the application ends.
 
     hosts: allowed host names, see guard.py.
@@ -306,8 +308,8 @@ async def _run(
         if server.beside:  # fail here, in the terminal, if the environment is missing
             await server.call(lambda: server.release_real(server.acquire_real()))
         await web.SockSite(runner, sock, shutdown_timeout=2.0).start()
-        name = host if host in hosts else hosts[-1]  # such as 0.0.0.0, which is no name to ask for
-        shown = f"[{name}]" if ":" in name else name
+        reached = host if host in hosts else hosts[-1]  # such as 0.0.0.0, which is no name to ask for
+        shown = f"[{reached}]" if ":" in reached else reached
         url = f"http://{shown}:{sock.getsockname()[1]}/"
         announce(url)
         if open_browser and _has_screen():

@@ -91,6 +91,12 @@ class Connection:
         """Whether the newest frame has waited so long to be sent that nobody reads."""
         return self._waiting is not None and time.monotonic() - self._waiting_since > UNREAD_S
 
+    @property
+    def playing(self) -> Session:
+        """The session, once it is open."""
+        assert self.session is not None, "messages are handled after the session was opened"
+        return self.session
+
     def show(self, frame: StoredFrame, flags: int = 0) -> None:
         """Send a frame as soon as possible; it replaces one that still waits."""
         self.dropped += self._waiting is not None
@@ -127,7 +133,7 @@ class Connection:
 
     async def status(self) -> None:
         """Send the `status` message."""
-        status = await self.call(self.session.status)
+        status = await self.call(self.playing.status)
         await self._send_json(
             {
                 "type": "status",
@@ -147,7 +153,7 @@ class Connection:
     async def _open(self, open_session: Callable[[], Session]) -> None:
         self.session = await self.call(open_session)
         self._set(paused=False)
-        self.show(self.session.current)
+        self.show(self.playing.current)
         await self.status()
 
     async def _report(self) -> None:
@@ -172,7 +178,7 @@ class Connection:
                 await self.status()
 
     async def _make(self) -> None:
-        frame = await self.call(self.session.advance)
+        frame = await self.call(self.playing.advance)
         self.meter.made()
         self.show(frame)
 
@@ -220,7 +226,7 @@ class Connection:
         self._wake.set()
 
     async def _on_input(self, message: dict[str, Any]) -> None:
-        self.session.hold(message["action"], message["id"])
+        self.playing.hold(message["action"], message["id"])
         if self._running.is_set():
             self.meter.received(message["id"])
 
@@ -240,22 +246,22 @@ class Connection:
         self.speed = speed
 
     async def _on_reset(self, message: dict[str, Any]) -> None:
-        frame = await self.call(self.session.reset, message["start"])
+        frame = await self.call(self.playing.reset, message["start"])
         self._set(peeking=False)
         self.meter.forget()
         self.show(frame)
 
     async def _on_peek(self, message: dict[str, Any]) -> None:
         self._set(peeking=message["index"] is not None)
-        frame = await self.call(self.session.peek, message["index"])
+        frame = await self.call(self.playing.peek, message["index"])
         self.show(frame, PEEK if self.peeking else 0)
 
     async def _on_branch(self, message: dict[str, Any]) -> None:
-        session = self.session  # the page's oldest frame may be deleted by now: take the oldest left
+        session = self.playing  # the page's oldest frame may be deleted by now: take the oldest left
         await self._go_back(lambda index: session.branch_in_turns(max(index, session.history.oldest)), message["index"])
 
     async def _on_rewind(self, message: dict[str, Any]) -> None:
-        await self._go_back(self.session.rewind_in_turns, message["frames"])
+        await self._go_back(self.playing.rewind_in_turns, message["frames"])
 
     async def _go_back(self, move: Callable[[int], Generator[None, None, StoredFrame]], amount: int) -> None:
         try:
@@ -264,4 +270,4 @@ class Connection:
             self._set(peeking=False)
 
     async def _on_record(self, message: dict[str, Any]) -> None:
-        await self.call(self.session.record, message["on"])
+        await self.call(self.playing.record, message["on"])

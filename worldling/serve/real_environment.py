@@ -21,7 +21,7 @@ def squared_error(dream: np.ndarray, real: np.ndarray) -> float:
     return float(frame_error(dream, real)) * 255.0**2
 
 
-def open_real_environment(world: WorldModel) -> "RealEnvironment":
+def open_real_environment(world: WorldModel) -> RealEnvironment:
     """Open the environment that `world` was recorded from.
 
     Raises `ServeError` when the world's data came from no environment, `EnvError` when it cannot be opened.
@@ -123,7 +123,7 @@ class RealEnvironment:
         frames = [self._environment.reset(self._seed)]
         for action in self._warm_up:
             frames.append(self._step(action))
-        self._log, self._checksums = [], [zlib.crc32(np.ascontiguousarray(frames[-1]))]
+        self._log, self._checksums = [], [zlib.crc32(np.ascontiguousarray(frames[-1]).data)]
         self.frame = frames[-1]
         return np.stack(frames)
 
@@ -131,6 +131,6 @@ class RealEnvironment:
         transition = self._environment.step(action)
         if transition.terminated or transition.truncated:
             self._ended_at = len(self._log)
-        self._checksums.append(zlib.crc32(np.ascontiguousarray(transition.frame)))
+        self._checksums.append(zlib.crc32(np.ascontiguousarray(transition.frame).data))
         self.frame = transition.frame
         return transition.frame

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def open_meter(device: Any = None, powercap: Path = POWERCAP) -> EnergyMeter | N
 
 def _packages(powercap: Path) -> dict[str, tuple[Callable[[], float], float]]:
     """Find the counters of whole packages (their parts lie inside them), those that can be read."""
-    found = {}
+    found: dict[str, tuple[Callable[[], float], float]] = {}
     for zone in sorted(powercap.glob("intel-rapl:*")):  # AMD's bear the same name
         try:
             name = (zone / "name").read_text().strip()
@@ -60,8 +61,12 @@ def _packages(powercap: Path) -> dict[str, tuple[Callable[[], float], float]]:
         except OSError:  # not for us to read: no counter
             continue
         if name.startswith("package"):
-            found[name] = (lambda file=zone / "energy_uj": int(file.read_text()) / 1e6, wraps_at)
+            found[name] = (partial(_joules_in, zone / "energy_uj"), wraps_at)
     return found
+
+
+def _joules_in(file: Path) -> float:
+    return int(file.read_text()) / 1e6
 
 
 def _gpu(device: Any) -> tuple[Callable[[], float], float] | None:

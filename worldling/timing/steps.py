@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from worldling.progress import Progress
-from worldling.protocol import WorldModel
+from worldling.protocol import WorldModel, WorldState
 from worldling.timing.energy import EnergyMeter, open_meter
 
 BATCHES = (1, 16)
@@ -110,17 +111,15 @@ def time_world(
             state = world.start(frames[turn], actions[turn], seed=list(range(batch)))
             rng = np.random.default_rng(0)
             chosen = [np.stack([world.action_space.sample(rng) for _ in turn]) for _ in range(ACTIONS)]
-            times = time_steps(
-                lambda index, state=state, chosen=chosen: world.step(state, chosen[index % ACTIONS]),
-                seconds,
-                WARM_SHARE * seconds,
-                WARM_STEPS,
-                LEAST_STEPS,
-                meter,
-            )
+            step = partial(_step, world, state, chosen)
+            times = time_steps(step, seconds, WARM_SHARE * seconds, WARM_STEPS, LEAST_STEPS, meter)
             rows.append(speed_row(batch, times))
             progress.update(done + 1)
     return WorldSpeed(meter.sources if meter else "not measured", rows)
+
+
+def _step(world: WorldModel, state: WorldState, actions: Sequence[np.ndarray], index: int) -> None:
+    world.step(state, actions[index % len(actions)])
 
 
 def speed_row(batch: int, times: StepTimes) -> SpeedRow:

@@ -90,7 +90,11 @@ def test_clips_are_made_once_and_alike(folder, tmp_path):
     shards[1].unlink()
     make_clips(path, "worldling/Lorenz-v0", STARTS, workers=1, quiet=True).close()
     again = [shard.stat().st_mtime_ns for shard in shards]
-    assert len(shards) == STARTS and [a == b for a, b in zip(times, again)] == [True, False, *[True] * (STARTS - 2)]
+    assert len(shards) == STARTS and [a == b for a, b in zip(times, again, strict=True)] == [
+        True,
+        False,
+        *[True] * (STARTS - 2),
+    ]
     other = make_clips(tmp_path, "worldling/Lorenz-v0", 2, workers=1, quiet=True)
     assert np.array_equal(other.frames(1, "0.01"), clips.frames(1, "0.01")), (
         "the n-th start is the same however many there are"
@@ -214,7 +218,7 @@ def test_the_ball_is_read_where_the_engine_has_it():
     env = lorenz.LorenzEnv()
     env.reset(seed=0)
     frames, points = [], []
-    for _, action in zip(range(150), steering(np.random.default_rng(0))):
+    for _, action in zip(range(150), steering(np.random.default_rng(0)), strict=False):
         frames.append(env.step(action)[0])
         points.append(env.record()["point"])
     error = np.abs(read_lorenz(np.stack(frames)) - points)

@@ -164,7 +164,7 @@ def test_a_fork_is_made_from_its_number_and_the_engine_goes_on_from_its_state(en
     second = make_forks(env, "roll", [1], 16)[0]
     again = make_forks(env, "roll", [0, 1], 16)[1]
     assert np.array_equal(second.truth, again.truth) and np.array_equal(second.shown, again.shown)
-    for actions, truth in zip(second.actions, second.truth):
+    for actions, truth in zip(second.actions, second.truth, strict=True):
         assert np.array_equal(play(env, second.state, actions, 16), truth), "the same state, the same future"
     assert np.array_equal(second.truth[1:, : second.onset], np.repeat(second.truth[:1, : second.onset], 4, axis=0))
     ends = []

@@ -5,17 +5,17 @@ import pytest
 
 pytest.importorskip("mujoco")
 
-from worldling.alarm import DriftAlarm  # noqa: E402
+from worldling.alarm import DriftAlarm
 from worldling.foreign import ForeignWorld
 from worldling.judge.case import Case
-from worldling.judge.horizon import alarm as horizon_alarm  # noqa: E402
-from worldling.judge.horizon import suite as horizon  # noqa: E402
-from worldling.judge.horizon.page import page  # noqa: E402
-from worldling.judge.horizon.reading import Grid  # noqa: E402
-from worldling.judge.settings import Settings  # noqa: E402
-from worldling.judge.truth.episodes import draw_play, film_play, pushes  # noqa: E402
-from worldling.report.values import to_json  # noqa: E402
-from worldling.types import ActionSpace  # noqa: E402
+from worldling.judge.horizon import alarm as horizon_alarm
+from worldling.judge.horizon import suite as horizon
+from worldling.judge.horizon.page import page
+from worldling.judge.horizon.reading import Grid
+from worldling.judge.settings import Settings
+from worldling.judge.truth.episodes import draw_play, film_play, pushes
+from worldling.report.values import to_json
+from worldling.types import ActionSpace
 
 HORIZONS = (1, 5, 12)
 
@@ -29,7 +29,7 @@ class Oracle(ForeignWorld):
         self.films, self.paint = {film.frames[2].tobytes(): film.frames[2:] for film in films}, paint
         self.columns = {t: i for i, t in enumerate(Grid(HORIZONS).ahead)}
 
-    def watch(self, frames, actions, seeds):
+    def observe(self, frames, actions, seeds):
         return [self.films.get(frame.tobytes(), frame[None]) for frame in frames[:, -1]], 0
 
     def predict(self, state, actions):

@@ -34,5 +34,5 @@ def test_films_agree_with_themselves_and_not_with_motion_elsewhere():
 
 
 def test_the_length_of_the_window_is_the_masks_length():
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="broadcast"):
         spatiotemporal_iou(motion_masks(film(2, 2)), motion_masks(film(2, 2, frames=4)))

@@ -27,7 +27,7 @@ def ssim_by_definition(x, y):
     """Wang et al. 2004 of two pictures uint8 [H, W, 3], window by window."""
     views = [np.lib.stride_tricks.sliding_window_view(p.astype(float), (7, 7), (0, 1)).reshape(-1, 49) for p in (x, y)]
     indices = []
-    for a, b in zip(*views):
+    for a, b in zip(*views, strict=True):
         cov = np.cov(a, b)
         c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
         indices.append(
@@ -44,4 +44,4 @@ def test_ssim_equals_its_definition(pictures):
     flat = np.full_like(left, 144)
     flat[2:, 5:8, 5:8] = 236
     for a, b in ((left, right), (flat, flat[::-1])):
-        np.testing.assert_allclose(ssim(a, b), [ssim_by_definition(x, y) for x, y in zip(a, b)], atol=1e-5)
+        np.testing.assert_allclose(ssim(a, b), [ssim_by_definition(x, y) for x, y in zip(a, b, strict=True)], atol=1e-5)

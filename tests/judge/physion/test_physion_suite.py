@@ -168,6 +168,6 @@ def test_what_is_not_a_number_is_nothing():
     fit, test = rng.normal(size=(30, 90)).astype(np.float16), rng.normal(size=(5, 90)).astype(np.float16)
     zeroed, fit[3, 5], test[2, 7] = (fit.copy(), test.copy()), np.nan, np.inf
     zeroed[0][3, 5] = zeroed[1][2, 7] = 0
-    for ours, theirs in zip(reduce(fit, test), reduce(*zeroed)):
+    for ours, theirs in zip(reduce(fit, test), reduce(*zeroed), strict=True):
         assert np.array_equal(ours, theirs) and np.isfinite(ours).all()
     assert np.isnan(fit[3, 5]) and np.isinf(test[2, 7]), "what was given is left alone"

@@ -31,7 +31,7 @@ def pong():
     ram[:, 49], ram[:, 54], ram[:, 51], ram[:, 50] = ball[:, 0] + 49, ball[:, 1] + 14, own + 14, enemy + 14
 
     def draw(size):
-        return np.stack([draw_pong(b, o, e, size) for b, o, e in zip(ball, own, enemy)])
+        return np.stack([draw_pong(b, o, e, size) for b, o, e in zip(ball, own, enemy, strict=True)])
 
     return draw, {"ram": ram}, ball, own, enemy
 
@@ -109,7 +109,7 @@ def test_pusht_is_read_within_half_a_percent_and_three_degrees(size):
     n = 60
     agent = rng.uniform(30, 480, (n, 2))
     pose = np.column_stack([rng.uniform(130, 380, (n, 2)), rng.uniform(0, 2 * np.pi, n)])
-    frames = np.stack([draw_pusht(a, p, size) for a, p in zip(agent, pose)])
+    frames = np.stack([draw_pusht(a, p, size) for a, p in zip(agent, pose, strict=True)])
     reader = PushTReader.fit(frames)
     errors = {e.quantity: e for e in reader.own_error(frames, {"agent_pos": agent, "block_pose": pose})}
     assert errors["agent"].median < 0.3 and errors["agent"].missed <= 0.1, errors["agent"]

@@ -22,7 +22,7 @@ class Watcher(ForeignWorld):
         super().__init__(64, ActionSpace("box", low=(-1, -1), high=(1, 1)), source={"env_id": "worldling/Physics-v0"})
         self.gain = gain
 
-    def watch(self, frames, actions, seeds):
+    def observe(self, frames, actions, seeds):
         return frames[:, -1]
 
     def predict(self, state, actions):

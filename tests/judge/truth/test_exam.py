@@ -14,7 +14,7 @@ from worldling.judge.truth.exam import Exam, make_exam
 def test_pairs_share_their_first_frame_and_not_their_end(exam):
     trials = exam.trials("drop", "test")
     assert len(trials) == 20 and sum(t.contact for t in trials) == 10
-    for yes, no in zip(trials[::2], trials[1::2]):
+    for yes, no in zip(trials[::2], trials[1::2], strict=True):
         a, b = exam.frames(yes), exam.frames(no)
         assert yes.contact and not no.contact and np.array_equal(a[0], b[0]) and not np.array_equal(a[-1], b[-1])
         touching = exam.state(yes, "touching")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from worldling.judge.chaos.result import ChaosResult
+from worldling.judge.chaos.result import ChaosResult, StateReading
 from worldling.judge.truth.chaos_clips import SHARES
 from worldling.report.figures import Line, film, line_chart
 from worldling.report.sections import Block, Cell, Figure, Headline, Measured, Section, Table, Text, show
@@ -30,7 +30,7 @@ def page(result: ChaosResult) -> Section:
         _lyapunov_table(result),
     ]
     if result.state is not None:
-        blocks.append(_state(result))
+        blocks.append(_state(result.state, result.limit))
     if result.overlap is not None:
         heading = "intersection over union with the true one"
         blocks.append(_moments("Outline of the cloth", heading, result.overlap, "1 is the same outline."))
@@ -117,30 +117,30 @@ def _lyapunov_table(result: ChaosResult) -> Table:
         "Copies: slope of the mean logarithm of their distance from the truth, frames "
         f"{fit.first_frame} to {fit.last_frame}."
     )
-    if found.literature is not None:
+    known = found.exponents
+    if known is not None:
         rows = [
-            ["literature, per unit of time", f"{found.literature:g}"],
-            ["measured without actions", found.free],
-            ["measured under the actions of these starts", found.steered],
-            [f"sum of all three exponents (exactly {found.sum_known:.3f})", f"{found.sum_of_exponents:.3f}"],
+            ["literature, per unit of time", f"{known.literature:g}"],
+            ["measured without actions", known.free],
+            ["measured under the actions of these starts", known.steered],
+            [f"sum of all three exponents (exactly {known.sum_known:.3f})", f"{known.sum_of_exponents:.3f}"],
             *rows,
         ]
         note += (
             " The others: the method of Benettin et al. (1980) on the environment's own equations; a frame is "
-            f"{found.frame_time:g} units."
+            f"{known.frame_time:g} units."
         )
     return Table("How chaotic it is", ["largest Lyapunov exponent", ""], rows, note)
 
 
-def _state(result: ChaosResult) -> Table:
-    state = result.state
+def _state(state: StateReading, limit: float) -> Table:
     rows: list[list[Cell]] = [[CONDITIONS[name], Measured(by, "frames")] for name, by in state.valid_frames.items()]
     return Table(
         "The same, by what is read from the frames",
         ["frames valid", "ball's place"],
         rows,
         "x, y and z are read by colour from predicted and simulated frames and compared with the engine's true ones; "
-        f"off when they differ by more than {result.limit:g} of their spread. The world reaches "
+        f"off when they differ by more than {limit:g} of their spread. The world reaches "
         f"{show(state.of_ceiling.value, 'share')} of the ceiling so.",
     )
 

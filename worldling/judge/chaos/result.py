@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from worldling.judge.measures.bootstrap import BootstrapMethod
 from worldling.judge.measures.chaos_error import Growth
 from worldling.judge.results import SuiteResult
-from worldling.report.values import Curve, Interval, hidden, if_known, spread
+from worldling.report.values import HIDDEN, IF_KNOWN, SPREAD, Curve, Interval
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
+class LorenzExponents:
+    """Lyapunov exponents of Lorenz's system, per unit of its time.
+
+    literature: the largest, as published; free, steered: measured without actions and under those of the starts;
+    sum_of_exponents, sum_known: of all three, measured and exact; frame_time: units of a frame.
+    """
+
+    literature: float
+    free: Interval
+    steered: Interval
+    sum_of_exponents: float
+    sum_known: float
+    frame_time: float
+
+
+@dataclass(frozen=True)
 class LyapunovTime:
     """How long a Lyapunov time is.
 
-    frames: None if perturbed copies do not part; source: what it rests on; growth_per_frame: of copies off by 0.1 %.
-    Of Lorenz only, per unit of its time: literature: the known exponent; free, steered: measured without actions and
-    under those of the starts; sum_of_exponents, sum_known: of all three; frame_time: units of a frame.
+    frames: None if perturbed copies do not part; source: what it rests on; growth_per_frame: of copies off by 0.1 %;
+    exponents: of Lorenz only.
     """
 
     frames: float | None
     source: str
     growth_per_frame: Growth
-    literature: float | None = if_known(default=None)
-    free: Interval | None = if_known(default=None)
-    steered: Interval | None = if_known(default=None)
-    sum_of_exponents: float | None = if_known(default=None)
-    sum_known: float | None = if_known(default=None)
-    frame_time: float | None = if_known(default=None)
+    exponents: LorenzExponents | None = field(default=None, metadata=SPREAD)
 
 
 @dataclass(frozen=True)
@@ -51,7 +61,7 @@ class ChaosCurves:
     """Normalised error at every frame ahead (`frame`), by condition."""
 
     frame: list[int]
-    by: dict[str, Curve] = spread()
+    by: dict[str, Curve] = field(metadata=SPREAD)
 
 
 @dataclass(frozen=True)
@@ -95,7 +105,7 @@ class ChaosResult(SuiteResult):
     curve: ChaosCurves
     vrmse: dict[str, dict[int, Interval]]
     spectrum: dict[str, Interval]
-    state: StateReading | None = if_known()
-    overlap: dict[str, dict[int, Interval]] | None = if_known()
-    film_frames: list[int] = hidden()
-    films: dict[str, np.ndarray] = hidden()
+    state: StateReading | None = field(metadata=IF_KNOWN)
+    overlap: dict[str, dict[int, Interval]] | None = field(metadata=IF_KNOWN)
+    film_frames: list[int] = field(metadata=HIDDEN)
+    films: dict[str, np.ndarray] = field(metadata=HIDDEN)

@@ -18,7 +18,14 @@ import numpy as np
 
 from worldling.judge.baselines import CopyLast
 from worldling.judge.case import Case
-from worldling.judge.chaos.result import ChaosCurves, ChaosResult, LyapunovTime, StateReading, TokenizerError
+from worldling.judge.chaos.result import (
+    ChaosCurves,
+    ChaosResult,
+    LorenzExponents,
+    LyapunovTime,
+    StateReading,
+    TokenizerError,
+)
 from worldling.judge.measures.bootstrap import Bootstrap
 from worldling.judge.measures.chaos_error import (
     BLUR,
@@ -129,7 +136,6 @@ def _measure(case: Case, clips: Clips, rows: range, films: dict[str, np.ndarray]
     lorenz, cloth = clips.env_id.endswith("Lorenz-v0"), clips.env_id.endswith("Cloth-v0")
     truth, late = films["truth"], slice(1 + seen.shape[1] // 2, None, _LOOK_EVERY)
     soft, grey_truth, real = blurred(truth), grey(truth), np.stack([clips.state(row, "truth") for row in rows])
-    mask = outline(truth) if cloth else None
     for name in CONDITIONS:
         if name not in films:
             continue
@@ -145,7 +151,7 @@ def _measure(case: Case, clips: Clips, rows: range, films: dict[str, np.ndarray]
                 "state", name, rows, squared(real / LorenzEnv.spread, read_lorenz(frames) / LorenzEnv.spread)[:, 1:]
             )
         if cloth:
-            seen.note("overlap", name, rows, overlap(mask, outline(frames))[:, 1:])
+            seen.note("overlap", name, rows, overlap(outline(truth), outline(frames))[:, 1:])
     for kind in (CEILING, "other"):
         seen.note("parted", kind, rows, squared(real, np.stack([clips.state(row, kind) for row in rows])))
     some = truth[:, ::_REENCODED_EVERY]
@@ -164,9 +170,9 @@ def _lyapunov(clips: Clips, seen: Seen, boot: Bootstrap) -> LyapunovTime:
     parted = np.sqrt(seen.parted[CEILING] / variance(seen.parted["other"][:, 1:]))
     fit = growth(parted, boot)
     if not clips.env_id.endswith("Lorenz-v0"):
-        rate = fit.value
+        rate = fit.value or 0.0
         source = "measured: growth of the perturbed copies"
-        return LyapunovTime(frames=1.0 / rate if rate > 0 else None, source=source, growth_per_frame=fit)
+        return LyapunovTime(1.0 / rate if rate > 0 else None, source, fit)
     from worldling.scenes import lorenz
 
     starts = np.stack([clips.state(row, "truth")[0] for row in range(clips.count)])
@@ -177,12 +183,14 @@ def _lyapunov(clips: Clips, seen: Seen, boot: Bootstrap) -> LyapunovTime:
         frames=1.0 / (lorenz.EXPONENT * lorenz.FRAME_TIME),
         source="literature: 0.9056 per unit of time",
         growth_per_frame=fit,
-        literature=lorenz.EXPONENT,
-        free=boot.mean(free[:, 0]),
-        steered=boot.mean(steered[:, 0]),
-        sum_of_exponents=float(free.sum(1).mean()),
-        sum_known=-(lorenz.SIGMA + 1.0 + lorenz.BETA),
-        frame_time=lorenz.FRAME_TIME,
+        exponents=LorenzExponents(
+            literature=lorenz.EXPONENT,
+            free=boot.mean(free[:, 0]),
+            steered=boot.mean(steered[:, 0]),
+            sum_of_exponents=float(free.sum(1).mean()),
+            sum_known=-(lorenz.SIGMA + 1.0 + lorenz.BETA),
+            frame_time=lorenz.FRAME_TIME,
+        ),
     )
 
 
@@ -212,7 +220,7 @@ def _result(case: Case, clips: Clips, seen: Seen, lyapunov: LyapunovTime, boot: 
         never_lost={name: boot.share(np.where(np.isnan(valid[name]), np.nan, valid[name] >= ahead)) for name in names},
         of_ceiling=boot.ratio(valid["world"], valid[CEILING]),
         tokenizer=_tokenizer_error(seen, open_variance, float(valid["world"].mean()), errors, ladder),
-        perturbation_errors=dict(zip(map(str, SHARES), errors.tolist())),
+        perturbation_errors=dict(zip(map(str, SHARES), errors.tolist(), strict=True)),
         as_good_as_off_by=share_for(float(valid["world"].mean()), shares, ladder),
         curve=ChaosCurves(
             list(range(1, ahead + 1)), {name: _curve(seen.apart[name] / open_variance, boot) for name in names}

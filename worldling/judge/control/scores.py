@@ -41,7 +41,7 @@ class Measured:
     motion: np.ndarray
 
     @classmethod
-    def join(cls, parts: Sequence["Measured"]) -> "Measured":
+    def join(cls, parts: Sequence[Measured]) -> Measured:
         """Put the forks of several together."""
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__))
 
@@ -80,7 +80,7 @@ class Reference:
 
 def since(values: np.ndarray, onset: np.ndarray) -> np.ndarray:
     """Sum frame by frame from the push on: `[n, ..., T]` and the frame `[n]` of the first push to `[n, ..., K]`."""
-    return np.stack([value[..., at : at + JUDGED].cumsum(-1) for value, at in zip(values, onset)])
+    return np.stack([value[..., at : at + JUDGED].cumsum(-1) for value, at in zip(values, onset, strict=True)])
 
 
 def nearest_is_own(distance: np.ndarray) -> np.ndarray:
@@ -99,7 +99,7 @@ def frames_to_answer(paths: np.ndarray, onset: np.ndarray) -> np.ndarray:
     NEVER if it is not.
     """
     found = np.full((len(paths), len(ANSWERS) - 1), NEVER)
-    for row, (path, at) in enumerate(zip(paths, onset)):
+    for row, (path, at) in enumerate(zip(paths, onset, strict=True)):
         away = np.linalg.norm(path[1:] - path[:1], axis=-1)[:, at : at + JUDGED] > MOVED
         found[row] = np.where(away.any(axis=1), away.argmax(axis=1) + 1, NEVER)
     return found
@@ -112,7 +112,7 @@ def motion(paths: np.ndarray, at: np.ndarray) -> np.ndarray:
     red's place in it, and from there its places `BEFORE` frames before to FIRST_BURST frames after.
     """
     rows = []
-    for path, now in zip(paths, at):
+    for path, now in zip(paths, at, strict=True):
         here = path[:, now]
         around = path[:, now - BEFORE : now + 1 + FIRST_BURST] - here[:, None]
         rows.append(np.concatenate([here, around.reshape(len(path), -1)], axis=1))
@@ -141,4 +141,5 @@ def _lead_db(mse: np.ndarray) -> np.ndarray:
     mse = np.maximum(mse, ROUNDING_MSE)
     own = np.diagonal(mse, axis1=1, axis2=2)
     others = np.where(np.eye(mse.shape[1], dtype=bool), np.inf, mse).min(axis=2)
-    return 10 * np.log10(others / own)
+    lead: np.ndarray = 10 * np.log10(others / own)
+    return lead

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -27,7 +27,7 @@ from worldling.judge.truth.forks import ANSWERS, APART, HORIZON, JUDGED, LATEST,
 from worldling.judge.truth.processes import in_processes
 from worldling.progress import Progress
 from worldling.protocol import WorldModel
-from worldling.report.values import Curve, Interval, hidden, named
+from worldling.report.values import HIDDEN, Curve, Interval, named
 
 #: Whose futures are measured, in the words of the report. All but the truth and the world are baselines.
 PREDICTORS = {
@@ -127,7 +127,7 @@ class ControlResult(SuiteResult):
     shown_frames: int
     fps: float
     apart: float
-    moved: float = named("answered")
+    moved: float = field(metadata=named("answered"))
     chance: float
     majority: float
     anchors_missing: list[str]
@@ -135,8 +135,8 @@ class ControlResult(SuiteResult):
     counterfactuals: dict[str, Ranking]
     inverse_dynamics: dict[str, InverseDynamics]
     latency: dict[str, Latency]
-    fork_set: ForkSet = named("set")
-    films: dict[str, dict[str, np.ndarray]] = hidden()
+    fork_set: ForkSet = field(metadata=named("set"))
+    films: dict[str, dict[str, np.ndarray]] = field(metadata=HIDDEN)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from worldling.cost.ledger import (
     OCCUPANCY,
@@ -24,7 +24,7 @@ from worldling.judge.case import Case
 from worldling.judge.results import SuiteResult
 from worldling.machine import hardware
 from worldling.protocol import name_of
-from worldling.report.values import hidden
+from worldling.report.values import HIDDEN
 from worldling.timing.steps import BATCHES, time_world
 
 
@@ -47,8 +47,8 @@ class CostResult(SuiteResult):
 
     currency: str
     training: Training
-    timing: CostTiming = hidden()
-    ledger: Ledger = hidden()
+    timing: CostTiming = field(metadata=HIDDEN)
+    ledger: Ledger = field(metadata=HIDDEN)
 
 
 def run(case: Case) -> CostResult:

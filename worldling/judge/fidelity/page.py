@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from worldling.judge.fidelity.suite import CONDITIONS, FidelityResult, StateScores
+from worldling.judge.fidelity.suite import CONDITIONS, ByHorizon, FidelityResult, StateScores
 from worldling.judge.readers.reader import OwnError
 from worldling.report.figures import Line, film, line_chart
 from worldling.report.sections import Block, Cell, Figure, Headline, Measured, Section, Table, Text, show
@@ -67,11 +67,11 @@ def _picture_tables(result: FidelityResult) -> list[Table]:
         "mean_frame": "better than showing the mean frame by",
         "shuffled_actions": "worse by, when given another start's actions",
     }
-    psnr_rows, ssim_rows = (
-        [[CONDITIONS[name], *(by[h] for h in horizons)] for name, by in table.items()]
-        for table in (result.psnr_db, result.ssim)
-    )
-    lead_rows = [
+
+    def rows(table: Mapping[str, ByHorizon]) -> list[list[Cell]]:
+        return [[CONDITIONS[name], *(by[h] for h in horizons)] for name, by in table.items()]
+
+    lead_rows: list[list[Cell]] = [
         [text, *(result.lead_db[name][h] for h in horizons)] for name, text in lead.items() if name in result.lead_db
     ]
     return [
@@ -86,7 +86,7 @@ def _picture_tables(result: FidelityResult) -> list[Table]:
         Table(
             "PSNR",
             ["dB, higher is nearer", *columns],
-            psnr_rows,
+            rows(result.psnr_db),
             "Peak signal-to-noise ratio of each frame, then averaged over the starts; equal frames count "
             f"as {result.psnr_limit_db:.1f} dB. The last row is the best that this world's tokenizer "
             f"could show. Mean frame: {result.mean_frame}.",
@@ -95,7 +95,7 @@ def _picture_tables(result: FidelityResult) -> list[Table]:
         Table(
             "SSIM",
             ["1 is equal", *columns],
-            ssim_rows,
+            rows(result.ssim),
             "Structural similarity with a 7 x 7 window (Wang et al., 2004), averaged over the starts.",
         ),
     ]

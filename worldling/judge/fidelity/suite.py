@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from worldling.judge.measures.ssim import ssim
 from worldling.judge.readers.reader import OwnError, Reader, Reading, reader_for
 from worldling.judge.results import Elapsed, SuiteResult
 from worldling.progress import Progress
-from worldling.report.values import Curve, Interval, hidden, spread
+from worldling.report.values import HIDDEN, SPREAD, Curve, Interval
 
 #: What is compared with the recorded frames, and the words for it.
 CONDITIONS = {
@@ -39,13 +39,16 @@ class ScoreInterval(Interval):
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """One score of a reader. label: for people; unit: "share", "px", "%" or "degrees"; statistic: "share", "median" or
-    "p90" over the starts; by: the figures, by condition and frames ahead."""
+    """One score of a reader.
+
+    label: for people; unit: "share", "px", "%" or "degrees"; statistic: "share", "median" or "p90" over the starts; by:
+    the figures, by condition and frames ahead.
+    """
 
     label: str
     unit: str
     statistic: str
-    by: dict[str, dict[int, ScoreInterval]] = spread()
+    by: dict[str, dict[int, ScoreInterval]] = field(metadata=SPREAD)
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class PsnrCurves:
     """PSNR in dB at every step. step: frames ahead; by: the curve of each condition."""
 
     step: list[int]
-    by: dict[str, Curve] = spread()
+    by: dict[str, Curve] = field(metadata=SPREAD)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,9 +97,9 @@ class FidelityResult(SuiteResult):
     lead_db: dict[str, ByHorizon]
     psnr_curve_db: PsnrCurves
     state: StateScores
-    horizons: tuple[int, ...] = hidden()
-    fps: float = hidden()
-    examples: list[dict[str, np.ndarray]] = hidden()
+    horizons: tuple[int, ...] = field(metadata=HIDDEN)
+    fps: float = field(metadata=HIDDEN)
+    examples: list[dict[str, np.ndarray]] = field(metadata=HIDDEN)
 
 
 @dataclass
@@ -124,7 +127,7 @@ def run(case: Case) -> FidelityResult:
     starts = case.choose_starts(steps, settings.starts)
     frames, state = case.sample_frames()
     mean_frame, mean_source = _mean_frame(case, frames)
-    reader = reader_for(case.data.meta.env_id, frames[::2], {k: v[::2] for k, v in state.items()})
+    reader = reader_for(case.dataset.meta.env_id, frames[::2], {k: v[::2] for k, v in state.items()})
     errors = reader.own_error(frames[1::2], {k: v[1::2] for k, v in state.items()})
     seen = _roll_out(case, starts, reader, mean_frame)
     boot = Bootstrap(starts.episode, starts.last, settings.seed, settings.resamples)
@@ -132,7 +135,7 @@ def run(case: Case) -> FidelityResult:
     return FidelityResult(
         n=len(starts),
         asked=settings.starts,
-        episodes=int(len(np.unique(starts.episode))),
+        episodes=len(np.unique(starts.episode)),
         seed=settings.seed,
         context=case.context,
         intervals=boot.about(),
@@ -146,7 +149,7 @@ def run(case: Case) -> FidelityResult:
             reader.name, reader.about, reader.headlines, errors, _scores(case, starts, reader, seen, boot)
         ),
         horizons=settings.horizons,
-        fps=case.data.meta.fps,
+        fps=case.dataset.meta.fps,
         examples=[seen.examples[start] for start in sorted(seen.examples)],
         timing=Elapsed(time.monotonic() - begun),
     )
@@ -162,13 +165,13 @@ def _mean_frame(case: Case, sample: np.ndarray) -> tuple[np.ndarray, str]:
 
 def _roll_out(case: Case, starts: Starts, reader: Reader, mean_frame: np.ndarray) -> Seen:
     """Roll out from every start, in batches, and keep the figures of each start but not the frames."""
-    horizons, size = case.settings.horizons, case.data.meta.size_px
+    horizons, size = case.settings.horizons, case.dataset.meta.size_px
     n, steps, columns = len(starts), horizons[-1], np.asarray(horizons) - 1
     acting = case.world.action_space.kind != "none"
     names = [name for name in CONDITIONS if acting or name != "shuffled_actions"]
     clips_at_once = max(1, min(64, _BATCH_BYTES // (size * size * 3 * (case.context + 3 * steps))))
     picked = np.sort(np.random.default_rng([case.settings.seed, 2]).choice(n, min(_EXAMPLES, n), replace=False))
-    actions = [case.data.actions(e, t, t + steps) for e, t in zip(starts.episode, starts.last)]
+    actions = [case.dataset.actions(e, t, t + steps) for e, t in zip(starts.episode, starts.last, strict=True)]
     others = _other_starts(n, case.settings.seed)
     seen = Seen(
         {name: np.full((n, steps if name != "reencoded" else len(horizons)), np.nan) for name in names},
@@ -203,8 +206,8 @@ def _example(
     truth: np.ndarray, given: np.ndarray, made: dict[str, np.ndarray], row: int, columns: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Pick the last frame shown and those at the horizons, of one start: uint8 `[1 + horizons, H, W, 3]` each."""
-    names = [name for name in ("world", "shuffled_actions") if name in made]
-    films = {"truth": truth[columns], **{name: made[name][row, columns] for name in names}}
+    films = {"truth": truth[columns]}
+    films |= {name: made[name][row, columns] for name in ("world", "shuffled_actions") if name in made}
     return {name: np.concatenate([given[-1:], frames]) for name, frames in films.items()}
 
 
@@ -295,7 +298,7 @@ def _unbroken(case: Case, starts: Starts, reader: Reader, horizon: int) -> np.nd
     """Say for each start whether the engine had everything in play from it to the horizon: bool `[n]`."""
     unbroken = np.ones(len(starts), bool)
     for episode in np.unique(starts.episode):
-        state = {name: case.data.column(f"state/{name}", int(episode)) for name in case.data.state_names}
+        state = {name: case.dataset.column(f"state/{name}", int(episode)) for name in case.dataset.state_names}
         in_play = reader.in_play(state)
         if in_play is not None:
             mine = np.flatnonzero(starts.episode == episode)

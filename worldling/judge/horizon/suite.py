@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from worldling.judge.truth.episodes import PERTURBATION, Film, Play, draw_play, 
 from worldling.judge.truth.exam import chosen_scenes
 from worldling.progress import Progress
 from worldling.protocol import WorldModel
-from worldling.report.values import Interval, hidden, spread
+from worldling.report.values import HIDDEN, SPREAD, Interval
 
 HORIZONS = (1, 5, 10, 25, 50, 100, 200, 500, 1000)
 EPISODES = 4  # of each scene
@@ -50,8 +51,11 @@ class Kept:
 
 @dataclass(frozen=True)
 class Permanence:
-    """Object permanence. definition: of being there; read_in_truth: share of things that the engine shows which pass
-    in the true frame; kept: by condition."""
+    """Object permanence.
+
+    definition: of being there; read_in_truth: share of the things that the engine shows which pass in the true frame;
+    kept: by condition.
+    """
 
     definition: str
     read_in_truth: ByHorizon
@@ -84,7 +88,7 @@ class MotionOverlap:
 class HorizonTiming(Elapsed):
     """Time of the suite, and of the alarm."""
 
-    alarm: AlarmTiming = spread()
+    alarm: AlarmTiming = field(metadata=SPREAD)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +115,8 @@ class HorizonResult(SuiteResult):
     kinetic: dict[str, ByHorizon]
     energy_joules: ByHorizon
     alarm: AlarmResult
-    timing: HorizonTiming = hidden()
-    strips: dict[str, dict[str, np.ndarray]] = hidden()
+    timing: HorizonTiming = field(metadata=HIDDEN)
+    strips: dict[str, dict[str, np.ndarray]] = field(metadata=HIDDEN)
 
 
 def run(case: Case) -> HorizonResult:
@@ -127,7 +131,7 @@ def run(case: Case) -> HorizonResult:
     plays = _plays(case, scenes, grid)
     n = len(plays)
     perturbed = [play.perturbed(last, last + min(SIMULATED_TO, grid.ahead[-1])) for play in plays]
-    others = [play.under_other_pushes(last, len(again.actions)) for play, again in zip(plays, perturbed)]
+    others = [play.under_other_pushes(last, len(again.actions)) for play, again in zip(plays, perturbed, strict=True)]
     spare = alarm_plays(case.settings.seed, scenes, last)
     films = film_all([*plays, *perturbed, *others, *spare], case.world.size_px, WORKERS, case.quiet)
     truth = films[:n]
@@ -246,7 +250,7 @@ def _kept(kept: Mapping[str, np.ndarray], both: Bootstrap, grid: Grid) -> dict[s
 
 def _place_errors(found: Mapping[str, Found], seen: np.ndarray, both: Bootstrap, grid: Grid) -> dict[str, PlaceError]:
     return {
-        name: PlaceError(*(_row(errors, lambda v, q=q: both.quantile(v, q), grid) for q in (0.5, 0.9)))
+        name: PlaceError(*(_row(errors, partial(both.quantile, q=q), grid) for q in (0.5, 0.9)))
         for name, errors in place_errors(found, seen, grid).items()
     }
 

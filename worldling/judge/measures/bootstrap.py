@@ -121,4 +121,4 @@ class Bootstrap:
 
 
 def _lower_quantile(ordered: np.ndarray, q: float) -> float:
-    return ordered[max(0, int(np.ceil(q * len(ordered) - 1e-9)) - 1)]
+    return float(ordered[max(0, int(np.ceil(q * len(ordered) - 1e-9)) - 1)])

@@ -42,13 +42,15 @@ def blurred(frames: np.ndarray) -> np.ndarray:
 
 def grey(frames: np.ndarray) -> np.ndarray:
     """Mean of the colours of uint8 frames `[..., H, W, 3]`: float32 `[..., H, W]`, 0 to 1."""
-    return (frames[..., 0].astype(np.float32) + frames[..., 1] + frames[..., 2]) / 765.0
+    levels: np.ndarray = (frames[..., 0].astype(np.float32) + frames[..., 1] + frames[..., 2]) / 765.0
+    return levels
 
 
 def squared(truth: np.ndarray, other: np.ndarray, lead: int = 2) -> np.ndarray:
     """Mean squared difference over all but the `lead` first axes, `[n, T]`."""
     difference = truth - other
-    return np.square(difference).reshape(*difference.shape[:lead], -1).mean(-1, dtype=np.float64)
+    mean: np.ndarray = np.square(difference).reshape(*difference.shape[:lead], -1).mean(-1, dtype=np.float64)
+    return mean
 
 
 def variance(apart: np.ndarray) -> float:
@@ -62,7 +64,8 @@ def variance(apart: np.ndarray) -> float:
 def valid_frames(error: np.ndarray, limit: float = ERROR_LIMIT) -> np.ndarray:
     """Frames until errors `[n, T]` first exceed `limit`, T if they never do; what is not a number exceeds it: `[n]`."""
     lost = ~(error <= limit)
-    return np.where(lost.any(1), lost.argmax(1), error.shape[1]).astype(float)
+    valid: np.ndarray = np.where(lost.any(1), lost.argmax(1), error.shape[1]).astype(float)
+    return valid
 
 
 def vrmse(truth: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -70,7 +73,8 @@ def vrmse(truth: np.ndarray, other: np.ndarray) -> np.ndarray:
 
     As in The Well (arXiv 2412.00568): 1 is what its own mean grey would score.
     """
-    return np.sqrt(squared(truth, other) / (truth.var(axis=(-2, -1)) + 1e-7))
+    ratio: np.ndarray = np.sqrt(squared(truth, other) / (truth.var(axis=(-2, -1)) + 1e-7))
+    return ratio
 
 
 def spectrum_error(truth: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -78,7 +82,8 @@ def spectrum_error(truth: np.ndarray, other: np.ndarray) -> np.ndarray:
 
     Power is averaged over the time first: it asks whether there is as much of every scale, not where.
     """
-    return np.abs(np.log10(_power(truth) / _power(other))).mean(-1)
+    difference: np.ndarray = np.abs(np.log10(_power(truth) / _power(other))).mean(-1)
+    return difference
 
 
 @dataclass(frozen=True)
@@ -127,4 +132,5 @@ def _power(frames: np.ndarray) -> np.ndarray:
     sums = [
         np.bincount(ring.ravel(), np.square(np.abs(np.fft.fft2(film))).mean(0).ravel(), _RINGS + 1) for film in frames
     ]
-    return np.maximum(np.stack(sums)[:, :_RINGS], _QUIET * size**2)
+    power: np.ndarray = np.maximum(np.stack(sums)[:, :_RINGS], _QUIET * size**2)
+    return power

@@ -79,4 +79,5 @@ def future_features(shown: Things, future: Things) -> np.ndarray:
 
 
 def _flat(places: np.ndarray) -> np.ndarray:
-    return np.nan_to_num(places, nan=HIDDEN).reshape(len(places), -1)
+    flat: np.ndarray = np.nan_to_num(places, nan=HIDDEN).reshape(len(places), -1)
+    return flat

@@ -45,10 +45,13 @@ def predict_with_latents(world: WorldModel, shown: np.ndarray, steps: int, seed:
     Returns frames uint8 `[B, steps, H, W, 3]` and float16 `[B, F]`, the same F as `latents_of` `steps` frames.
     """
     state = start_unpushed(world, shown, seed)
-    kept, frames, latents = set(_moments(steps)), [], []
+    kept = set(_moments(steps))
+    frames: list[np.ndarray] = []
+    latents: list[np.ndarray] = []
     action = noop_actions(world, len(shown), 1)[:, 0]
     for t in range(steps):
         step = world.step(state, action)
+        assert step.frame is not None, "frames are decoded unless it is said otherwise"
         frames.append(step.frame)
         if t in kept:
             latents.append(_flat(step.latent))
@@ -79,5 +82,6 @@ def _moments(count: int) -> np.ndarray:
 
 def _flat(latents: torch.Tensor) -> np.ndarray:
     """Latents `[B, ..., N, C]` as float16 `[B, F]`; what is too large for it becomes its largest number."""
-    limit = np.finfo(np.float16).max
-    return latents.flatten(1).float().clamp(-limit, limit).cpu().numpy().astype(np.float16)
+    limit = float(np.finfo(np.float16).max)
+    flat: np.ndarray = latents.flatten(1).float().clamp(-limit, limit).cpu().numpy().astype(np.float16)
+    return flat

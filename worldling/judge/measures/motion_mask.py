@@ -36,7 +36,7 @@ def spatial_iou(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
 
     Returns `[n]`, NaN where nothing moved in either.
     """
-    return _iou(ours.any(1), theirs.any(1))
+    return _iou(np.asarray(ours.any(1)), np.asarray(theirs.any(1)))
 
 
 def spatiotemporal_iou(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:

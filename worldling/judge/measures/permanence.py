@@ -37,7 +37,7 @@ def find(frames: np.ndarray) -> Found:
     """Look for red and yellow in uint8 frames `[..., H, W, 3]`. Cost: about 1 ms a frame of 64 px."""
     things = read(frames)
     flat = torch.from_numpy(np.ascontiguousarray(frames.reshape(-1, *frames.shape[-3:])))
-    piece = np.concatenate([largest_piece((cover(part) > 0.5).flatten(0, 1)) for part in flat.split(_CHUNK)])
+    piece = np.concatenate([largest_piece((cover(part) > 0.5).flatten(0, 1)) for part in torch.split(flat, _CHUNK)])
     return Found(
         np.stack([things.agent, things.patient], -2),
         np.stack([things.agent_area, things.patient_area], -1),
@@ -68,7 +68,7 @@ def sensible_area(truth: Found) -> np.ndarray:
     truth: of the true frames `[n, T]`.
     """
     seen = np.where(truth.area >= SEEN, truth.area, np.nan)
-    ever = np.isfinite(seen).any(axis=1)
+    ever = np.asarray(np.isfinite(seen).any(axis=1))
     small, large = np.nanquantile(np.where(ever[:, None], seen, 0.0), (0.1, 0.9), axis=1)
     return np.where(ever, np.stack([SENSIBLE[0] * small, SENSIBLE[1] * large]), np.nan)
 
@@ -79,4 +79,7 @@ def is_there(found: Found, sensible: np.ndarray) -> np.ndarray:
     sensible: of `sensible_area`.
     """
     low, high = sensible[:, :, None]
-    return (found.area >= SEEN) & (found.area >= low) & (found.area <= high) & (found.piece >= IN_ONE_PIECE)
+    there: np.ndarray = (
+        (found.area >= SEEN) & (found.area >= low) & (found.area <= high) & (found.piece >= IN_ONE_PIECE)
+    )
+    return there

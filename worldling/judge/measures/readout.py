@@ -37,7 +37,8 @@ class Readout:
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
         """Answer for features `[n, F]`: one of the answers fitted on each, `[n]`."""
-        return self.model.predict(np.nan_to_num(features))
+        answers: np.ndarray = self.model.predict(np.nan_to_num(features))
+        return answers
 
 
 def reduce(fit: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

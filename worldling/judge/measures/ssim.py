@@ -32,7 +32,8 @@ def _ssim_chunk(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     c1, c2 = np.float32((0.01 * 255) ** 2), np.float32((0.03 * 255) ** 2)
     luminance = (2 * mean_x * mean_y + c1) / (mean_x * mean_x + mean_y * mean_y + c1)
     structure = (2 * covariance + c2) / (var_x + var_y + c2)
-    return (luminance * structure).mean(axis=(1, 2, 3), dtype=np.float64)
+    index: np.ndarray = (luminance * structure).mean(axis=(1, 2, 3), dtype=np.float64)
+    return index
 
 
 def _local_mean(image: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from worldling.judge.measures.contact import CONDITIONS
 from worldling.judge.ocp.suite import ByReadout, OcpResult
 from worldling.report.figures import film
-from worldling.report.sections import Cell, Figure, Headline, Section, Table, Text, show
+from worldling.report.sections import Block, Cell, Figure, Headline, Section, Table, Text, show
 
 _FILM_AT = [3, 5, 7, 9, 11, 14, 18, 25]
 
@@ -18,11 +18,12 @@ def page(result: OcpResult) -> Section:
     intro = (
         f"Shown {result.observed_frames} frames (a quarter of a second) of a scene, will the red thing touch the "
         f"yellow one within two seconds? {result.trials_per_scene} trials in each of {len(scenes)} scenes, in pairs "
-        "that look the same in the first frame: one ends in contact, one does not, so guessing gives 50 %. The protocol is "
-        "Physion's, the scenes are ours: these numbers are Physion-style and must not be compared with Physion's."
+        "that look the same in the first frame: one ends in contact, one does not, so guessing gives 50 %. The "
+        "protocol is Physion's, the scenes are ours: these numbers are Physion-style and must not be compared with "
+        "Physion's."
     )
     headings = ["readout fitted on", "all scenes", *scenes]
-    blocks = [
+    blocks: list[Block] = [
         Text(intro),
         Table(
             "Share of trials answered rightly",

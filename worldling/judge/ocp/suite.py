@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from worldling.judge.results import Anchored, Elapsed, SuiteResult
 from worldling.judge.truth.exam import PAIRS, Exam, ExamTrial, chosen_scenes, make_exam
 from worldling.progress import Progress
 from worldling.protocol import WorldModel
-from worldling.report.values import Interval, hidden
+from worldling.report.values import HIDDEN, Interval
 
 VERIFIED = 200
 #: Trials of a scene that the self-check is fitted on and judged by.
@@ -37,8 +37,10 @@ ByReadout = dict[str, Interval]
 
 @dataclass(frozen=True)
 class OutsideRange:
-    """Shares of trials answered rightly whose parameters lie beyond those that worlds train on: over all scenes, and
-    by scene."""
+    """Shares of trials answered rightly whose parameters lie beyond those that worlds train on.
+
+    mean: over all scenes; scenes: by scene.
+    """
 
     trials_per_scene: int
     mean: ByReadout
@@ -89,7 +91,7 @@ class OcpResult(SuiteResult):
     noise: NoiseCheck
     checksums: dict[str, str]
     anchors: dict[str, Interval]
-    films: dict[str, dict[str, np.ndarray]] = hidden()
+    films: dict[str, dict[str, np.ndarray]] = field(metadata=HIDDEN)
 
 
 def run(case: Case) -> OcpResult:
@@ -114,8 +116,8 @@ def run(case: Case) -> OcpResult:
                 known[split] = _describe(case, exam, exam.trials(scenario, split, count), OBSERVED, progress, done)
                 done += count
             found = right_answers(known["readout"], known["test"] + known["outside"], CONDITIONS)
-            for split, rows in (("test", slice(0, counts["test"])), ("outside", slice(counts["test"], None))):
-                right[split][scenario] = {name: answers[rows] for name, answers in found.items()}
+            for split, part in (("test", slice(0, counts["test"])), ("outside", slice(counts["test"], None))):
+                right[split][scenario] = {name: answers[part] for name, answers in found.items()}
                 groups[split][scenario] = known[split].groups
             films[scenario] = known["test"].films
     mean, by_scene = _shares(case, right["test"], groups["test"])

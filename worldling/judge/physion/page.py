@@ -7,7 +7,7 @@ import numpy as np
 from worldling.data.formats.physion import PHYSION
 from worldling.judge.physion.suite import READOUTS, PhysionResult
 from worldling.report.figures import film
-from worldling.report.sections import Cell, Figure, Headline, Section, Table, Text, show
+from worldling.report.sections import Block, Cell, Figure, Headline, Section, Table, Text, show
 
 #: Below this share of stimuli whose red and yellow are found, the colour reader is not to be trusted.
 READABLE = 0.9
@@ -16,7 +16,7 @@ READABLE = 0.9
 def page(result: PhysionResult) -> Section:
     """Lay out the tables and a film strip of every scenario."""
     heads = ["all stimuli", *result.scenarios]
-    blocks = [
+    blocks: list[Block] = [
         Text(_intro(result)),
         *(Text(text, warning=True) for text in _warnings(result)),
         Table(

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from worldling.data.dataset import Dataset, DatasetMeta
 from worldling.data.formats.physion import FRAME_SECONDS, PHYSION, Stimulus, by_scenario, read_stimuli
-from worldling.data.store import Dataset, DatasetMeta, open_dataset
+from worldling.data.store import open_dataset
 from worldling.errors import JudgeError
 from worldling.judge.baselines import CopyLast
 from worldling.judge.case import Case
@@ -28,7 +29,7 @@ from worldling.judge.readers.scene import read
 from worldling.judge.results import Elapsed, SuiteResult
 from worldling.progress import Progress
 from worldling.protocol import WorldModel
-from worldling.report.values import Interval, hidden, spread
+from worldling.report.values import HIDDEN, SPREAD, Interval
 
 #: Of the files' frames, 10 ms each: how many are shown, and at which one looking ends (Physion's usual clips).
 SHOWN, LOOKED_AT = 45, 150
@@ -58,7 +59,7 @@ class StimulusShares:
     majority: float
     contact_while_shown: int
     contact_after_the_end: int
-    right: dict[str, Interval] = spread()
+    right: dict[str, Interval] = field(metadata=SPREAD)
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class PhysionResult(SuiteResult):
     mean: StimulusShares
     scenarios: dict[str, StimulusShares]
     intervals: ResampledStimuli
-    films: dict[str, dict[str, np.ndarray]] = hidden()
+    films: dict[str, dict[str, np.ndarray]] = field(metadata=HIDDEN)
 
 
 @dataclass(frozen=True)
@@ -209,8 +210,8 @@ def _shares(case: Case, stimuli: list[Stimulus], rows: Mapping[str, np.ndarray])
         stimuli=len(stimuli),
         contact=contact,
         majority=max(contact, 1 - contact),
-        contact_while_shown=sum(s.contact and s.first < SHOWN for s in stimuli),
-        contact_after_the_end=sum(s.contact and s.first >= LOOKED_AT for s in stimuli),
+        contact_while_shown=sum(s.first is not None and s.first < SHOWN for s in stimuli),
+        contact_after_the_end=sum(s.first is not None and s.first >= LOOKED_AT for s in stimuli),
         right={**{name: boot.share(found) for name, found in rows.items()}, **gains},
     )
 

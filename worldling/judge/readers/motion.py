@@ -24,7 +24,7 @@ class MotionReader:
     name: str = "generic: centre of what differs from the mean frame"
 
     @classmethod
-    def fit(cls, frames: np.ndarray, why: str) -> "MotionReader":
+    def fit(cls, frames: np.ndarray, why: str) -> MotionReader:
         """Take the mean of real frames uint8 `[n, H, W, 3]`; why: the reason no better reader was taken."""
         about = (
             f"A coarse reader that knows no objects, taken because {why}. It marks the pixels that differ "

@@ -8,6 +8,7 @@ where a paddle can be, paddle. Scores and walls lie outside the field and are ne
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
@@ -51,7 +52,7 @@ class PongReader:
     )
 
     @classmethod
-    def fit(cls, frames: np.ndarray, state: State) -> "PongReader":
+    def fit(cls, frames: np.ndarray, state: State) -> PongReader:
         """Fit the maps from RAM `[n, 128]` to pixels on real frames uint8 `[n, H, W, 3]`."""
         reader = cls(frames.shape[1], {})
         seen, ram = reader.read(frames), np.asarray(state["ram"], np.float64)
@@ -89,7 +90,7 @@ class PongReader:
             ball_cover[:, :, columns] = both[..., 0]
             reading[side] = (_paddle(both[..., 1], frames.shape[1:3]) + top + 0.5) / unit - 0.5
         ball, mass = _brightest_spot(ball_cover, reach=max(1, round(unit)))
-        ball = (ball + [0.5, top + 0.5]) / unit - 0.5
+        ball = (ball + np.array([0.5, top + 0.5])) / unit - 0.5
         share = mass / (BALL_AREA / (SCREEN_H * SCREEN_W) * frames.shape[1] * frames.shape[2])
         reading["ball_strict"] = np.where(share[:, None] >= STRICT, ball, np.nan)
         reading["ball_loose"] = np.where(share[:, None] >= LOOSE, ball, np.nan)
@@ -164,7 +165,8 @@ def _cover(above: np.ndarray, colours: np.ndarray) -> np.ndarray:
     unexplained = np.linalg.norm(above - cover @ colours.astype(np.float32), axis=-1, keepdims=True)
     cover -= unexplained / np.linalg.norm(colours, axis=1).astype(np.float32)
     cover[cover < FLOOR] = 0.0
-    return np.minimum(cover, 1.0, out=cover)
+    shares: np.ndarray = np.minimum(cover, 1.0, out=cover)
+    return shares
 
 
 def _brightest_spot(cover: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarray]:
@@ -172,8 +174,8 @@ def _brightest_spot(cover: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarr
     n, side = len(cover), 2 * reach + 1
     padded = np.pad(cover, ((0, 0), (reach, reach), (reach, reach)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(1, 2))
-    rows = sum(padded[:, i : i + cover.shape[1]] for i in range(side))
-    sums = sum(rows[:, :, j : j + cover.shape[2]] for j in range(side)).reshape(n, -1)
+    rows = reduce(np.add, (padded[:, i : i + cover.shape[1]] for i in range(side)))
+    sums = reduce(np.add, (rows[:, :, j : j + cover.shape[2]] for j in range(side))).reshape(n, -1)
     best = sums.argmax(axis=1)
     y, x = np.divmod(best, cover.shape[2])
     spot = windows[np.arange(n), y, x]  # [n, side, side]

@@ -44,7 +44,7 @@ class PushTReader:
     )
 
     @classmethod
-    def fit(cls, frames: np.ndarray) -> "PushTReader":
+    def fit(cls, frames: np.ndarray) -> PushTReader:
         """Learn the background from real frames uint8 `[n, H, W, 3]`: the median where nothing stands."""
         sample = frames[:: max(1, len(frames) // 100)].astype(np.float32)
         white, green = np.full(3, 255.0), np.array([144.0, 238.0, 144.0])
@@ -174,7 +174,8 @@ def _long_axis(patch: np.ndarray, grid_x: np.ndarray, grid_y: np.ndarray, middle
     """Angle `[n]` that lays the T's stem along the longer axis of the grey, up to half a turn."""
     dx, dy = grid_x - middle[:, 0, None, None], grid_y - middle[:, 1, None, None]
     xx, yy, xy = ((patch * m).sum(axis=(1, 2)) for m in (dx * dx, dy * dy, dx * dy))
-    return 0.5 * np.arctan2(2 * xy, xx - yy) - np.pi / 2
+    angle: np.ndarray = 0.5 * np.arctan2(2 * xy, xx - yy) - np.pi / 2
+    return angle
 
 
 def _slide(
@@ -185,7 +186,8 @@ def _slide(
     for _ in range(steps):
         now = _tee(pose, grid_x, grid_y, blur)
         slopes = np.stack(
-            [(_tee(pose + nudge * e, grid_x, grid_y, blur) - now) / n for e, n in zip(np.eye(3), nudge)], axis=1
+            [(_tee(pose + nudge * e, grid_x, grid_y, blur) - now) / n for e, n in zip(np.eye(3), nudge, strict=True)],
+            axis=1,
         ).reshape(len(pose), 3, -1)
         rest = (patch - now).reshape(len(pose), -1, 1)
         curve = slopes @ slopes.transpose(0, 2, 1) + np.eye(3) * 1e-9
@@ -203,7 +205,8 @@ def _tee(pose: np.ndarray, grid_x: np.ndarray, grid_y: np.ndarray, blur: float) 
     )
     x, y = cos * dx + sin * dy, cos * dy - sin * dx
     outside = [np.maximum(np.abs(x - cx) - hw, np.abs(y - cy) - hh) for cx, cy, hw, hh in (BAR, STEM)]
-    return np.clip(0.5 - (np.minimum(*outside) - np.float32(OUTLINE)) / np.float32(blur), 0.0, 1.0)
+    covered: np.ndarray = np.clip(0.5 - (np.minimum(*outside) - np.float32(OUTLINE)) / np.float32(blur), 0.0, 1.0)
+    return covered
 
 
 def _rotate(angle: np.ndarray, vector: np.ndarray) -> np.ndarray:
@@ -212,11 +215,13 @@ def _rotate(angle: np.ndarray, vector: np.ndarray) -> np.ndarray:
 
 
 def _percent(seen: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    return np.hypot(*(seen - truth).T) / BOARD * 100.0
+    percent: np.ndarray = np.hypot(*(seen - truth).T) / BOARD * 100.0
+    return percent
 
 
 def _degrees(seen: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    return np.abs(np.degrees(np.angle(np.exp(1j * (seen - truth)))))
+    degrees: np.ndarray = np.abs(np.degrees(np.angle(np.exp(1j * (seen - truth)))))
+    return degrees
 
 
 def _own_error(quantity: str, unit: str, error: np.ndarray) -> OwnError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -113,7 +113,7 @@ def _fit_motion(frames: np.ndarray, why: str) -> Reader:
 
 
 #: Part of the environment's id in lower case, the state it needs, and the fit.
-_READERS: list[tuple[str, tuple[str, ...], Callable[[np.ndarray, State], Any]]] = [
+_READERS: list[tuple[str, tuple[str, ...], Callable[[np.ndarray, State], Reader]]] = [
     ("ale/pong", ("ram",), _fit_pong),
     ("pusht", ("agent_pos", "block_pose"), _fit_pusht),
 ]

@@ -32,7 +32,7 @@ class Things:
     gap: np.ndarray
     touch: np.ndarray
 
-    def __getitem__(self, index: object) -> "Things":
+    def __getitem__(self, index: object) -> Things:
         return Things(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
 
 
@@ -48,26 +48,25 @@ def cover(frames: torch.Tensor) -> torch.Tensor:
 def read(frames: np.ndarray) -> Things:
     """Read uint8 frames `[..., H, W, 3]`. Cost: about 0.2 ms a frame of 64 px on one core."""
     flat = torch.from_numpy(np.ascontiguousarray(frames.reshape(-1, *frames.shape[-3:])))
-    parts = [_read(chunk) for chunk in flat.split(_CHUNK)]
+    parts = [_read(chunk) for chunk in torch.split(flat, _CHUNK)]
     lead = frames.shape[:-3]
-    columns = [torch.cat(column).numpy() for column in zip(*parts)]
+    columns = [torch.cat(column).numpy() for column in zip(*parts, strict=True)]
     return Things(*(column.reshape(*lead, *column.shape[1:]) for column in columns))
 
 
 def last_seen(place: np.ndarray) -> np.ndarray:
     """Fill places `[..., T, 2]` or `[n, 2]`: what is hidden stays where it was last seen, or else in the middle."""
-    if place.ndim < 3:
-        return np.nan_to_num(place, nan=HIDDEN)
     filled = place.copy()
-    for t in range(1, filled.shape[-2]):
+    for t in range(1, filled.shape[-2] if place.ndim > 2 else 0):
         lost = np.isnan(filled[..., t, :])
         filled[..., t, :][lost] = filled[..., t - 1, :][lost]
-    return np.nan_to_num(filled, nan=HIDDEN)
+    places: np.ndarray = np.nan_to_num(filled, nan=HIDDEN)
+    return places
 
 
 def _read(frames: torch.Tensor) -> tuple[torch.Tensor, ...]:
     covers = cover(frames)
-    n, _, height, width = covers.shape
+    _, _, height, width = covers.shape
     area = covers.sum((2, 3)) / (height * width)
     x, y = (torch.arange(width) + 0.5) / width, (torch.arange(height) + 0.5) / height
     total = area.clamp(min=1e-9) * height * width

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from worldling.judge.case import Case
 from worldling.judge.results import SuiteResult
 from worldling.machine import Hardware, hardware
-from worldling.report.values import hidden
+from worldling.report.values import HIDDEN
 from worldling.timing.steps import BATCHES, SpeedRow, time_world
 
 
@@ -33,9 +33,9 @@ class SpeedResult(SuiteResult):
     """
 
     batches: tuple[int, ...]
-    timing: SpeedTiming = hidden()
-    backend: str = hidden()
-    fps: float = hidden()
+    timing: SpeedTiming = field(metadata=HIDDEN)
+    backend: str = field(metadata=HIDDEN)
+    fps: float = field(metadata=HIDDEN)
 
 
 def run(case: Case) -> SpeedResult:

@@ -6,7 +6,7 @@ import numpy as np
 
 from worldling.judge.stability.suite import SpreadCurve, StabilityResult, StabilityTiming
 from worldling.report.figures import Line, film, line_chart
-from worldling.report.sections import Cell, Figure, Headline, Measured, Section, Table, Text, show
+from worldling.report.sections import Block, Cell, Figure, Headline, Measured, Section, Table, Text, show
 
 #: The spread of the latents that counts as kept, as a ratio to the data's.
 KEPT = (0.9, 1.1)
@@ -49,7 +49,13 @@ def page(result: StabilityResult) -> Section:
             f"of {result.n} roll-outs",
         ),
     ]
-    blocks = [Text(intro), _films(result.films), _curve(result.curve), _table(result), _costs(result.timing)]
+    blocks: list[Block] = [
+        Text(intro),
+        _films(result.films),
+        _curve(result.curve),
+        _table(result),
+        _costs(result.timing),
+    ]
     return Section("Stability: do long roll-outs last?", headlines, blocks)
 
 

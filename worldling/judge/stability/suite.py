@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from worldling.judge.case import Case, Starts
 from worldling.judge.measures.bootstrap import Bootstrap, BootstrapMethod
 from worldling.judge.results import Elapsed, SuiteResult
 from worldling.progress import Progress
-from worldling.report.values import Interval, hidden
+from worldling.report.values import HIDDEN, Interval
 
 #: A roll-out leaves the data's range outside these quantiles, widened by this share of their distance.
 QUANTILES, WIDENED = (0.001, 0.999), 0.1
@@ -119,9 +119,9 @@ class StabilityResult(SuiteResult):
     definitions: Definitions
     lengths: dict[int, AtLength]
     curve: SpreadCurve
-    timing: StabilityTiming = hidden()
-    fps: float = hidden()
-    films: dict[int, np.ndarray] = hidden()
+    timing: StabilityTiming = field(metadata=HIDDEN)
+    fps: float = field(metadata=HIDDEN)
+    films: dict[int, np.ndarray] = field(metadata=HIDDEN)
 
 
 @dataclass
@@ -160,7 +160,7 @@ def run(case: Case) -> StabilityResult:
         lengths={length: _at_length(long, real, length, boot) for length in case.settings.lengths},
         curve=_curve(long, real),
         timing=_timing(long, begun),
-        fps=case.data.meta.fps,
+        fps=case.dataset.meta.fps,
         films=long.films,
     )
 
@@ -178,13 +178,13 @@ def _definitions() -> Definitions:
 
 def _real_clips(case: Case) -> RealClips:
     """Measure latents and brightness of real clips: means, motion per frame, and the usual range."""
-    clip_frames = min(_CLIP_FRAMES, max(case.data.lengths))
-    long_enough = [i for i, length in enumerate(case.data.lengths) if length >= clip_frames]
+    clip_frames = min(_CLIP_FRAMES, max(case.dataset.lengths))
+    long_enough = [i for i, length in enumerate(case.dataset.lengths) if length >= clip_frames]
     rng = np.random.default_rng([case.settings.seed, 4])
     means, stds, motions, bright = [], [], [], []
     for episode in rng.choice(long_enough, size=_CLIPS):
-        first = int(rng.integers(case.data.lengths[episode] - clip_frames + 1))
-        frames = case.data.frames(int(episode), first, first + clip_frames)
+        first = int(rng.integers(case.dataset.lengths[episode] - clip_frames + 1))
+        frames = case.dataset.frames(int(episode), first, first + clip_frames)
         latents = _array(case.world.encode(frames))
         means.append(latents.mean(axis=(1, 2)))
         stds.append(latents.std(axis=(1, 2)))
@@ -209,7 +209,7 @@ def _roll_out(case: Case) -> LongRollOut:
     total = case.settings.lengths[-1]
     starts = case.choose_starts(1, case.settings.rollouts, salt=5)
     n = len(starts)
-    clips = [case.clip(int(e), int(t), 1) for e, t in zip(starts.episode, starts.last)]
+    clips = [case.clip(int(e), int(t), 1) for e, t in zip(starts.episode, starts.last, strict=True)]
     given = np.stack([frames[: case.context] for frames, _ in clips])
     past = np.stack([actions[: case.context - 1] for _, actions in clips])
     actions = _long_actions(case, starts, total)
@@ -242,10 +242,10 @@ def _long_actions(case: Case, starts: Starts, total: int) -> np.ndarray:
     """Real action sequences of whole episodes drawn at random, put one after the other: `[n, total, ...]`."""
     rng = np.random.default_rng([case.settings.seed, 6])
     rows = []
-    for episode, last in zip(starts.episode, starts.last):
-        parts = [case.data.actions(int(episode), int(last))]
+    for episode, last in zip(starts.episode, starts.last, strict=True):
+        parts = [case.dataset.actions(int(episode), int(last))]
         while sum(map(len, parts)) < total:
-            parts.append(case.data.actions(int(rng.integers(len(case.data)))))
+            parts.append(case.dataset.actions(int(rng.integers(len(case.dataset)))))
         rows.append(np.concatenate(parts)[:total])
     return np.stack(rows)
 
@@ -327,4 +327,5 @@ def _array(latents: object) -> np.ndarray:
         raise JudgeError(
             f"`world` must give latents as tensors, got {type(latents).__name__}. Return [..., N, C] tensors."
         )
-    return latents.detach().float().cpu().numpy()
+    array: np.ndarray = latents.detach().float().cpu().numpy()
+    return array

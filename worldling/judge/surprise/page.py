@@ -91,14 +91,16 @@ def _figure(result: SurpriseResult, kind: str) -> Figure:
     shown, mean, first = result.films[kind], result.curves[kind], result.first_edited
     at, sides = np.array(_FILM_AT), ("possible", "impossible")
     strip = film(
-        [(name, clip[first + at]) for name, clip in zip(sides, shown.clips)],
+        [(name, clip[first + at]) for name, clip in zip(sides, shown.clips, strict=True)],
         ["edit" if t == 0 else f"{t:+d}" for t in _FILM_AT],
     )
     since = np.arange(1, shown.clips.shape[1]) - first
-    lines = [Line(f"this pair, {name}", since, curve, dots=True) for name, curve in zip(sides, shown.curves)]
+    lines = [
+        Line(f"this pair, {name}", since, curve, dots=True) for name, curve in zip(sides, shown.curves, strict=True)
+    ]
     lines += [
         Line(f"all pairs, {name}", since, curve.value, curve.low, curve.high, dashed=True)
-        for name, curve in zip(sides, (mean.possible, mean.impossible))
+        for name, curve in zip(sides, (mean.possible, mean.impossible), strict=True)
     ]
     return Figure(
         _EDITS[kind],

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,12 +28,12 @@ from worldling.judge.truth.exam import chosen_scenes
 from worldling.judge.truth.processes import in_processes
 from worldling.progress import Progress
 from worldling.protocol import WorldModel
-from worldling.report.values import Curve, Interval, hidden, named
+from worldling.report.values import HIDDEN, Curve, Interval, named
 
 if TYPE_CHECKING:
     from worldling.scenes.edits import Pair
 
-RULES = {"max": np.max, "mean": np.mean}
+RULES: dict[str, Callable[..., np.ndarray]] = {"max": np.max, "mean": np.mean}
 RULE = "max"
 #: Whose surprise is measured, in the words of the report.
 OBSERVERS = {
@@ -101,7 +101,7 @@ class SurpriseResult(SuiteResult):
     scored: int
     rule: str
     chance: float
-    unit: str = named("measure")
+    unit: str = field(metadata=named("measure"))
     intervals: BootstrapMethod
     all: Shares
     edits: dict[str, Shares]
@@ -109,7 +109,7 @@ class SurpriseResult(SuiteResult):
     cells: dict[str, dict[str, Interval]]
     curves: dict[str, PairCurves]
     checksums: PairChecksums
-    films: dict[str, PairFilm] = hidden()
+    films: dict[str, PairFilm] = field(metadata=HIDDEN)
 
 
 def run(case: Case) -> SurpriseResult:
@@ -145,7 +145,7 @@ def run(case: Case) -> SurpriseResult:
                 films[kind] = PairFilm(scenario, clips[0], curves["world"][cell][0])
             progress.update(count * len(sums))
     found = {name: np.concatenate([parts[cell] for cell in range(len(cells))]) for name, parts in curves.items()}
-    scenes, edits = (np.repeat(names, count) for names in zip(*cells))
+    scenes, edits = (np.repeat(names, count) for names in zip(*cells, strict=True))
     pairs_sum, pixels_sum = (
         hashlib.sha256(b"".join(sums[cell][i] for cell in range(len(cells)))).hexdigest() for i in range(2)
     )

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from worldling.data.dataset import DatasetMeta
 from worldling.data.environment import Environment, open_environment
-from worldling.data.store import DatasetMeta, DatasetWriter, open_dataset, read_meta
+from worldling.data.store import DatasetWriter, open_dataset, read_meta
 from worldling.errors import DatasetError
 from worldling.judge.truth.processes import in_processes
 from worldling.progress import Progress
@@ -162,11 +163,12 @@ class _Film:
     """Frames and states of an environment from now on."""
 
     def __init__(self, env: Environment) -> None:
-        self.env, self.actions = env, []
+        self.env = env
+        self.actions: list[np.ndarray] = []
         self.frames: list[np.ndarray] = [env.raw.unwrapped.draw(env.size_px)]
         self.states: list[dict[str, np.ndarray]] = [env.state()]
 
-    def play(self, actions: np.ndarray) -> "_Film":
+    def play(self, actions: np.ndarray) -> _Film:
         for action in actions:
             self.frames.append(self.env.step(action).frame)
             self.states.append(self.env.state())

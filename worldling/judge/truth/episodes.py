@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from worldling.judge.truth.exam import ENV_ID
+from worldling.judge.truth.exam import ENV_ID, running
 from worldling.judge.truth.processes import in_processes
 from worldling.progress import Progress
 
@@ -117,11 +117,11 @@ def film_play(play: Play, size_px: int) -> Film:
 
 def _film(env: SceneEnv, play: Play, size_px: int) -> Film:
     env.reset(seed=0, options={"scenario": play.scenario, "geometry": play.geometry, "motion": play.motion})
-    looked, marked = set(play.looked), set(play.marked)
+    trial, looked, marked = running(env), set(play.looked), set(play.marked)
     frames, seen, energy = [], [], []
     for t in range(len(play.actions) + 1):
         if t == play.perturbed_at:
-            env.trial.perturb(np.random.default_rng([play.geometry, play.motion]), PERTURBATION)
+            trial.perturb(np.random.default_rng([play.geometry, play.motion]), PERTURBATION)
         if t in looked:
             frames.append(env.draw(size_px))
         if t in marked:
@@ -129,5 +129,5 @@ def _film(env: SceneEnv, play: Play, size_px: int) -> Film:
             seen.append([record["agent_seen"], record["patient_seen"]])
             energy.append(record["energy"])
         if t < len(play.actions):
-            env.trial.advance(play.actions[t])
+            trial.advance(play.actions[t])
     return Film(np.stack(frames), np.array(seen, np.float32).reshape(-1, 2, 3), np.array(energy, np.float32))

@@ -16,19 +16,24 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from worldling.config import write_atomic
+from worldling.data.dataset import DatasetMeta
 from worldling.data.environment import Environment, open_environment
 from worldling.data.simulators import check_scenes
-from worldling.data.store import DatasetMeta, DatasetWriter, open_dataset, read_meta
+from worldling.data.store import DatasetWriter, open_dataset, read_meta
 from worldling.errors import DatasetError, JudgeError, nearest
 from worldling.judge.case import Case
 from worldling.judge.truth.processes import in_processes
 from worldling.progress import Progress
 from worldling.types import Episode
+
+if TYPE_CHECKING:
+    from worldling.scenes.env import SceneEnv
+    from worldling.scenes.trial import Trial
 
 ENV_ID = "worldling/Physics-v0"
 SPLITS = ("test", "readout", "outside")
@@ -171,6 +176,12 @@ def make_exam(
     return Exam(path, number_of.values())
 
 
+def running(env: SceneEnv) -> Trial:
+    """Return the trial that an environment of the scenes runs, once it was reset."""
+    assert env.trial is not None, "the environment was reset"
+    return env.trial
+
+
 def chosen_scenes(case: Case) -> list[str]:
     """Return the scenes to be judged on: those named, else the world's own one, or all eight.
 
@@ -182,7 +193,7 @@ def chosen_scenes(case: Case) -> list[str]:
     for name in case.settings.scenes:
         if name not in SCENARIOS:
             raise JudgeError(f"`scene` must be one of the physics scenes, got {name!r}. {nearest(name, SCENARIOS)}")
-    own = [name for name, env_id in zip(SCENARIOS, PHYSICS_IDS) if env_id == case.env_id]
+    own = [name for name, env_id in zip(SCENARIOS, PHYSICS_IDS, strict=False) if env_id == case.env_id]
     return [name for name in SCENARIOS if name in (case.settings.scenes or own or SCENARIOS)]
 
 

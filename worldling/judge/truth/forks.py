@@ -9,20 +9,20 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from worldling.data.environment import open_environment
-from worldling.judge.truth.exam import ENV_ID
+from worldling.judge.truth.exam import ENV_ID, running
 
 if TYPE_CHECKING:
     from worldling.scenes.env import SceneEnv
 
 #: The engine's state, as `SceneEnv.get_state` gives it.
-SceneState = Mapping[str, object]
+SceneState = dict[str, object]
 ANSWERS = ("none", "right", "away", "left", "toward")
 #: Frames of a future before the push begins (at most), and frames from then on that are judged.
 LATEST, JUDGED = 2, 8
@@ -41,7 +41,9 @@ _STRENGTH = (0.5, 1.0)  # of pushes: what rests slides at about .33
 
 @dataclass(frozen=True)
 class Fork:
-    """One fork. shown uint8 `[S, H, W, 3]`: the last S frames before it, unpushed; onset: frames of the futures before
+    """One fork.
+
+    shown uint8 `[S, H, W, 3]`: the last S frames before it, unpushed; onset: frames of the futures before
     the push; actions float32 `[5, HORIZON, 2]` and truth uint8 `[5, HORIZON, H, W, 3]`, in the order of ANSWERS;
     state: the engine's, of the last frame shown; tried: forks drawn until this one's futures lay apart.
     """
@@ -89,11 +91,12 @@ def play(
     from worldling.scenes.labels import NOISE
 
     env.set_state(state)
+    trial = running(env)
     if generator is not None:
-        env.trial.perturb(generator, NOISE)
+        trial.perturb(generator, NOISE)
     frames = []
     for action in actions:
-        env.trial.advance(action)
+        trial.advance(action)
         frames.append(env.draw(size_px))
     return np.stack(frames)
 
@@ -142,16 +145,17 @@ def _make_fork(env: SceneEnv, scenario: str, number: int, size_px: int, seed: in
         start = int(rng.integers(STARTS[0], STARTS[1] + 1))
         onset, actions = draw_pushes(rng)
         env.reset(options={"scenario": scenario, "geometry": geometry, "motion": motion})
-        shown = []
+        trial, shown = running(env), []
         for frame in range(start + 1):
             if frame:
-                env.trial.advance()
+                trial.advance()
             if frame > start - OBSERVED:
                 shown.append(env.draw(size_px))
         state = env.get_state()
         if _apart(env, state, actions[1:]):
             truth = np.stack([play(env, state, a, size_px) for a in actions])
             return Fork(np.stack(shown), onset, actions, truth, state, tried)
+    raise AssertionError("some moment is always found")
 
 
 def _apart(env: SceneEnv, state: SceneState, actions: np.ndarray) -> bool:
@@ -161,8 +165,9 @@ def _apart(env: SceneEnv, state: SceneState, actions: np.ndarray) -> bool:
     ends = []
     for sequence in actions:
         env.set_state(state)
+        trial = running(env)
         for action in sequence:
-            env.trial.advance(action)
-        ends.append(env.trial.agent_place())
+            trial.advance(action)
+        ends.append(trial.agent_place())
     between = np.linalg.norm(np.subtract(ends, np.expand_dims(ends, 1)), axis=-1)
     return bool(between[np.triu_indices(len(ends), 1)].min() > APART * 2 * TRAY_X)
