@@ -147,7 +147,7 @@ def replace(config: T, **changes: Any) -> T:
 
 
 def write_atomic(path: str | Path, data: bytes | str) -> None:
-    """Write a whole file or nothing: to a temporary neighbour first, then renamed.
+    """Write a file completely or not at all: to a temporary file next to it, then renamed.
 
     Raises `DiskFullError` when the disk is full; the old file, if any, stays as it was.
     """

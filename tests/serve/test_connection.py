@@ -85,7 +85,7 @@ def test_a_branch_at_a_frame_that_is_gone_is_one_at_the_oldest(monkeypatch):
     drive(work)
 
 
-def test_a_look_back_halts_the_clock_and_changes_nothing():
+def test_peeking_stops_the_clock_and_changes_nothing():
     async def work(page):
         await page.after(20)
         await page.send("peek", index=5)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from worldling.cli.judging import add_cost, add_judge
-from worldling.cli.options import BACKENDS, open_worlds, pairs, whole
+from worldling.cli.options import BACKENDS, open_worlds, parse_ints, parse_pairs
 from worldling.config import finite, to_dict
 from worldling.data.formats.registry import import_data, known_formats
 from worldling.data.picture_sizes import advice
@@ -276,7 +276,7 @@ def _record(a: argparse.Namespace) -> dict[str, Any]:
         a.frame_skip,
         a.workers,
         a.seed,
-        pairs(a.env_arg, "env-arg"),
+        parse_pairs(a.env_arg, "env-arg"),
         a.resume,
         a.json,
     )
@@ -308,7 +308,7 @@ def _train(a: argparse.Namespace) -> dict[str, Any]:
     from worldling.train.train import train
 
     config = TrainConfig(size=a.size, minutes=a.minutes, steps=a.steps, passes=a.passes, seed=a.seed, mirror=a.mirror)
-    config = replace(config, **pairs(a.set, "set"))
+    config = replace(config, **parse_pairs(a.set, "set"))
     world = train(a.data, a.out, config, a.device, a.json)
     return {"world": str(a.out), **{k: world.card[k] for k in ("quality", "cost", "parameters")}}
 
@@ -318,7 +318,9 @@ def _bench(a: argparse.Namespace) -> dict[str, Any] | None:
     from worldling.backends.load import load
 
     world = load(a.world, backend="reference", quiet=True)
-    report = bench(world, a.backend, whole(a.batches, "batches"), a.seconds, a.latents, steps=a.steps, quiet=a.json)
+    report = bench(
+        world, a.backend, parse_ints(a.batches, "batches"), a.seconds, a.latents, steps=a.steps, quiet=a.json
+    )
     if a.json:
         return report
     print(table(report))

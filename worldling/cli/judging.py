@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from worldling.cli.options import BACKENDS, open_worlds, reject_options, whole
+from worldling.cli.options import BACKENDS, open_worlds, parse_ints, reject_options
 from worldling.errors import ConfigError
 from worldling.judge.registry import SUITES, suites_that_need
 
@@ -89,9 +89,9 @@ def _judge(a: argparse.Namespace) -> dict[str, Any]:
     single = len(worlds) == 1
     out = Path(a.out) if a.out else (worlds[0].path if single and worlds[0].path else Path(".")) / "judge"
     settings = {name: getattr(a, name) for name in ("starts", "seed", "rollouts", "exam", "trials", "physion", "chaos")}
-    settings |= {"lengths": whole(a.lengths, "lengths"), "scenes": a.scene}
+    settings |= {"lengths": parse_ints(a.lengths, "lengths"), "scenes": a.scene}
     if a.horizons is not None:
-        settings["horizons"] = whole(a.horizons, "horizons")
+        settings["horizons"] = parse_ints(a.horizons, "horizons")
     suites = a.suite or ("all",)
     if single:
         report = judge(worlds[0], a.data, out, suites, a.json, **settings)

@@ -80,7 +80,7 @@ class Exam:
                     number: chunk for number, chunk in self.about["chunks"].items() if number in chunks
                 }
             self._trials = self._read(self.about["chunks"], chunks)
-        except (OSError, ValueError, KeyError, IndexError) as error:
+        except (OSError, ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
             raise DatasetError(
                 f"`{path}` must be a physics exam with exam.json, got a damaged or unfinished one ({error}). "
                 "Make it with `worldling scenes --exam FOLDER`."
@@ -227,7 +227,7 @@ def _begun(path: Path, meta: DatasetMeta) -> dict[str, Any]:
         try:
             about = json.loads(file.read_text())
             ours = about["size_px"], about["seed"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise DatasetError(
                 f"`{file}` must describe an exam, got a damaged file ({error}). Delete the folder."
             ) from None
