@@ -7,6 +7,7 @@ import pytest
 from worldling.backends.choose import BACKENDS
 from worldling.cli import build_parser, commands, main
 from worldling.cli.options import BACKENDS as BACKEND_WORDS
+from worldling.errors import DiskFullError
 
 
 def test_help_of_every_command_teaches(capsys):
@@ -109,3 +110,24 @@ def test_errors_are_json_when_asked_for(tmp_path, capsys):
 def test_list_is_one_json_object(capsys):
     assert main(["list", "--json"]) == 0
     assert "worlds" in json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "no"), OSError(30, "Read-only"), DiskFullError("full")])
+def test_a_data_set_that_cannot_be_written_to_is_described(square_data, monkeypatch, capsys, error):
+    def refused(path, data):
+        raise error
+
+    monkeypatch.setattr("worldling.data.contact_sheet.write_atomic", refused)
+    assert main(["info", str(square_data), "--json"]) == 0
+    out, err = capsys.readouterr()
+    told = json.loads(out)
+    assert told["frames"] == 80 and told["contact_sheet"] is None
+    assert len(err.splitlines()) == 1 and "no contact sheet" in err
+
+
+def test_json_has_null_for_numbers_that_are_none(monkeypatch, capsys):
+    found = {"a": float("nan"), "b": [1.5, float("inf")], "c": {"d": (float("-inf"), "x", True, None)}}
+    monkeypatch.setattr(commands, "_list", lambda a: found)
+    assert main(["list", "--json"]) == 0
+    strict = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert strict == {"a": None, "b": [1.5, None], "c": {"d": [None, "x", True, None]}}

@@ -15,7 +15,9 @@ from worldling.types import ActionSpace, Episode
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "judge_your_own.md").read_text()
 WORLD, CONTRACT, FROM_PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.S)
-COMMANDS = [line for body in re.findall(r"```bash\n(.*?)```", TEXT, re.S) for line in body.splitlines()]
+COMMANDS = [
+    line for body in re.findall(r"```bash\n(.*?)```", TEXT, re.S) for line in body.replace("\\\n", "").splitlines()
+]
 JUDGE_IT = [command for command in COMMANDS if "my_world.py:Mine" in command]
 
 

@@ -47,3 +47,32 @@ def test_the_busiest_cells_are_given_and_nothing_else():
     number = torch.arange(6.0).expand(2, 3, 6)
     for part in only(cells, number, number[..., None].expand(-1, -1, -1, 7)):
         assert torch.equal(part.reshape(2, 3, 2, -1)[..., 0], cells[:, None].expand(-1, 3, -1).float())
+
+
+def test_an_episode_shorter_than_a_clip_is_drawn_from_its_first_frame():
+    bounds = [0, 5, 40, 42, 45]  # of 5, 35, 2 and 3 frames; clips need 9
+    levels = torch.arange(45, dtype=torch.uint8).view(45, 1, 1) % 4
+    clips = Clips(levels, torch.arange(45.0)[:, None], bounds, 4)
+    batch = clips.sample(400, 8, 2, torch.Generator().manual_seed(0))
+    seen = torch.zeros(45)
+    for row, known, position, target in zip(
+        batch["row"], batch["known"], batch["position"], batch["target"][..., 0, 0], strict=True
+    ):
+        first, count = int(row[0]), int(known.sum())
+        assert known[:count].all() and not known[count:].any(), "what is not known comes last"
+        assert torch.equal(target, (row + 1) % 4) and (position.diff() > 0).all(), "a padded row is a later frame"
+        if first < 5 or first >= 42:
+            begin, end = (0, 5) if first < 5 else (42, 45)
+            assert first == begin and row[:count].tolist() == list(range(begin, end - 1))
+        else:
+            assert count == 8 and first >= 5 and row.max() < 39 and not 40 <= first < 42
+        seen[row[known]] += 1
+    assert not seen[40:42].any(), "two frames show no motion"
+    per_frame = {name: seen[a : b - 1].mean().item() for name, (a, b) in (("five", (0, 5)), ("long", (5, 40)))}
+    assert 0.5 < per_frame["five"] / per_frame["long"] < 2, "frames of short episodes are seen as often as others"
+
+
+def test_data_of_short_episodes_alone_can_be_drawn_from():
+    clips = Clips(torch.zeros(9, 4, 1, dtype=torch.uint8), torch.zeros(9, 1), [0, 3, 6, 9], 4)
+    batch = clips.sample(50, 8, 2, torch.Generator().manual_seed(0))
+    assert batch["known"].sum(1).tolist() == [2] * 50 and set(batch["row"][:, 0].tolist()) == {0, 3, 6}

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 
@@ -47,12 +48,34 @@ def test_the_page_and_its_parts_are_served_and_need_nothing_else():
     async def work(page):
         html = await (await page.client.get("/")).text()
         seen = set()
-        for path in re.findall(r'(?:src|href)="(/[^"]+)"', html):
-            assert (await page.client.get(path)).status == 200, path
+        for path in re.findall(r'(?:src|href)="(?!data:)([^"]+)"', html):
+            assert (await page.client.get(f"/{path}")).status == 200, path
             seen.add(path)
-        assert {"/player/player.js", "/player/player.css"} <= seen
+        assert {"player/player.js", "player/player.css"} <= seen
         world = await (await page.client.get("/api/world")).json()
         assert world == page.welcome["world"] and world["action_space"]["names"][0] == "NOOP"
+
+    drive(work)
+
+
+@pytest.mark.parametrize("base", ["/proxy/8000/", "/hub/user/ada/world/", "/"])
+def test_the_page_works_under_a_path(base):
+    """As JupyterHub, a course's server or nginx serve it: what lies under `base` is asked of the server without it."""
+    folder = Path(worldling.serve.__file__).parent / "player"
+
+    async def work(page):
+        html = await (await page.client.get("/")).text()
+        asked = re.findall(r'(?:src|href)="(?!data:)([^"]+)"', html)
+        for script in folder.glob("*.js"):
+            text = script.read_text()
+            assert not re.search(r"""[`"'](?:/api|/ws|/player)""", text), f"{script.name} asks for an absolute path"
+            asked += re.findall(r"""(?:fetch|new URL)\([`"']([\w/]+)""", text)
+            asked += [f"player/{name}" for name in re.findall(r"""from "\./([\w.]+)\"""", text)]
+        assert {"ws", "api/world", "player/player.js", "player/link.js"} <= set(asked)
+        for path in asked:
+            below = urljoin(f"http://host{base}", path).removeprefix(f"http://host{base}")
+            if below not in ("ws", "api/recording"):
+                assert (await page.client.get(f"/{below}")).status == 200, path
 
     drive(work)
 

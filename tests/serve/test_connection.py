@@ -85,7 +85,7 @@ def test_a_branch_at_a_frame_that_is_gone_is_one_at_the_oldest(monkeypatch):
     drive(work)
 
 
-def test_a_look_back_halts_the_clock_and_changes_nothing():
+def test_peeking_stops_the_clock_and_changes_nothing():
     async def work(page):
         await page.after(20)
         await page.send("peek", index=5)
@@ -195,3 +195,29 @@ def test_beside_sends_both_pictures_and_the_error():
 
     drive(work, world=world, real=real)
     assert len(opened) == 1 and opened[0].closed
+
+
+@pytest.mark.parametrize("slow", [1e-4, 1e-3, 0.02])
+def test_a_new_speed_counts_at_once(slow):
+    async def work(page):
+        await page.after(3)
+        await page.send("speed", value=slow)
+        await page.text("status", lambda m: m["speed"] == slow)
+        began = time.monotonic()
+        await page.send("speed", value=1.0)
+        status = await page.text("status", lambda m: m["speed"] == 1.0)
+        await page.after(status["newest"] + 10)
+        assert time.monotonic() - began < 2.0, "the wait at the slow speed was slept out"
+
+    drive(work, fps=50.0)
+
+
+def test_a_slower_speed_stretches_the_wait_begun():
+    async def work(page):
+        await page.after(3)
+        await page.send("speed", value=0.01)
+        status = await page.text("status", lambda m: m["speed"] == 0.01)
+        later = await page.text("status", lambda m: m["newest"] >= status["newest"])
+        assert later["newest"] - status["newest"] <= 1
+
+    drive(work, fps=50.0)

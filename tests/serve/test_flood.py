@@ -71,7 +71,7 @@ def test_a_flood_leaves_the_others_their_frames(kind):
         beside = await made(page, 1.5) / 1.5
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        assert beside >= 0.7 * alone, f"{beside} frames a second, {alone} without"
+        assert beside >= 0.4 * alone, f"{beside} frames a second, {alone} without"  # a tenth where nothing guards them
 
     drive(work, world=DotWorld(step_s=0.002), fps=30.0)
 
@@ -93,7 +93,8 @@ def test_a_flood_is_read_no_faster_than_its_budget_and_then_closed(monkeypatch):
             error = await other.text("error")
             assert "`messages` must be at most 200 a second" in error["message"]
             assert (await ws.receive()).type.name in ("CLOSE", "BINARY", "TEXT")
-        assert 250 <= len(seen) <= 400, "100 at once, and 200 a second for a second"
+        least = 200 * (seen[-1] - seen[0])
+        assert least <= len(seen) + 100 and len(seen) <= least + 120, "100 at once, and 200 a second"
         await page.after(5)
 
     drive(work, fps=20.0)

@@ -15,11 +15,11 @@ QUICK = TrainConfig(steps=40, batch_clips=4, clip_frames=8, rollout_every=2, rol
 def make_training(make_world, tmp_path):
     """The second stage of a tiny world on clips of two random episodes."""
 
-    def make(config=QUICK, passes=1):
+    def make(config=QUICK, passes=1, offsets=(0, 30, 70)):
         world = make_world(passes)
         shape = world.dynamics.config
         levels = torch.randint(4, (70, shape.tokens, shape.channels), generator=torch.Generator().manual_seed(0))
-        clips = Clips(levels.to(torch.uint8), torch.zeros(70, 3), [0, 30, 70], shape.levels)
+        clips = Clips(levels.to(torch.uint8), torch.zeros(70, 3), list(offsets), shape.levels)
         return DynamicsTraining(
             world.dynamics,
             world.tokenizer,
@@ -91,3 +91,38 @@ def test_a_step_looks_at_twice_as_many_cells_as_change_or_at_all(changing, share
     levels = torch.zeros(101, 64, 3, dtype=torch.uint8)
     levels[:, :changing, 1] = (torch.arange(101) % 2)[:, None].to(torch.uint8)
     assert cells_to_see(Clips(levels, torch.zeros(101, 1), [0, 101], 4), share) == shown
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+def test_nothing_is_learnt_from_what_lies_past_the_end_of_a_short_episode(make_training, passes):
+    training = make_training(passes=passes, offsets=[0, 5, 10, 70])
+    while (batch := draw(training)[0])["known"].all():
+        training.stage.step += 1
+    rows = draw(training)[1]
+    assert ((rows < 0) == ~batch["known"][:, 1:]).all()
+    noise = training.draw_denoising(batch["latent"], training.stage.generator())
+    if noise is not None:
+        noise = noise._replace(bootstrap_rows=0)
+    total, nats = training.loss(batch, noise, sparse=False)
+    other = {name: value.clone() for name, value in batch.items()}
+    past = ~batch["known"]
+    other["latent"][past] = -other["latent"][past]
+    other["action"][past] += 1
+    again, same = training.loss(other, noise, sparse=False)
+    assert torch.allclose(nats[~past], same[~past], atol=1e-4), "what is past the end does not reach back"
+    assert torch.allclose(total, again, atol=1e-4)
+
+
+def test_short_episodes_are_rolled_out_within_their_end(make_training):
+    training = make_training(offsets=[0, 6, 12, 70])
+    training.stage.step = 20
+    training.refresh()
+    pool = training.rollouts.pool
+    true = training.clips.at(pool["row"])
+    changed = (pool["latent"] != true["latent"]).flatten(2).any(-1)
+    assert not changed[:, :3].any() and (changed & pool["known"]).any()
+    training.take_step()
+    assert torch.isfinite(training.priorities.latest).all()
+    held = training.rollouts.tensors()
+    training.rollouts.restore(held, torch.device("cpu"))
+    assert torch.equal(training.rollouts.pool["known"], pool["known"])

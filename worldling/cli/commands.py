@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from worldling.cli.judging import add_cost, add_judge
-from worldling.cli.options import BACKENDS, open_worlds, pairs, whole
-from worldling.config import to_dict
+from worldling.cli.options import BACKENDS, open_worlds, parse_ints, parse_pairs
+from worldling.config import finite, to_dict
 from worldling.data.formats.registry import import_data, known_formats
+from worldling.data.picture_sizes import advice
 from worldling.errors import ConfigError, DatasetError, DiskFullError, WorldlingError
 from worldling.untrusted import printable
 
@@ -58,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
         refused = f"the disk must be readable and writable, got: {error}. Choose another folder, or its permissions."
         return _fail(WorldlingError(refused), arguments)
     if result is not None:
-        print(json.dumps(result) if arguments.json else _format(result))
+        print(json.dumps(finite(result), allow_nan=False) if arguments.json else _format(result))
     return 0
 
 
@@ -252,9 +253,19 @@ def _play(a: argparse.Namespace) -> None:
     )
 
 
+def _say_size(size_px: int) -> None:
+    """Say at once, on stderr, that pictures of such a side need another grid."""
+    from worldling.data.environment import check_size_px
+
+    check_size_px(size_px)
+    if line := advice(size_px):
+        print(line, file=sys.stderr, flush=True)
+
+
 def _record(a: argparse.Namespace) -> dict[str, Any]:
     from worldling.data.record import record
 
+    _say_size(a.size_px)
     sys.path.insert(0, "")  # so that --policy finds modules in the current folder
     return record(
         a.env,
@@ -265,7 +276,7 @@ def _record(a: argparse.Namespace) -> dict[str, Any]:
         a.frame_skip,
         a.workers,
         a.seed,
-        pairs(a.env_arg, "env-arg"),
+        parse_pairs(a.env_arg, "env-arg"),
         a.resume,
         a.json,
     )
@@ -287,6 +298,7 @@ def _scenes(a: argparse.Namespace) -> dict[str, Any]:
 
 
 def _import(a: argparse.Namespace) -> dict[str, Any]:
+    _say_size(a.size_px)
     return to_dict(import_data(a.path, a.out, a.size_px, a.frame_skip, format=a.format, quiet=a.json))
 
 
@@ -296,7 +308,7 @@ def _train(a: argparse.Namespace) -> dict[str, Any]:
     from worldling.train.train import train
 
     config = TrainConfig(size=a.size, minutes=a.minutes, steps=a.steps, passes=a.passes, seed=a.seed, mirror=a.mirror)
-    config = replace(config, **pairs(a.set, "set"))
+    config = replace(config, **parse_pairs(a.set, "set"))
     world = train(a.data, a.out, config, a.device, a.json)
     return {"world": str(a.out), **{k: world.card[k] for k in ("quality", "cost", "parameters")}}
 
@@ -306,7 +318,9 @@ def _bench(a: argparse.Namespace) -> dict[str, Any] | None:
     from worldling.backends.load import load
 
     world = load(a.world, backend="reference", quiet=True)
-    report = bench(world, a.backend, whole(a.batches, "batches"), a.seconds, a.latents, steps=a.steps, quiet=a.json)
+    report = bench(
+        world, a.backend, parse_ints(a.batches, "batches"), a.seconds, a.latents, steps=a.steps, quiet=a.json
+    )
     if a.json:
         return report
     print(table(report))
@@ -317,7 +331,13 @@ def _info(a: argparse.Namespace) -> dict[str, Any]:
     if (Path(a.path) / "dataset.json").is_file():
         from worldling.data.contact_sheet import dataset_info, write_contact_sheet
 
-        return {**dataset_info(a.path), "contact_sheet": str(write_contact_sheet(a.path))}
+        info = dataset_info(a.path)
+        try:
+            sheet = str(write_contact_sheet(a.path))
+        except (OSError, DiskFullError) as error:  # a folder on a medium that can only be read, or full
+            sheet = None
+            print(f"no contact sheet: {a.path} cannot be written to ({error})", file=sys.stderr, flush=True)
+        return {**info, "contact_sheet": sheet}
     from worldling.world_files import bundled_worlds, find_world, load_world
 
     if Path(a.path).is_dir() and not (Path(a.path) / "config.json").exists():

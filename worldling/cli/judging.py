@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from worldling.cli.options import BACKENDS, open_worlds, reject_options, whole
+from worldling.cli.options import BACKENDS, open_worlds, parse_ints, reject_options
 from worldling.errors import ConfigError
 from worldling.judge.registry import SUITES, suites_that_need
 
@@ -91,9 +91,9 @@ def _judge(a: argparse.Namespace) -> dict[str, Any]:
     if not a.out and out.is_symlink():
         raise ConfigError(f"`--out` must be given where {out} is a link, got none. The folder's maker chose where to.")
     settings = {name: getattr(a, name) for name in ("starts", "seed", "rollouts", "exam", "trials", "physion", "chaos")}
-    settings |= {"lengths": whole(a.lengths, "lengths"), "scenes": a.scene}
+    settings |= {"lengths": parse_ints(a.lengths, "lengths"), "scenes": a.scene}
     if a.horizons is not None:
-        settings["horizons"] = whole(a.horizons, "horizons")
+        settings["horizons"] = parse_ints(a.horizons, "horizons")
     suites = a.suite or ("all",)
     if single:
         report = judge(worlds[0], a.data, out, suites, a.json, **settings)

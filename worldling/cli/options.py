@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 BACKENDS = "auto, reference, torch, openvino-f32, openvino-bf16 or openvino-int8"
 
 
-def pairs(texts: list[str], option: str) -> dict[str, Any]:
+def parse_pairs(texts: list[str], option: str) -> dict[str, Any]:
     """Parse NAME=VALUE texts: a value is json if it parses, or True, False or None, else text."""
     values, python = {}, {"True": True, "False": False, "None": None}
     for text in texts:
@@ -46,7 +46,7 @@ def open_worlds(names: list[str], arguments: list[str], backend: str, quiet: boo
         raise ConfigError(
             f"`--backend` must be left out for {', '.join(foreign)}, got {backend}. A world not ours runs its own code."
         )
-    given = pairs(arguments, "world-arg")
+    given = parse_pairs(arguments, "world-arg")
     worlds: list[WorldModel] = [
         foreign_world(name, given) if name in foreign else load(name, backend, quiet=quiet) for name in names
     ]
@@ -71,7 +71,7 @@ def reject_options(a: argparse.Namespace, names: Iterable[str], when: str) -> No
             raise ConfigError(f"`{name}` must be left out {when}, got {getattr(a, name)!r}. Change one of the two.")
 
 
-def whole(text: str, option: str) -> list[int]:
+def parse_ints(text: str, option: str) -> list[int]:
     """Parse whole numbers such as 1,8."""
     try:
         return [int(part) for part in text.split(",")]

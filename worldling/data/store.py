@@ -15,6 +15,7 @@ format, env_id, seed, license. A shard appears whole or not at all, so a killed 
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -183,7 +184,15 @@ def all_or_nothing(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         os.chmod(temporary, 0o755)
-        os.replace(temporary, path)
+        try:
+            os.replace(temporary, path)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
+                raise
+            raise DatasetError(
+                f"`{path}` must be a new folder, got one that came meanwhile, perhaps from the same command run twice. "
+                "Take another."
+            ) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

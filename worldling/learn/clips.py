@@ -11,6 +11,9 @@ from torch import Tensor
 from worldling.dynamics.loss import CHANGES
 from worldling.nn.lattice import from_levels
 
+#: Steps of the shortest episode that clips are drawn from: nothing is learnt from the first of a clip.
+LEAST_STEPS = 2
+
 
 @dataclass
 class Clips:
@@ -69,14 +72,16 @@ class Clips:
         """Draw clips of `length` frames and the frame that follows each; see `at` for what is returned.
 
         Clips of higher `priority` are drawn more often. Half of the clips that start late enough
-        begin with `sinks` frames from earlier in the episode, as the ring memory will have them.
+        begin with `sinks` frames from earlier in the episode, as the ring memory will have them. An episode that is
+        shorter than a clip begins at its first frame; after its end the clip is not `known`, and its last row repeated.
         generator: on `device`.
         """
         chances = self._chances(length)
         draw = torch.rand(clips, generator=generator, device=self.device, dtype=torch.float64) * chances[-1]
         first = torch.searchsorted(chances, draw, right=True).clamp(max=len(self.levels) - 1)
-        begin = self._bounds[torch.searchsorted(self._bounds, first, right=True) - 1]
-        row = first[:, None] + torch.arange(length, device=self.device)
+        episode = torch.searchsorted(self._bounds, first, right=True)
+        begin, end = self._bounds[episode - 1], self._bounds[episode]
+        row = (first[:, None] + torch.arange(length, device=self.device)).minimum(end[:, None] - 2)
         early, jump = torch.rand(2, clips, generator=generator, device=self.device)
         room = first - begin - sinks
         jumps = (jump < 0.5) & (room > 0)
@@ -85,14 +90,23 @@ class Clips:
         return self.at(row)
 
     def _chances(self, length: int) -> Tensor:
-        """Return the running sum, float64 `[F]`, of the chance of a clip of `length` frames to start at each row."""
+        """Return the running sum, float64 `[F]`, of the chance of a clip of `length` frames to start at each row.
+
+        A frame of an episode that has few places for a clip, or one that is too short for it, is seen as often as one
+        of a long episode.
+        """
         if self._chance is None or self._chance[0] != length:
             total = torch.cat([self.priority.new_zeros(1).double(), self.priority.double().cumsum(0)])
             start = torch.arange(len(self.levels), device=self.device)
-            within = self.follows(start, length)
-            busy = total[(start + length).clamp(max=len(start))] - total[start]
+            episode = torch.searchsorted(self._bounds, start, right=True)
+            begin, end = self._bounds[episode - 1], self._bounds[episode]
+            steps = end - begin - 1
+            within = self.follows(start, length) | ((start == begin) & (steps < length) & (steps >= LEAST_STEPS))
+            known, places = steps.clamp(1, length), (steps - length + 1).clamp(min=1)
+            busy = (total[(start + length).minimum(end - 1)] - total[start]) / known  # of a frame
             floor = busy[within].mean().clamp(min=1e-6) / 4
-            self._chance = (length, torch.where(within, busy + floor, 0.0).cumsum(0))
+            often = steps / (places * known)  # as often as there are frames, whatever number of clips they are in
+            self._chance = (length, torch.where(within, (busy + floor) * often, 0.0).cumsum(0))
         return self._chance[1]
 
     def changed(self) -> Tensor:
@@ -107,9 +121,11 @@ class Clips:
         """Return the clips at rows `[B, T]`.
 
         latent, previous `[B, T, N, C]`, action `[B, T, A]`, target (level numbers of the frames that follow) `[B, T, N,
-        C]`, position (frames since the first) and row `[B, T]`.
+        C]`, position (frames since the first), row and known (whether it is another row than the one before)
+        `[B, T]`.
         """
-        position = row - row[:, :1]
+        known = torch.cat([torch.ones_like(row[:, :1], dtype=torch.bool), row.diff(dim=1) > 0], 1)
+        position = row - row[:, :1] + (~known).cumsum(1)
         return {
             "latent": from_levels(self.levels[row], self.num_levels),
             "previous": from_levels(self.levels[torch.where(position > 0, row - 1, row)], self.num_levels),
@@ -117,6 +133,7 @@ class Clips:
             "target": self.levels[row + 1].long(),
             "position": position,
             "row": row,
+            "known": known,
         }
 
     def follows(self, row: Tensor, length: int) -> Tensor:

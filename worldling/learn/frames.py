@@ -12,22 +12,42 @@ from worldling.data.dataset import Dataset
 from worldling.errors import DatasetError
 from worldling.progress import Progress
 
+#: An episode of fewer frames shows no motion to learn from: one frame tells no velocity, and the next is the target.
+LEAST_FRAMES = 3
+
 
 def split(dataset: Dataset, clip_frames: int) -> tuple[list[int], list[int]]:
     """Return the numbers of training and validation episodes: about 3 %, at least one, spread evenly.
 
-    A data set of one episode is used for both. Raises `DatasetError` if nothing is long enough.
+    Validation episodes are longer than a clip where there are such; shorter ones are trained on with a shorter history.
+    A data set of one episode that is long enough is used for both. Raises `DatasetError` if none has `LEAST_FRAMES`.
     """
-    usable = [i for i, length in enumerate(dataset.lengths) if length > clip_frames + 1]
+    usable = [i for i, length in enumerate(dataset.lengths) if length >= LEAST_FRAMES]
     if not usable:
         raise DatasetError(
-            f"`{dataset.path}` must hold an episode of more than {clip_frames + 1} frames, got at most "
+            f"`{dataset.path}` must hold an episode of {LEAST_FRAMES} frames or more, got at most "
             f"{max(dataset.lengths)}. Record longer episodes."
         )
-    every = max(2, min(33, len(usable)))
-    held = usable[every // 2 :: every]
-    rest = [i for i in usable if i not in set(held)] or held
+    long = [i for i in usable if dataset.lengths[i] > clip_frames + 1]
+    if not long:  # the longest tell most
+        long = sorted(sorted(usable, key=lambda i: -dataset.lengths[i])[: max(1, len(usable) // 4)])
+    every = max(2, min(33, len(long)))
+    held = long[every // 2 :: every] or long
+    rest = [i for i in usable if len(long) == 1 or i not in set(held)] or held
     return rest, held
+
+
+def short_episodes(dataset: Dataset, clip_frames: int) -> str:
+    """Return a line on the episodes that are shorter than a clip and what becomes of them; empty if there are none."""
+    short = [length for length in dataset.lengths if length <= clip_frames]
+    if not short:
+        return ""
+    tiny = [length for length in short if length < LEAST_FRAMES]
+    left = f"; {len(tiny)} of them, of fewer than {LEAST_FRAMES} frames, are left out" if tiny else ""
+    return (
+        f"{len(short)} of {len(dataset.lengths)} episodes ({sum(short):,} of {dataset.num_frames:,} frames) are "
+        f"shorter than a clip of {clip_frames + 1} frames: they are trained on with a shorter history{left}"
+    )
 
 
 @dataclass

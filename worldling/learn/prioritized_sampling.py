@@ -7,6 +7,8 @@ What is rare in a recording, a bounce or a push, is most of what a world gets wr
 
 from __future__ import annotations
 
+import itertools
+
 from torch import Tensor
 
 from worldling.learn.clips import Clips
@@ -16,19 +18,26 @@ KEPT = 0.5
 
 
 class PrioritizedSampling:
-    """Keeps `clips.priority`. Changes gather in `latest` and count from `apply` on, so that drawing stays cheap."""
+    """Keeps `clips.priority`; clip_frames: of the clips drawn.
 
-    def __init__(self, clips: Clips) -> None:
+    Changes gather in `latest` and count from `apply` on, so that drawing stays cheap.
+    """
+
+    def __init__(self, clips: Clips, clip_frames: int = 0) -> None:
         self.clips, self.changed = clips, clips.priority
         self.latest = self.changed.clone()
+        # Where all are longer than any clip no row is left out, and asking which would make a GPU wait.
+        self._some_are_short = min(b - a for a, b in itertools.pairwise(clips.offsets)) <= clip_frames
 
     def record(self, row: Tensor, nats: Tensor) -> None:
         """Remember that the frames after rows `[...]` were predicted with cross-entropy `nats` `[...]`.
 
         In units of cells: a frame as hard as frames of this step usually are, for what changes in it, keeps its
-        priority.
+        priority. Rows below 0 are none.
         """
         row, nats = row.flatten(), nats.flatten().float().to(row.device)
+        if self._some_are_short:
+            row, nats = row[row >= 0], nats[row >= 0]
         usual = (nats.sum() / self.changed[row].sum().clamp(min=1)).clamp(min=1e-6)  # 0 where everything is predicted
         self.latest[row] = self.latest[row] * KEPT + nats / usual * (1 - KEPT)
 

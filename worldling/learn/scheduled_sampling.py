@@ -19,7 +19,7 @@ from worldling.nn.lattice import from_levels, to_levels
 
 
 class RolloutPool:
-    """A pool of `count` clips of `length` frames, of which the last 1 to `rollout_frames` are the model's own."""
+    """A pool of `count` clips of `length` frames, of which the last known 1 to `rollout_frames` are the model's own."""
 
     def __init__(self, clips: Clips, tokenizer: TokenizerLike, count: int, length: int, rollout_frames: int) -> None:
         self.clips, self.tokenizer, self.count, self.length, self.rollout_frames = (
@@ -40,7 +40,7 @@ class RolloutPool:
         batch = self.clips.sample(self.count, self.length, sinks, generator)
         longest = max(1, min(self.rollout_frames, self.length - sinks - 2))
         own = torch.randint(longest, (self.count,), generator=generator, device=generator.device)
-        context = self.length - 1 - own
+        context = (batch["known"].sum(1) - 1 - own).clamp(min=sinks + 1)
         batch = on(batch, next(model.parameters()).device)
         self.pool, self.made_at = roll_out(model, self.tokenizer, batch, context, generator), step
 

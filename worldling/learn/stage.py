@@ -200,8 +200,9 @@ class Stage(Generic[Model]):
             )
 
     def log(self, **metrics: float) -> None:
-        """Append one line to metrics.jsonl."""
-        row = {"stage": self.name, "step": self.step, "seconds": round(self.seconds, 2), **metrics}
+        """Append one line to metrics.jsonl, without what is no number: json has no NaN."""
+        known = {name: value for name, value in metrics.items() if math.isfinite(value)}
+        row = {"stage": self.name, "step": self.step, "seconds": round(self.seconds, 2), **known}
         with open(self.folder / "metrics.jsonl", "a") as file:
             file.write(json.dumps(row) + "\n")
 

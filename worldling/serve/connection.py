@@ -47,6 +47,7 @@ class Connection:
         self._waiting_since = self.heard_at = time.monotonic()
         self.budget = Budget()
         self._wake, self._running, self._sent = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._new_speed = asyncio.Event()
 
     async def run(self, first_jpeg: bytes, open_session: Callable[[], Session]) -> None:
         """Show a first picture at once, open the session in the worker, and play until the socket closes.
@@ -167,9 +168,18 @@ class Connection:
         due = now()
         while True:
             await self._running.wait()
-            period = 1.0 / (self.fps * self.speed) if self.speed else 0.0
-            due = max(due + period, now())
-            await asyncio.sleep(due - now())
+            last = due
+            while True:  # a new speed counts at once, from the frame before on
+                self._new_speed.clear()
+                period = 1.0 / (self.fps * self.speed) if self.speed else 0.0
+                due = max(last + period, now())
+                if due <= now():
+                    await asyncio.sleep(0)
+                    break
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._new_speed.wait(), due - now())
+                    continue
+                break
             if self.unread:
                 self._sent.clear()
                 await self._sent.wait()
@@ -244,6 +254,7 @@ class Connection:
                 f"`speed.value` must be above 0 and at most {MAX_SPEED:g}, got {speed}. Send null for the fastest."
             )
         self.speed = speed
+        self._new_speed.set()
 
     async def _on_reset(self, message: dict[str, Any]) -> None:
         frame = await self.call(self.playing.reset, message["start"])

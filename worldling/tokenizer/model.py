@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from worldling.data.picture_sizes import CELL_SIDES, remedy
 from worldling.errors import ConfigError
 from worldling.nn.lattice import snap
 
@@ -33,10 +34,11 @@ class TokenizerConfig:
     merge: int = 1
 
     def __post_init__(self) -> None:
-        if self.cells * self.cell_px != self.size_px or self.cell_px not in (4, 8, 16, 32, 64):
+        if self.cells * self.cell_px != self.size_px or self.cell_px not in CELL_SIDES:
+            fix = remedy(self.size_px, self.cells, max(1, self.merge))
             raise ConfigError(
                 f"`size_px` must be 4, 8, 16, 32 or 64 times the cells a side ({self.cells}), got {self.size_px}. "
-                "Use 64, 128, 256 or 512, or another grid or merge."
+                f"{fix[0].upper()}{fix[1:]}."
             )
         if self.merge < 1 or self.channels % self.merge**2:
             raise ConfigError(

@@ -115,7 +115,7 @@ class DynamicsTraining:
         count = max(8, round(config.batch_clips * config.rollout_share * config.rollout_every / config.rollout_reuse))
         self.rollouts = RolloutPool(clips, tokenizer, count, config.clip_frames, config.rollout_frames)
         self.rollouts.restore(self.stage.extra, device)
-        self.priorities = PrioritizedSampling(clips)
+        self.priorities = PrioritizedSampling(clips, config.clip_frames)
         self.priorities.restore(self.stage.extra)
         self.stage.keep = lambda: {**self.rollouts.tensors(), **self.priorities.tensors()}
         self._loss = torch.compile(self.loss, dynamic=False) if wants_compile(config, device) else self.loss
@@ -147,21 +147,24 @@ class DynamicsTraining:
         stage.update(
             loss,
             lambda: self.priorities.record(rows, nats[: len(rows), 1:]),
-            lambda: {"nats_per_frame": nats.mean().item(), "rollouts": float(self.rollouts.pool is not None)},
+            lambda: {
+                "nats_per_frame": nats[batch["known"]].mean().item(),
+                "rollouts": float(self.rollouts.pool is not None),
+            },
         )
 
     def draw(self, generator: torch.Generator) -> tuple[dict[str, Tensor], Tensor]:
         """Return a batch on the device.
 
-        latent, previous, clean `[B, T, N, C]`, action `[B, T, A]`, target and age `[B, T, T]`; and the rows of the data
-        that its first, true clips predict from, but for each clip's first frame.
+        latent, previous, clean `[B, T, N, C]`, action `[B, T, A]`, target, age `[B, T, T]` and known `[B, T]`; and the
+        rows of the data that its first, true clips predict from, but for each clip's first frame; -1 past its end.
         """
         config, shape = self.config, self.dynamics.config
         batch = self.clips.sample(config.batch_clips, config.clip_frames, shape.sinks, generator)
         cutmix = config.cutmix if self.stage.share_done >= config.rollout_from else 0.0
         batch = augment_history(batch, shape.levels, shape.sinks, config.jitter, cutmix, generator)
         num_true = config.batch_clips - self.rollouts.count_in(config.batch_clips, config.rollout_share)
-        rows = batch["row"][:num_true, 1:]
+        rows = torch.where(batch["known"], batch["row"], -1)[:num_true, 1:]
         batch = self.rollouts.mix(on(batch, self.device), config.rollout_share, generator)
         batch["age"] = clip_age(batch.pop("position"), shape)
         del batch["row"]
@@ -184,6 +187,7 @@ class DynamicsTraining:
         """Return the loss of a batch as `draw` returns it; sparse: of the busiest cells only."""
         weight = changing_weight(batch["target"], batch["clean"], self.dynamics.head.values)
         weight[:, 0] = 0  # one frame shows no velocity
+        weight = weight * batch["known"][..., None]
         cells = busiest(weight, self.num_cells) if sparse else None
         clips = ClipBatch(batch["latent"], batch["previous"], batch["action"], batch["age"], batch["target"], weight)
         with self.autocast:

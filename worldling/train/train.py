@@ -18,7 +18,7 @@ from worldling.data.store import open_dataset
 from worldling.dynamics.model import Dynamics, DynamicsConfig
 from worldling.dynamics.outcome import outcome_config
 from worldling.errors import ConfigError
-from worldling.learn.frames import frame_pool, split
+from worldling.learn.frames import frame_pool, short_episodes, split
 from worldling.learn.latents import encode_episodes, forget_latents, identity
 from worldling.learn.precision import autocast_for
 from worldling.learn.reflection import reflections
@@ -68,6 +68,8 @@ def train(
     folder = Path(out) / "train"
     networks = world_config(Path(out).name, config, dataset.meta.size_px, dataset.meta.action_space, dataset.meta.fps)
     training, held = split(dataset, config.clip_frames)
+    if not quiet and (line := short_episodes(dataset, config.clip_frames)):
+        print(line, file=sys.stderr, flush=True)
     every_reflection = reflections(config.mirror, networks.dynamics.action_size)
     folder.mkdir(parents=True, exist_ok=True)
     made_of = {

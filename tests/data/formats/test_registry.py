@@ -144,3 +144,18 @@ def test_a_place_in_use_is_refused_before_anything_is_read(recorded, tmp_path):
 
 def test_imported_data_have_no_environment():
     assert is_imported("video") and is_imported("physion") and not is_imported("Pong-v5") and not is_imported("")
+
+
+@pytest.mark.parametrize("made", ["folder", "file"])
+def test_what_came_to_the_place_meanwhile_is_not_overwritten(tmp_path, made):
+    """As from the same import started twice: the second finds the first one's data set when it is done."""
+    from worldling.data.store import all_or_nothing
+
+    path = tmp_path / "d"
+    with pytest.raises(DatasetError, match="came meanwhile"), all_or_nothing(path) as temporary:
+        (temporary / "x").write_text("ours")
+        if made == "folder":
+            path.mkdir()
+        (path / "y" if made == "folder" else path).write_text("theirs")
+    left = path / "y" if made == "folder" else path
+    assert left.read_text() == "theirs" and [p.name for p in tmp_path.iterdir()] == ["d"]

@@ -111,7 +111,8 @@ def test_wrong_folders_are_told_and_leave_nothing(clips, tmp_path):
     (clips / "b.csv").unlink()
     (clips / "b.mp4").write_bytes((clips / "b.mp4").read_bytes()[:300])
     fails("b.mp4")
+    (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="none in"):
-        import_data(tmp_path, tmp_path / "data", format="video")
+        import_data(tmp_path / "empty", tmp_path / "data", format="video")
     with pytest.raises(DatasetError, match="new folder"):
         import_data(clips, clips)

@@ -5,7 +5,7 @@ from PIL import Image, ImageDraw
 from worldling.judge.readers.motion import MotionReader
 from worldling.judge.readers.pong import PongReader
 from worldling.judge.readers.pusht import PushTReader
-from worldling.judge.readers.reader import reader_for
+from worldling.judge.readers.registry import reader_for
 
 
 def draw_pong(ball, own, enemy, size):

@@ -38,12 +38,14 @@ class Source(ABC):
     """Data opened for reading.
 
     meta: what a data set made from it says of itself; num_items: how many files or recordings there are;
-    unit: what they are called in the plural, for the progress line.
+    unit: what they are called in the plural, for the progress line; notes: what a user should know of how they are
+    read, a line each.
     """
 
     meta: DatasetMeta
     num_items: int
     unit: str
+    notes: tuple[str, ...] = ()
 
     @abstractmethod
     def episodes(self) -> Iterator[Episode]:

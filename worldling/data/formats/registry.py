@@ -6,6 +6,7 @@ To add a format, write a file with a `Format` in this folder and add one line to
 from __future__ import annotations
 
 import importlib
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,10 @@ if TYPE_CHECKING:  # --help asks this file for names only: what reads files is i
 #: name -> (module:class of its `Format`, loaded when first asked for; what it reads, for --help and errors)
 FORMATS = {
     "worldling": ("worldling.data.formats.shards:Shards", "a data set of worldling: dataset.json and HDF5 shards"),
-    "video": ("worldling.data.formats.video:Video", "videos, each with a .csv, .npy or .json of its actions or none"),
+    "video": (
+        "worldling.data.formats.video:Video",
+        "videos, each with a .csv, .tsv, .npy, .json or .parquet of its actions or none",
+    ),
     "physion": ("worldling.data.formats.physion:Physion", "the stimuli of the Physion benchmark, HDF5 files"),
 }
 OWN = "worldling"
@@ -30,7 +34,8 @@ class Imported:
 
     path: the data set; format: that was read; frames and episodes: how many were written, an item that was cut into
     pieces counting once; fps: frames per second; action_kind: see `ActionSpace`; tallies: counts by group, such as
-    {"dominoes": {"stimuli": 150, "contact": 75}}, empty in most formats.
+    {"dominoes": {"stimuli": 150, "contact": 75}}, empty in most formats; notes: what was left out or changed on the
+    way, a line each.
     """
 
     path: str
@@ -40,6 +45,7 @@ class Imported:
     fps: float
     action_kind: str
     tallies: dict[str, dict[str, int]]
+    notes: tuple[str, ...] = ()
 
 
 def known_formats() -> str:
@@ -99,7 +105,9 @@ def import_data(
     chosen = detect_format(path) if format is None else find_format(format)
     check_new(out)
     source = chosen.read(Path(path), options)
+    for note in source.notes:
+        print(note, file=sys.stderr, flush=True)
     frames = find_format(OWN).write(source, Path(out), quiet)
     tallies = {group: dict(counts) for group, counts in source.tallies().items()}
     kind = source.meta.action_space.kind
-    return Imported(str(out), chosen.name, frames, source.num_items, source.meta.fps, kind, tallies)
+    return Imported(str(out), chosen.name, frames, source.num_items, source.meta.fps, kind, tallies, source.notes)

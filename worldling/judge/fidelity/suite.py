@@ -11,7 +11,8 @@ from worldling.frame_error import PSNR_LIMIT_DB, psnr
 from worldling.judge.case import Case, Starts
 from worldling.judge.measures.bootstrap import Bootstrap, BootstrapMethod
 from worldling.judge.measures.ssim import ssim
-from worldling.judge.readers.reader import OwnError, Reader, Reading, reader_for
+from worldling.judge.readers.reader import OwnError, Reader, Reading
+from worldling.judge.readers.registry import reader_for
 from worldling.judge.results import Elapsed, SuiteResult
 from worldling.progress import Progress
 from worldling.report.values import HIDDEN, SPREAD, Curve, Interval

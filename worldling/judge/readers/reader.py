@@ -7,7 +7,6 @@ score is always the same reader on the real frame, so a bias of the reader falls
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -77,43 +76,3 @@ class Reader(Protocol):
 
     def in_play(self, state: State) -> np.ndarray | None:
         """Say for each row of `state` (each `[T, ...]`) whether all is in play: bool `[T]`, None = always."""
-
-
-def reader_for(env_id: str, frames: np.ndarray, state: State) -> Reader:
-    """Fit the reader made for `env_id` on real frames `[n, H, W, 3]` and their state, each `[n, ...]`.
-
-    An environment without one, or data without the state it needs, gets the generic reader, which
-    follows the centre of what differs from the mean frame; its `about` says why it was taken.
-    """
-    for name, keys, fit in _READERS:
-        if name in env_id.lower():
-            missing = [key for key in keys if key not in state]
-            if not missing:
-                return fit(frames, state)
-            return _fit_motion(frames, f"the data hold no {' and no '.join(missing)}")
-    return _fit_motion(frames, f"no reader is made for {env_id}")
-
-
-def _fit_pong(frames: np.ndarray, state: State) -> Reader:
-    from worldling.judge.readers.pong import PongReader
-
-    return PongReader.fit(frames, state)
-
-
-def _fit_pusht(frames: np.ndarray, state: State) -> Reader:
-    from worldling.judge.readers.pusht import PushTReader
-
-    return PushTReader.fit(frames)
-
-
-def _fit_motion(frames: np.ndarray, why: str) -> Reader:
-    from worldling.judge.readers.motion import MotionReader
-
-    return MotionReader.fit(frames, why)
-
-
-#: Part of the environment's id in lower case, the state it needs, and the fit.
-_READERS: list[tuple[str, tuple[str, ...], Callable[[np.ndarray, State], Reader]]] = [
-    ("ale/pong", ("ram",), _fit_pong),
-    ("pusht", ("agent_pos", "block_pose"), _fit_pusht),
-]

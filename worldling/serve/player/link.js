@@ -17,7 +17,7 @@ export function unpack(buffer) {
 }
 
 export class Link {
-  // on: {frame(frame), message(object), up(), down(seconds until the next try)}
+  // on: {frame(frame), message(object), up(), down(seconds until the next try), refused()}
   constructor(on) {
     this.on = on;
     this.wait = MIN_WAIT_MS;
@@ -25,8 +25,10 @@ export class Link {
   }
 
   open() {
-    const scheme = location.protocol === "https:" ? "wss" : "ws";
-    const socket = this.socket = new WebSocket(`${scheme}://${location.host}/ws`);
+    const address = new URL("ws", location.href);  // relative to the page, which a proxy may serve under a path
+    address.protocol = address.protocol.replace("http", "ws");
+    const socket = this.socket = new WebSocket(address);
+    let opened = false;
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => {
       if (typeof data !== "string") return this.on.frame(unpack(data));
@@ -34,9 +36,10 @@ export class Link {
       if (message.type === "status") this.wait = MIN_WAIT_MS;  // a session has opened, not only a socket
       this.on.message(message);
     };
-    socket.onopen = () => this.on.up();
+    socket.onopen = () => { opened = true; this.on.up(); };
     socket.onclose = () => {
       this.on.down(this.wait / 1000);
+      if (!opened) fetch("api/world").then(({ ok }) => ok && this.on.refused(), () => {});  // it is there, all the same
       setTimeout(() => this.open(), this.wait);
       this.wait = Math.min(MAX_WAIT_MS, this.wait * 1.6);
     };

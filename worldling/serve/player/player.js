@@ -82,6 +82,10 @@ const link = new Link({
       long ? "Start it again in the terminal with worldling play. This page then reconnects." : "Trying again…");
     $("facts").textContent = `reconnecting in ${seconds.toFixed(0) || 1} s`;
   },
+  refused() {
+    showOverlay("The server refused this page", `It does not answer to ${location.host}. Open the address it printed, ` +
+      `or start it with --allow-host ${location.hostname}.`);
+  },
   message(message) {
     ({ welcome, status: showStatus, error: showError })[message.type](message);
   },

@@ -37,7 +37,7 @@ export class Recorder {
     if (this.recording) this.link.send({ type: "record", on: false });
     button.classList.add("busy");
     try {
-      const answer = await fetch(`/api/recording.${kind}?session=${this.session}&${what}`);
+      const answer = await fetch(`api/recording.${kind}?session=${this.session}&${what}`);
       if (!answer.ok) throw new Error((await answer.json()).error);
       const download = /filename="(.*)"/.exec(answer.headers.get("Content-Disposition"))[1];
       const href = URL.createObjectURL(await answer.blob());
