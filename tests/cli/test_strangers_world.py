@@ -462,6 +462,14 @@ def test_pipes_are_not_waited_for(folder, refused, file):
     refused()
 
 
+def test_a_report_is_not_written_through_a_link(folder, tmp_path, capsys):
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "judge").symlink_to(tmp_path / "elsewhere")
+    assert main(["judge", str(folder), "--suite", "speed", "--backend", "reference"]) == 2
+    assert "`--out` must be given" in capsys.readouterr().err
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
 def test_a_folder_that_is_itself_a_link_is_taken(folder, tmp_path, capsys):
     (tmp_path / "mine").symlink_to(folder)
     assert main(["info", str(tmp_path / "mine")]) == 0

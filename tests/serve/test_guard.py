@@ -6,6 +6,7 @@ import pytest
 
 from worldling.cli import main
 from worldling.errors import ServeError
+from worldling.serve.app import PAGE
 from worldling.serve.guard import LOOPBACK, allowed_hosts, check_request
 
 HOSTS = (*LOOPBACK, "play.example")
@@ -64,6 +65,18 @@ def test_listening_to_others_asks_for_the_names(host, capsys):
 def test_malformed_names_are_refused(name):
     with pytest.raises(ServeError, match="`--allow-host` must be a host name"):
         allowed_hosts("0.0.0.0", [name])
+
+
+def test_the_page_needs_nothing_that_its_headers_forbid():
+    """No scripts or styles in the page itself, and none made from text: the policy allows only files of ours."""
+    html = (PAGE / "index.html").read_text()
+    assert not re.search(r"<script(?![^>]*\bsrc=\"/)|<style|\sstyle=|\son[a-z]+=|javascript:", html)
+    for file in PAGE.glob("*.js"):
+        text = file.read_text()
+        assert not re.search(r"innerHTML|insertAdjacentHTML|\beval\(|new Function|setAttribute\(\"style", text), (
+            file.name
+        )
+    assert re.search(r"<link rel=\"stylesheet\" href=\"/player", html)
 
 
 def test_the_command_line_asks_too(monkeypatch, capsys):

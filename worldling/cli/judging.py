@@ -88,6 +88,8 @@ def _judge(a: argparse.Namespace) -> dict[str, Any]:
     worlds = open_worlds(a.world, a.world_arg, a.backend, quiet=a.json)
     single = len(worlds) == 1
     out = Path(a.out) if a.out else (worlds[0].path if single and worlds[0].path else Path(".")) / "judge"
+    if not a.out and out.is_symlink():
+        raise ConfigError(f"`--out` must be given where {out} is a link, got none. The folder's maker chose where to.")
     settings = {name: getattr(a, name) for name in ("starts", "seed", "rollouts", "exam", "trials", "physion", "chaos")}
     settings |= {"lengths": parse_ints(a.lengths, "lengths"), "scenes": a.scene}
     if a.horizons is not None:

@@ -17,7 +17,6 @@ its own mean rate, and cut where it pauses for a second or more; one with action
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +33,7 @@ from worldling.data.store import PIECE_FRAMES
 from worldling.data.video_frames import Timing, pictures, timing
 from worldling.errors import ActionError, ConfigError, DataError
 from worldling.types import ActionSpace, Episode
+from worldling.untrusted import parse_json
 
 VIDEO_SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp",
@@ -291,7 +291,7 @@ def _read_space(file: Path) -> ActionSpace | None:
     if not file.is_file():
         return None
     try:
-        space = from_dict(ActionSpace, json.loads(file.read_text("utf-8-sig")), "action_space")
+        space = from_dict(ActionSpace, parse_json(file.read_text("utf-8-sig")), "action_space")
         count = sum(space.nvec) if space.kind == "discrete" else space.shape[0]
         if len(space.names) not in (0, count):
             raise ValueError(f"{len(space.names)} names for {count} choices or axes")
