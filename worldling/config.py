@@ -1,4 +1,7 @@
-"""Settings as frozen dataclasses, to and from json. Unknown keys are errors that name the nearest match."""
+"""Convert settings between frozen dataclasses and json. Unknown keys are errors that name the nearest match.
+
+The settings themselves are where they are used: those of training in train/recipe.py, the judge's in judge/settings.py.
+"""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class Backend(Protocol):
 
 
 class Reference:
-    """The `Backend` in eager fp32 torch: the others are measured against it."""
+    """The `Backend` in eager fp32 torch: the other backends are compared with it."""
 
     name, memory_dtype = "reference", torch.float32
 
@@ -118,14 +118,14 @@ class Reference:
         return self.ticks[False].run_backbone(inputs)[1]
 
     def like(self, world: World) -> Backend:
-        """Return the reference of another world."""
+        """Return the reference backend of another world."""
         return Reference(world.tokenizer, world.dynamics)
 
 
 class World:
     """A trained world model. Made by `worldling.load` or by training (train/train.py); see the module's docstring.
 
-    card: data, cost and quality, as json; contexts: a few real clips to start from; mean_frame uint8
+    card: the model card (data, cost and quality), as json; contexts: a few real clips to start from; mean_frame uint8
     `[H, W, 3]`: the mean of the training frames; path: its folder on disk, if any; backend: how it runs, chosen by
     `use_backend`; outcome: predicts reward and termination, None if it does not.
     """
@@ -152,7 +152,7 @@ class World:
 
     @property
     def action_space(self) -> ActionSpace:
-        """The raw actions it takes."""
+        """The raw actions that the world takes."""
         return self.config.action_space
 
     @property
@@ -187,8 +187,8 @@ class World:
 
         frames, actions: as for `start`, with T at least 2; without a batch axis the result is `[T - 1]`. chunk: clips
         computed together (on a CPU few are fastest: activations stay in its cache). It is the cross-entropy of the
-        latent's levels under the head's scores, summed over cells and channels; in a stochastic world (K > 1) under
-        the scores of the first pass, from the same noise for all. The networks run in eager torch on any backend;
+        latent's levels under the head's scores (logits), summed over cells and channels; in a stochastic world (K > 1)
+        under the scores of the first pass, from the same noise for all. The networks run in eager torch on any backend;
         only the encoder is the backend's. Raises `ShapeError` or `ActionError`. Cost: one full
         pass, without the decoder unless the head warps.
         """

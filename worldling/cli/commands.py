@@ -95,7 +95,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--world-arg", action="append", default=[], metavar="NAME=VALUE", help="argument of the callable; repeatable"
     )
     p.add_argument(
-        "--beside", action="store_true", help="show the real environment next to the dream, under the same actions"
+        "--beside", action="store_true", help="show the real environment next to the model, under the same actions"
     )
     p.add_argument("--port", type=int, default=8000, help="port to listen on; 0 takes any free one")
     p.add_argument("--host", default="127.0.0.1", help="address to listen on; the default allows this machine only")
@@ -106,7 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="a name or address under which players open the page; needed with --host; repeatable",
     )
-    p.add_argument("--max-sessions", type=int, default=16, help="players at once; more are told to wait")
+    p.add_argument("--max-sessions", type=int, default=16, help="players at the same time; others are asked to wait")
     p.add_argument("--fps", type=float, help="frames per second at speed 1 (default: that of the data)")
     p.add_argument("--backend", default="auto", help=BACKENDS)
     p.add_argument(
@@ -114,7 +114,7 @@ def build_parser() -> argparse.ArgumentParser:
         nargs="?",
         const="",
         metavar="DATA",
-        help="show a warning when the dream no longer looks like real frames; DATA: "
+        help="show a warning when the model's frames no longer look like real ones; DATA: "
         "data set to fit the alarm on (default: the alarm fitted by judge --suite horizon)",
     )
     p.add_argument("--no-browser", action="store_true", help="do not open a browser")

@@ -1,10 +1,10 @@
-"""What the dynamics are trained for: the levels of the next latent, with equal total weight on cells that change.
+"""The loss of the dynamics: cross-entropy of the next latent's levels, with more weight on cells that change.
 
-K = 1 is cross-entropy of one pass from no signal at all. K > 1 is shortcut forcing (Dreamer 4, arXiv
+K = 1 is the cross-entropy of one pass at tau = 0 (no signal). K > 1 is shortcut forcing (Dreamer 4, arXiv
 2509.24527) with the x-prediction taken as the expected latent under the scores: on rows at the smallest
 step size the loss is cross-entropy at a random signal level, with ramp weight 0.9 tau + 0.1; on bootstrap
 rows one large step must land where two half steps would. Ours differs in keeping the history clean: only
-the frame being drawn is noisy, because the backbone sees committed frames alone.
+the frame being predicted is noisy, because the backbone sees only committed frames.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from torch import Tensor
 from worldling.dynamics.model import Dynamics, Head
 from worldling.dynamics.warp import Rendered, TokenizerLike, flow_error
 
-#: By so much, of a range of 2, a channel differs where a cell changes: a level, where there are no more than 16.
+#: A cell changes if a channel differs by more than this, of a range of 2: by one level, if there are at most 16.
 CHANGES = 0.13
-#: Price in nats of a warped picture being by 1, of a range of 2, away from the picture that comes.
-FLOW_PRICE = 50.0
+#: Weight of the warp's loss: nats for a mean absolute error of 1, of a range of 2, to the next frame.
+FLOW_WEIGHT = 50.0
 
 
 class ClipBatch(NamedTuple):
@@ -44,7 +44,7 @@ class ClipBatch(NamedTuple):
 
 
 class Denoising(NamedTuple):
-    """What worlds of several passes learn from too.
+    """What a world of several passes is trained on in addition.
 
     noise `[B, T, N, C]`, standard normal; signal `[B, T]` in [0, 1): chooses the signal level; bootstrap_rows: so many
     frames also learn steps of size 1 / bootstrap_steps.
@@ -64,10 +64,10 @@ class DynamicsLoss(NamedTuple):
 
 
 def changing_weight(target: Tensor, latent: Tensor, values: Tensor) -> Tensor:
-    """Return weights `[B, T, N]` that give changing cells as much in all as the others.
+    """Return weights `[B, T, N]` that emphasise the cells that change.
 
-    1, plus an equal share spread over cells whose target differs from `latent` by `CHANGES`. target `[B, T, N, C]`:
-    levels; values `[L]`: of the levels.
+    1 for each cell, plus the same total again spread over cells whose target differs from `latent` by `CHANGES`.
+    target `[B, T, N, C]`: levels; values `[L]`: of the levels.
     """
     moved = (values[target] - latent).abs().amax(-1).gt(CHANGES).float()
     return 1.0 + moved / moved.mean().clamp(min=0.02)
@@ -82,9 +82,9 @@ def dynamics_loss(
 ) -> DynamicsLoss:
     """Return the loss of predicting `batch.target`.
 
-    cells int64 `[B, M]`: the only cells to look at; not with bootstrap rows. tokenizer: frozen, for a head that warps:
-    then what it fetches is to be near what comes. denoising: needed by a model of more than one pass, and read by
-    no other.
+    cells int64 `[B, M]`: the only cells to train on; not with bootstrap rows. tokenizer: frozen, for a head that warps:
+    its warped picture is trained to be close to the next frame. denoising: needed by a model of more than one pass,
+    ignored by others.
     """
     head, frames = model.head, batch.target.shape[:2]
     shown = head.render(batch.latent.flatten(0, 1), tokenizer)
@@ -102,10 +102,10 @@ def dynamics_loss(
         weight = weight * (0.9 * tau + 0.1)[:, None]
     scores, fetched = head.scores_and_picture(h, latent, noisy, tau, torch.full_like(tau, size), cells, shown)
     entropy = cross_entropy(scores, goal).sum(-1)
-    price = entropy
+    loss = entropy
     if fetched is not None:
-        price = entropy + FLOW_PRICE * flow_price(head, fetched, batch.target, tokenizer, cells)
-    total = (price * weight).sum() / weight.sum()
+        loss = entropy + FLOW_WEIGHT * flow_loss(head, fetched, batch.target, tokenizer, cells)
+    total = (loss * weight).sum() / weight.sum()
     if denoising is not None and denoising.bootstrap_rows:
         some = slice(None, None, len(h) // denoising.bootstrap_rows)
         total = total + bootstrap_loss(
@@ -121,16 +121,16 @@ def dynamics_loss(
     return DynamicsLoss(total, entropy.detach().sum(-1).unflatten(0, frames))
 
 
-def flow_price(
+def flow_loss(
     head: Head, fetched: Tensor, target: Tensor, tokenizer: TokenizerLike | None, cells: Tensor | None
 ) -> Tensor:
-    """Return how far fetched pictures `[B * T, 3, H, W]` are from those of `target` levels `[B, T, N, C]`.
+    """Return the mean absolute error of warped pictures `[B * T, 3, H, W]` to those of `target` levels.
 
-    At each cell `[B * T, N]`, or at `cells` `[B, M]` alone `[B * T, M]`.
+    target `[B, T, N, C]`. One error for each cell `[B * T, N]`, or for each of `cells` `[B, M]` only, `[B * T, M]`.
     """
-    comes = head.render(head.values[target].flatten(0, 1), tokenizer)
-    assert comes is not None, "only a head that warps fetches a picture"
-    apart = flow_error(fetched, comes.picture, head.config.grid)
+    following = head.render(head.values[target].flatten(0, 1), tokenizer)
+    assert following is not None, "only a head that warps fetches a picture"
+    apart = flow_error(fetched, following.picture, head.config.grid)
     return apart if cells is None else only(cells, apart.unflatten(0, target.shape[:2]))[0].flatten(0, 1)
 
 

@@ -108,7 +108,7 @@ class Case:
         return self.dataset.frames(episode, first, stop), self.dataset.actions(episode, first, stop - 1)
 
     def sample_frames(self, count: int = SAMPLE_FRAMES) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Draw real frames `[n, H, W, 3]` and their engine state (each `[n, ...]`) at random, in order.
+        """Draw real frames `[n, H, W, 3]` and their simulator state (each `[n, ...]`) at random, in order.
 
         Frames are taken whole episodes apart from each other; memory is kept under about 256 MB.
         """

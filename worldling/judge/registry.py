@@ -1,4 +1,4 @@
-"""The suites of the judge, one line each: whoever lists, runs or shows suites asks here."""
+"""The registry of the judge's suites, one line each; all code that lists, runs or shows suites uses it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Suite:
         return result
 
     def page(self, result: SuiteResult) -> Section:
-        """Lay the result out for people."""
+        """Return the result's section of the report."""
         section: Section = import_module(f"{self.package}.page").page(result)
         return section
 

@@ -61,7 +61,7 @@ class PlayServer:
         self._open_real = open_real
         self._idle: list[RealEnvironment] = []
         self.turns = Turns()
-        self.encoding = asyncio.Semaphore(1)  # films at once: more would take the processor from the players
+        self.encoding = asyncio.Semaphore(1)  # recordings encoded at once: more would slow down the players
 
     async def call(self, function: Callable[..., Any], *arguments: Any, owner: str = "") -> Any:
         """Run a blocking function in the world's thread, in the turn of session `owner`, or of the server."""

@@ -25,8 +25,8 @@ KINDS = {
     "pause": (10.0, 20.0),
     "record": (4.0, 8.0),
 }
-#: Films of a session, a second and at once; HTTP requests of a TCP connection.
-FILMS = (0.2, 3.0)
+#: Saved recordings (mp4 or GIF) of a session, a second and at once; HTTP requests of a TCP connection.
+SAVES = (0.2, 3.0)
 REQUESTS = (50.0, 100.0)
 #: At most so often is a player told that something was refused, in seconds.
 TELL_EVERY_S = 1.0
@@ -69,7 +69,7 @@ class Budget:
         self._messages = Bucket(*MESSAGES, clock)
         self._kinds = {kind: Bucket(*limits, clock) for kind, limits in KINDS.items()}
         self._kinds["rewind"] = self._kinds["branch"]  # two ways of going back
-        self._films = Bucket(*FILMS, clock)
+        self._saves = Bucket(*SAVES, clock)
         self._over_since: float | None = None
         self._told_at = -TELL_EVERY_S
 
@@ -102,10 +102,10 @@ class Budget:
             )
 
     def allow_film(self) -> None:
-        """Raise `ServeError` if films are asked for too fast."""
-        if not self._films.take():
+        """Raise `ServeError` if recordings are saved too often."""
+        if not self._saves.take():
             raise OverBudgetError(
-                f"`recording` must be saved at most once in {1 / FILMS[0]:g} s, got more. Wait a moment."
+                f"`recording` must be saved at most once in {1 / SAVES[0]:g} s, got more. Wait a moment."
             )
 
     def tells(self) -> bool:

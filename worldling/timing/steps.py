@@ -17,14 +17,14 @@ BATCHES = (1, 16)
 SECONDS = 2.0  # of counted steps, for each batch
 WARM_SHARE = 0.2  # of the seconds before, not counted: caches are cold and graphs are built
 WARM_STEPS, LEAST_STEPS = 3, 5
-ACTIONS = 64  # prepared for each row, used in a circle
+ACTIONS = 64  # prepared for each row, used cyclically
 
 
 @dataclass(frozen=True)
 class StepTimes:
     """The counted steps of one loop.
 
-    seconds `[n]`: of each step; joules: of all of them together, None where nothing counts them.
+    seconds `[n]`: of each step; joules: of all of them together, None without an energy counter.
     """
 
     seconds: list[float]
@@ -41,7 +41,7 @@ class SpeedRow:
 
     batch: rows stepped together; fps_p50: frames of all rows per second, at the median step; p50_ms, p99_ms: median
     and 99th percentile of the time of a step, in milliseconds; num_steps: steps counted; joules_per_1000_frames: None
-    where nothing counts them.
+    without an energy counter.
     """
 
     batch: int
@@ -73,8 +73,8 @@ def time_steps(
 ) -> StepTimes:
     """Call `step(index)` with 0, 1, 2, ... for about `seconds`, and return the time of each counted call.
 
-    Not counted are the first calls: at least `warm_steps`, and for at least `warm_seconds`. Counted are at least
-    `least_steps`. A step on a GPU must wait for the GPU itself.
+    The first calls are warm-up, not counted: at least `warm_steps`, and at least `warm_seconds` of them. At least
+    `least_steps` are counted. A step on a GPU must wait for the GPU itself.
     """
     index, began = 0, time.perf_counter()
     while index < warm_steps or time.perf_counter() < began + warm_seconds:
@@ -123,7 +123,7 @@ def _step(world: WorldModel, state: WorldState, actions: Sequence[np.ndarray], i
 
 
 def speed_row(batch: int, times: StepTimes) -> SpeedRow:
-    """Sum up the counted steps of `batch` rows."""
+    """Return the speed from the counted steps of `batch` rows."""
     p50, count = times.percentile_ms(50), len(times.seconds)
     joules = None if times.joules is None else times.joules / (count * batch) * 1000
     return SpeedRow(batch, batch / p50 * 1e3, p50, times.percentile_ms(99), count, joules)

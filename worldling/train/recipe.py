@@ -1,4 +1,7 @@
-"""One setting, `--size`, chooses the networks; every other setting has a default that trains on a laptop."""
+"""The settings of training, and the sizes of networks that `--size` chooses from.
+
+Every setting has a default that trains on a laptop.
+"""
 
 from __future__ import annotations
 
@@ -34,18 +37,18 @@ class TrainConfig:
     steps: int = 0
     """Steps of each stage, if above 0; then `minutes` is ignored."""
     seed: int = 0
-    """Of the weights and of everything that is drawn."""
+    """Random seed of the initial weights and of all sampling."""
     ema: float = 0.998
-    """Decay of the running mean of the weights, which is what becomes the world."""
+    """Decay of the exponential moving average of the weights; the averaged weights become the world."""
     compile: str = "auto"
-    """torch.compile of the second stage: on, off, or auto (in runs of 10 minutes or more, on a GPU of 4)."""
+    """torch.compile of the second stage: on, off, or auto (for runs of at least 10 minutes; on a GPU, of 4)."""
 
     # Tokenizer
 
     tokenizer_share: float = 0.15
     """Share of `minutes` for the first stage."""
     batch_frames: int = 32
-    """Frames a step, in pairs of consecutive ones."""
+    """Frames per step, in pairs of consecutive ones."""
     pool_frames: int = 60_000
     """Frames of the data set that the first stage uses at most."""
     tokenizer_lr: float = 4e-3
@@ -59,57 +62,57 @@ class TrainConfig:
     tokenizer_levels: int = 8
     """Values that a channel has while the tokenizer learns, if that is fewer than `levels` (tokenizer/loss.py)."""
     grid: int = 0
-    """Tokens a side; 0 takes the size's own."""
+    """Tokens per side of the grid; 0 takes the default of `size`."""
     merge: int = 1
     """A token is made of merge x merge cells (tokenizer/model.py)."""
 
     # Dynamics
 
     passes: int = 1
-    """Denoising passes a frame: 1 for a deterministic world; 2 or 4 for a stochastic one."""
+    """Denoising passes per frame: 1 for a deterministic world; 2 or 4 for a stochastic one."""
     centered_scores: bool = False
-    """Whether the head predicts a centre and a width for each channel's scores (dynamics/model.py)."""
+    """Whether the head predicts a centre and a width for each channel's logits (dynamics/model.py)."""
     warp: bool = False
-    """Whether the head may fetch cells from elsewhere in the last frame, by optical flow (dynamics/warp.py)."""
+    """Whether the head may copy cells from elsewhere in the last frame, by optical flow (dynamics/warp.py)."""
     batch_clips: int = 8
-    """Clips a step."""
+    """Clips per step."""
     clip_frames: int = 19
-    """Frames of a clip: the 18 that the memory holds, and the one at hand."""
+    """Frames of a clip: the 18 that the memory holds, and the current one."""
     dynamics_lr: float = 6e-3
     """Peak learning rate."""
     weight_decay: float = 0.3
-    """Share of each matrix that is lost per step and unit of learning rate."""
+    """Decoupled weight decay of the matrices: the share removed per step and unit of learning rate."""
     prioritized: bool = True
-    """Draw clips by how hard they were to predict when last seen, else by how much changes in them."""
+    """Sample clips by how hard they were to predict when last used, else by how much changes in them."""
     mirror: str = ""
-    """Reflections under which the world obeys the same laws, such as "x:0,y:1" (learn/reflection.py)."""
+    """Reflections that leave the world's dynamics unchanged, such as "x:0,y:1" (learn/reflection.py)."""
     bootstrap_share: float = 0.25
-    """Share of the frames on which several-pass worlds learn their larger denoising steps from their smaller ones."""
+    """Share of the frames on which worlds of several passes learn larger denoising steps from smaller ones."""
     sparse_share: float = 0.0
-    """Share of the grid that most steps look at, the cells where most changes; 0 goes by how much changes; 1 is all.
-    16 cells at least; several-pass worlds always see all."""
+    """Share of the grid that most steps train on, the cells where most changes; 0 chooses it from the data; 1 is all.
+    At least 16 cells; worlds of several passes always use all."""
     dense_every: int = 10
-    """Each so many steps sees the whole grid."""
+    """One step in this many uses the whole grid."""
     dense_from: float = 0.9
-    """Share of the second stage from which every step sees the whole grid."""
+    """Share of the second stage after which every step uses the whole grid."""
 
     # History augmentation and scheduled sampling
 
     jitter: float = 0.03
-    """Largest share of latent values of the given history that are moved by one level."""
+    """Largest share of the latent values of the history that are moved by one level."""
     cutmix: float = 0.7
-    """Share of the clips in whose history some cells show something else, from `rollout_from` on
+    """Share of the clips in whose history some cells are replaced by others, from `rollout_from` on
     (learn/augmentation.py)."""
     rollout_from: float = 0.5
-    """Share of the second stage from which the model's own roll-outs replace the end of a clip's history."""
+    """Share of the second stage after which the model's own roll-outs replace the end of a clip's history."""
     rollout_share: float = 0.5
     """Share of the clips whose history ends with a roll-out."""
     rollout_frames: int = 4
-    """At most so many frames at the end of a clip are the model's own."""
+    """Largest number of frames at the end of a clip that a roll-out replaces."""
     rollout_every: int = 48
     """Steps between fresh roll-outs."""
     rollout_reuse: float = 2.0
-    """How often each roll-out is seen meanwhile."""
+    """Mean number of times that each roll-out is used before fresh ones are made."""
 
 
 def world_config(name: str, train: TrainConfig, size_px: int, action_space: ActionSpace, fps: float) -> WorldConfig:

@@ -18,7 +18,8 @@ class ReadOptions:
     """How to read: what the caller chose, the same for all formats.
 
     size_px: side of the square frames in pixels; frame_skip: keep every n-th frame, None for the format's default;
-    crop: cut the middle square out of each picture, else squeeze it; license: of the data, None if not given.
+    crop: keep the middle square of each picture, else resize it without keeping its aspect ratio; license: of the data,
+    None if not given.
     """
 
     size_px: int = 64

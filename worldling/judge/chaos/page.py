@@ -139,7 +139,7 @@ def _state(state: StateReading, limit: float) -> Table:
         "The same, by what is read from the frames",
         ["frames valid", "ball's place"],
         rows,
-        "x, y and z are read by colour from predicted and simulated frames and compared with the engine's true ones; "
+        "x, y and z are read by colour from predicted and simulated frames and compared with the simulator's state; "
         f"off when they differ by more than {limit:g} of their spread. The world reaches "
         f"{show(state.of_ceiling.value, 'share')} of the ceiling so.",
     )

@@ -46,7 +46,7 @@ def _headlines(result: ControlResult) -> list[Headline]:
             f"from real clips {real}, guessing {show(result.majority, 'share')}",
         ),
         Headline(
-            "Responds to a push within a frame of the engine",
+            "Responds to a push within a frame of the simulator",
             show(late.within_1.mean.value, "share"),
             f"{show(late.never.mean.value, 'share')} never show",
         ),
@@ -55,8 +55,8 @@ def _headlines(result: ControlResult) -> list[Headline]:
 
 def _intro(result: ControlResult) -> str:
     return (
-        f"From {result.forks} moments of the {len(result.fork_set.tried)} scenes the engine went on in five ways: no "
-        "push, or a push on red to the right, away, to the left or toward the camera, from 0 to "
+        f"From {result.forks} moments of the {len(result.fork_set.tried)} scenes the simulator continued in five ways: "
+        "no push, or a push on red to the right, away, to the left or toward the camera, from 0 to "
         f"{result.latest_push} frames later on and in bursts. The world was shown the {result.shown_frames} frames "
         "before, and predicted the same five. Asked is whether each prediction goes where its actions lead "
         f"({result.judged_frames} frames from the push on, {result.judged_frames / result.fps:.2g} s), whether one can "
@@ -73,7 +73,7 @@ def _films(result: ControlResult) -> Figure:
         for scene, rows in result.films.items()
     )
     return Figure(
-        "Four futures of one moment: truth over prediction",
+        "Four futures of one moment: truth above prediction",
         strips,
         "The first moment drawn in each scene, and how it looks at the last frame judged. Columns should be equal; "
         "neighbours should differ.",
@@ -173,8 +173,8 @@ def _latency(result: ControlResult) -> Table:
         [
             "futures of",
             "frames until red responds, median",
-            "later than in the engine, median",
-            "within 1 frame of the engine",
+            "later than in the simulator, median",
+            "within 1 frame of the simulator",
             "never",
             "pushes",
         ],
@@ -204,7 +204,7 @@ def _forks(result: ControlResult) -> Table:
         ["scene", "drawn", "used", "sha256 of seeds and actions"],
         rows,
         f"A moment is used if red's four pushed ends lie at least {result.apart * 100:g} % of the tray's width apart, "
-        "says the engine. Its trials are neither of the training data nor of the exam.",
+        "says the simulator. Its trials are neither of the training data nor of the exam.",
         folded=True,
     )
 

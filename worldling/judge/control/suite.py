@@ -2,9 +2,9 @@
 
     counterfactuals    four true futures of one state, four predictions of it: is each nearest to its own? (chance 25 %)
     inverse dynamics   which way red was pushed, told by a readout fitted on real clips, asked about predictions
-    latency            frames from the push until red responds, in the prediction and in the engine
+    latency            frames from the push until red responds, in the prediction and in the simulator
 
-The futures are made by the engine from the very same state (`truth.forks`).
+The futures are made by the simulator from the very same state (`truth.forks`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from worldling.report.values import HIDDEN, Curve, Interval, named
 PREDICTORS = {
     "truth": "what really happened",
     "world": "the world",
-    "simulator": "the engine, velocities perturbed by 0.1 %",
+    "simulator": "the simulator, velocities perturbed by 0.1 %",
     "reencoded": "true frames, encoded and decoded by the world",
     "copy_last": "last frame shown, repeated",
     "random_weights": "the same networks, random weights",
@@ -87,8 +87,8 @@ class InverseDynamics(ByScene):
 class Latency:
     """When red responds to a push, where it really does.
 
-    frames: from the push on, median; behind: later than in the engine, in frames, median; within_1: share within one
-    frame of the engine; never: share that never responds; curve: share that has responded, by frames since the push.
+    frames: from the push on, median; behind: later than in the simulator, in frames, median; within_1: share within one
+    frame of the simulator; never: share that never responds; curve: share that has responded, by frames since the push.
     """
 
     frames: ByScene

@@ -1,4 +1,4 @@
-"""How the fidelity suite's figures are shown to people."""
+"""The fidelity suite's section of the report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def page(result: FidelityResult) -> Section:
     """Lay out figures, curves, tables and film strips."""
     blocks: list[Block] = [Text(_intro(result))]
     if result.n < result.asked:
-        text = f"{result.asked} starts were asked for; the data hold only {result.n}."
+        text = f"{result.asked} starts were asked for; the data set has only {result.n}."
         blocks.append(Text(text, warning=True))
     blocks += [_films(result), *_state_tables(result.state, result.horizons), _curve(result), *_picture_tables(result)]
     return Section("Fidelity: do predictions match the recording?", _headlines(result), blocks)
@@ -25,7 +25,7 @@ def _intro(result: FidelityResult) -> str:
     furthest = max(result.horizons)
     return (
         f"From {result.n} points in {result.episodes} recorded episodes the world was shown {result.context} real "
-        "frames and then predicted on its own frames, under the recorded actions, without seeing another real frame. "
+        "frames and then predicted from its own frames, under the recorded actions, without seeing another real frame. "
         f"“{furthest} ahead” means that many predicted frames later ({furthest / result.fps:.1f} s of real time)."
     )
 
@@ -39,10 +39,10 @@ def _films(result: FidelityResult) -> Figure:
     names = {"truth": "recorded", "world": "predicted", "shuffled_actions": "other actions"}
     strips = "".join(film([(names[key], frames) for key, frames in rows.items()], columns) for rows in result.examples)
     return Figure(
-        "Film strips: recorded over predicted",
+        "Film strips: recorded above predicted",
         strips,
-        "Starts drawn by the seed, not picked by hand. “Other actions” is the same start under the actions "
-        "of another start: where the actions matter it should go elsewhere.",
+        "Starts chosen at random, not by hand. “Other actions” is the same start under the actions "
+        "of another start: where the actions matter it should differ.",
     )
 
 
@@ -55,7 +55,7 @@ def _curve(result: FidelityResult) -> Figure:
     return Figure(
         "PSNR against the recorded frame",
         line_chart(lines, "frames ahead", "PSNR (dB)"),
-        "Higher is nearer; 6 dB more means half the error. The shade is the 95 % interval.",
+        "Higher is closer; 6 dB more means half the error. The shaded band is the 95 % interval.",
     )
 
 
@@ -76,25 +76,25 @@ def _picture_tables(result: FidelityResult) -> list[Table]:
     ]
     return [
         Table(
-            "What the world gains",
+            "PSNR gain over the baselines",
             ["dB of PSNR", *columns],
             lead_rows,
-            "Differences start by start. A world that has learnt something is above zero in each row; the "
-            "last row says how much the actions matter to it. An interval that includes zero is no proof.",
+            "Paired differences over the starts. A world that has learnt something is above zero in each row; the "
+            "last row says how much it uses the actions. An interval that includes zero is not evidence of a gain.",
             "dB",
         ),
         Table(
             "PSNR",
-            ["dB, higher is nearer", *columns],
+            ["dB, higher is closer", *columns],
             rows(result.psnr_db),
-            "Peak signal-to-noise ratio of each frame, then averaged over the starts; equal frames count "
+            "Peak signal-to-noise ratio of each frame, then averaged over the starts; identical frames count "
             f"as {result.psnr_limit_db:.1f} dB. The last row is the best that this world's tokenizer "
             f"could show. Mean frame: {result.mean_frame}.",
             "dB",
         ),
         Table(
             "SSIM",
-            ["1 is equal", *columns],
+            ["1 means identical", *columns],
             rows(result.ssim),
             "Structural similarity with a 7 x 7 window (Wang et al., 2004), averaged over the starts.",
         ),
@@ -112,7 +112,7 @@ def _state_tables(state: StateScores, horizons: Sequence[int]) -> list[Block]:
         ]
         if name == "world":
             note = f"{state.about} Compared with the same reader on the recorded frame."
-            blocks.append(Table("What is in the picture", [CONDITIONS[name], *columns], rows, note))
+            blocks.append(Table("State read from the frames", [CONDITIONS[name], *columns], rows, note))
         elif rows:
             title = f"The same for: {CONDITIONS[name]}"
             blocks.append(Table(title, [CONDITIONS[name], *columns], rows, folded=True))
@@ -125,7 +125,7 @@ def _state_tables(state: StateScores, horizons: Sequence[int]) -> list[Block]:
             "How many starts were counted",
             ["counted, of those eligible at the start", *columns],
             counts,
-            "Counted: the recorded frame shows the thing at that horizon. Eligible: it could have, judging by the "
+            "Counted: the recorded frame shows the object at that horizon. Eligible: possible, judging by the "
             "start (for a ball: it was visible in the last frame shown).",
             folded=True,
         )
@@ -144,16 +144,16 @@ def _share_chart(state: StateScores, horizons: Sequence[int]) -> Figure:
     return Figure(
         f"Share of predictions that are right ({state.reader})",
         line_chart(lines, "frames ahead", "share of starts (%)"),
-        "Frames can be near in dB and yet miss what matters; here things are looked for and measured.",
+        "A frame can have a high PSNR and yet miss what matters; here objects are located and measured.",
     )
 
 
 def _own_error_table(errors: Sequence[OwnError]) -> Table:
     return Table(
         "The reader's own error on recorded frames",
-        ["against the engine's state", "median", "9 in 10 below", "not seen", "frames"],
+        ["against the simulator's state", "median", "90th percentile", "not found", "frames"],
         [[e.quantity, show(e.median, e.unit), show(e.p90, e.unit), show(e.missed, "share"), e.n] for e in errors],
-        "No prediction can be judged more finely than this.",
+        "Errors of predictions that are smaller than this cannot be measured.",
     )
 
 
@@ -170,7 +170,11 @@ def _headlines(result: FidelityResult) -> list[Headline]:
     if "shuffled_actions" in result.lead_db:
         loss = result.lead_db["shuffled_actions"][middle].value
         lines.append(
-            Headline(f"Wrong actions cost, {middle} ahead", f"{show(loss, 'dB')} dB", "0 means it ignores its actions")
+            Headline(
+                f"PSNR lost with wrong actions, {middle} ahead",
+                f"{show(loss, 'dB')} dB",
+                "0 means that it ignores its actions",
+            )
         )
     for score in (result.state.scores[key] for key in result.state.headlines):
         held = show(score.by["copy_last"][middle].value, "share")

@@ -1,4 +1,4 @@
-"""The fidelity suite: roll-outs from held-out starts under the recorded actions, against what was recorded."""
+"""The fidelity suite: roll-outs from held-out starts under the recorded actions, compared with the recording."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from worldling.judge.results import Elapsed, SuiteResult
 from worldling.progress import Progress
 from worldling.report.values import HIDDEN, SPREAD, Curve, Interval
 
-#: What is compared with the recorded frames, and the words for it.
+#: What is compared with the recorded frames, and its name on the page.
 CONDITIONS = {
     "world": "the world",
     "shuffled_actions": "the world, actions of another start",
@@ -33,7 +33,7 @@ _BATCH_BYTES = 2**28
 
 @dataclass(frozen=True)
 class ScoreInterval(Interval):
-    """A score of a reader. eligible: starts that could have been counted had the thing stayed visible."""
+    """A score of a reader. eligible: starts that could have been counted if the object had stayed visible."""
 
     eligible: int
 
@@ -54,10 +54,10 @@ class ScoreTable:
 
 @dataclass(frozen=True)
 class StateScores:
-    """What a reader sees in the frames.
+    """The state that a reader finds in the frames.
 
-    reader, about: its name and how it works; headlines: keys of the scores that say most; own_error: against the
-    engine's state on recorded frames; scores: by key.
+    reader, about: its name and how it works; headlines: keys of the most informative scores; own_error: its error
+    on recorded frames, against the simulator's state; scores: by key.
     """
 
     reader: str
@@ -77,11 +77,11 @@ class PsnrCurves:
 
 @dataclass(frozen=True, kw_only=True)
 class FidelityResult(SuiteResult):
-    """How near roll-outs are to the recorded frames.
+    """How close roll-outs are to the recorded frames.
 
     n, asked: starts used and asked for; episodes: that they lie in; context: frames shown before each; mean_frame:
     where the mean frame comes from; psnr_limit_db: PSNR of equal frames. psnr_db, ssim: by condition and frames
-    ahead; lead_db: PSNR of the world above a condition's, start by start. fps: frames per second of the recording;
+    ahead; lead_db: PSNR of the world minus that of a condition, paired by start. fps: frames per second of the data;
     examples: frames uint8 `[1 + horizons, H, W, 3]` of a few starts, by condition.
     """
 
@@ -118,9 +118,9 @@ class Seen:
 
 
 def run(case: Case) -> FidelityResult:
-    """Judge fidelity: PSNR and SSIM, the use made of the actions, and the state that readers see.
+    """Judge fidelity: PSNR and SSIM, the effect of the actions, and the state that readers find.
 
-    Cost: two roll-outs of the furthest horizon per start, with decoding.
+    Cost: two roll-outs per start, as long as the largest horizon, with decoding.
     """
     begun = time.monotonic()
     settings = case.settings
@@ -159,9 +159,9 @@ def run(case: Case) -> FidelityResult:
 def _mean_frame(case: Case, sample: np.ndarray) -> tuple[np.ndarray, str]:
     held = case.world.mean_frame
     if held is not None:
-        return np.asarray(held, np.uint8), "mean of the training frames, kept by the world"
+        return np.asarray(held, np.uint8), "mean of the training frames, stored with the world"
     mean = sample.mean(axis=0, dtype=np.float64).round().astype(np.uint8)
-    return mean, "mean of the judged data's own frames, because the world keeps none of its training frames"
+    return mean, "mean of the judged data's own frames, because none is stored with the world"
 
 
 def _roll_out(case: Case, starts: Starts, reader: Reader, mean_frame: np.ndarray) -> Seen:
@@ -207,9 +207,9 @@ def _example(
     truth: np.ndarray, given: np.ndarray, made: dict[str, np.ndarray], row: int, columns: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Pick the last frame shown and those at the horizons, of one start: uint8 `[1 + horizons, H, W, 3]` each."""
-    films = {"truth": truth[columns]}
-    films |= {name: made[name][row, columns] for name in ("world", "shuffled_actions") if name in made}
-    return {name: np.concatenate([given[-1:], frames]) for name, frames in films.items()}
+    strips = {"truth": truth[columns]}
+    strips |= {name: made[name][row, columns] for name in ("world", "shuffled_actions") if name in made}
+    return {name: np.concatenate([given[-1:], frames]) for name, frames in strips.items()}
 
 
 def _note(
@@ -223,15 +223,15 @@ def _note(
 ) -> None:
     """Write the figures of one batch of starts into `seen`."""
     place, columns = slice(rows.start, rows.stop), np.asarray(horizons) - 1
-    held, aims = reader.read(last), truth[:, columns]
+    held, targets = reader.read(last), truth[:, columns]
     seen.readings["truth"][0].append(held)
     for j, horizon in enumerate(horizons):
-        seen.readings["truth"][horizon].append(reader.read(aims[:, j]))
+        seen.readings["truth"][horizon].append(reader.read(targets[:, j]))
     for name, frames in made.items():
-        # Still pictures have one frame that stands for all; the reencoded truth was only made at the horizons.
+        # Constant predictions have one frame for all steps; the reencoded truth was only made at the horizons.
         chosen = frames if name in ("copy_last", "mean_frame", "reencoded") else frames[:, columns]
-        seen.psnr[name][place] = psnr(aims if name == "reencoded" else truth, frames)
-        seen.ssim[name][place] = ssim(aims, chosen)
+        seen.psnr[name][place] = psnr(targets if name == "reencoded" else truth, frames)
+        seen.ssim[name][place] = ssim(targets, chosen)
         if name != "mean_frame":
             for j, horizon in enumerate(horizons):
                 read = held if name == "copy_last" else reader.read(chosen[:, j])
@@ -239,7 +239,7 @@ def _note(
 
 
 def _other_starts(n: int, seed: int) -> np.ndarray:
-    """For each start another one, each used once, none its own: `[n]`."""
+    """Return a permutation of the starts `[n]` that maps none to itself."""
     order = np.random.default_rng([seed, 3]).permutation(n)
     other = np.empty(n, int)
     other[order] = np.roll(order, 1)
@@ -253,18 +253,18 @@ def _at_horizons(psnr_db: dict[str, np.ndarray], horizons: tuple[int, ...]) -> d
 
 
 def _leads(psnr_db: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The world's lead over the conditions that it must beat, start by start."""
+    """Return the world's PSNR minus that of the baselines, for each start."""
     beaten = ("copy_last", "mean_frame", "shuffled_actions")
     return {name: psnr_db["world"] - values for name, values in psnr_db.items() if name in beaten}
 
 
 def _tables(values: dict[str, np.ndarray], boot: Bootstrap, horizons: tuple[int, ...]) -> dict[str, ByHorizon]:
-    """Sum up `[n, horizons]` by condition."""
+    """Return the mean with its interval, by condition and horizon, of values `[n, horizons]`."""
     return {name: {h: boot.mean(rows[:, j]) for j, h in enumerate(horizons)} for name, rows in values.items()}
 
 
 def _curves(psnr_db: dict[str, np.ndarray], boot: Bootstrap) -> PsnrCurves:
-    """Sum up PSNR at every step, where it was measured there."""
+    """Return mean PSNR at every step, of the conditions for which it was measured at every step."""
     curves = {
         name: Curve.of([boot.mean(column) for column in values.T])
         for name, values in psnr_db.items()
@@ -274,7 +274,7 @@ def _curves(psnr_db: dict[str, np.ndarray], boot: Bootstrap) -> PsnrCurves:
 
 
 def _scores(case: Case, starts: Starts, reader: Reader, seen: Seen, boot: Bootstrap) -> dict[str, ScoreTable]:
-    """Sum up what the reader saw, by score."""
+    """Return the scores of the readings, by score, condition and horizon."""
     joined = {name: {h: _join(parts) for h, parts in by_horizon.items()} for name, by_horizon in seen.readings.items()}
     truth = joined.pop("truth")
     scores: dict[str, ScoreTable] = {}
@@ -296,7 +296,7 @@ def _join(parts: list[Reading]) -> Reading:
 
 
 def _unbroken(case: Case, starts: Starts, reader: Reader, horizon: int) -> np.ndarray:
-    """Say for each start whether the engine had everything in play from it to the horizon: bool `[n]`."""
+    """Return whether the simulator had everything in play from each start to the horizon: bool `[n]`."""
     unbroken = np.ones(len(starts), bool)
     for episode in np.unique(starts.episode):
         state = {name: case.dataset.column(f"state/{name}", int(episode)) for name in case.dataset.state_names}

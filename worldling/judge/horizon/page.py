@@ -88,7 +88,7 @@ def _permanence(result: HorizonResult) -> Table:
         _columns(result),
         rows,
         f"A thing is {result.permanence.definition}. n: things that should be there. The last row: of the things the "
-        "engine shows, how many pass in the true frame; the others are not counted.",
+        "simulator shows, how many pass in the true frame; the others are not counted.",
         "share",
     )
 
@@ -100,7 +100,7 @@ def _strips(result: HorizonResult) -> Figure:
         for scene, pair in result.strips.items()
     )
     note = "The first episode of every scene, chosen by the seed, at the horizons."
-    return Figure("Film strips: truth over prediction", drawing, note)
+    return Figure("Film strips: truth above prediction", drawing, note)
 
 
 def _places(result: HorizonResult) -> Table:
@@ -114,8 +114,8 @@ def _places(result: HorizonResult) -> Table:
         "How far things are from where they really are",
         _columns(result),
         rows,
-        "Distance of the centres of red and yellow from the engine's, in % of the picture's side, where they are seen "
-        "in both. The truth's row is the reader's own error: it goes by colour, the engine by shape.",
+        "Distance of the centres of red and yellow from the simulator's, in % of the picture's side, where they are "
+        "seen in both. The truth's row is the reader's own error: it goes by colour, the simulator by shape.",
         "%",
     )
 
@@ -154,7 +154,7 @@ def _motion_table(
 def _speeds(result: HorizonResult) -> Table:
     rows = _rows(result.kinetic, _COMPARED)
     joules = [Measured(found, "J") for found in result.energy_joules.values()]
-    rows.append(["the truth's energy by the engine, joules", *joules])
+    rows.append(["the truth's energy by the simulator, joules", *joules])
     return Table(
         "Energy, as far as pictures show it",
         _columns(result),

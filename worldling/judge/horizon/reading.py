@@ -66,8 +66,8 @@ def look(frames: np.ndarray, grid: Grid) -> Looked:
 def permanence(found: Mapping[str, Found], seen: np.ndarray, grid: Grid) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Say which things that should be there at each horizon are: by condition, `[n, horizons, 2]`.
 
-    seen `[n, horizons, 2, 3]`: what the engine says. A thing should be there if the engine sees it and the true frame
-    passes the same test, so that truth scores 1. Also returned: whether it passes, where the engine sees it.
+    seen `[n, horizons, 2, 3]`: what the simulator says. A thing should be there if the simulator sees it and the true
+    frame passes the same test, so that truth scores 1. Also returned: whether it passes, where the simulator sees it.
     """
     sensible = sensible_area(found["truth"])
     there = {name: grid.at_horizons(is_there(item, sensible)) for name, item in found.items()}
@@ -78,7 +78,7 @@ def permanence(found: Mapping[str, Found], seen: np.ndarray, grid: Grid) -> tupl
 
 
 def place_errors(found: Mapping[str, Found], seen: np.ndarray, grid: Grid) -> dict[str, np.ndarray]:
-    """Return how far each thing is read from where the engine has it, in % of the picture, by condition.
+    """Return how far each thing is read from where the simulator has it, in % of the picture, by condition.
 
     `[n, horizons, 2]`, NaN where it is hidden in either.
     """

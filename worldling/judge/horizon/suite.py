@@ -53,7 +53,7 @@ class Kept:
 class Permanence:
     """Object permanence.
 
-    definition: of being there; read_in_truth: share of the things that the engine shows which pass in the true frame;
+    definition: of being there; read_in_truth: share of the things seen by the simulator that pass in the true frame;
     kept: by condition.
     """
 
@@ -178,7 +178,7 @@ def run(case: Case) -> HorizonResult:
 
 
 def _plays(case: Case, scenarios: Sequence[str], grid: Grid) -> list[Play]:
-    """Draw the episodes; all frames shown are drawn, and the engine is asked at the horizons."""
+    """Draw the episodes; all frames shown are drawn, and the simulator is asked at the horizons."""
     last = case.context - 1
     looked, marked = [*range(last), *(last + t for t in grid.ahead)], [last + h for h in grid.horizons]
     return [
@@ -284,7 +284,7 @@ def _definition() -> str:
     return (
         f"there: at least 2 pixels of 64 x 64, no less than {SENSIBLE[0]:g} and no more than {SENSIBLE[1]:g} times "
         "what the thing covers in the true episode (its smallest and largest tenth left out), and "
-        f"{IN_ONE_PIECE * 100:.0f} % of it in one piece; should be there: the engine shows at least "
+        f"{IN_ONE_PIECE * 100:.0f} % of it in one piece; should be there: the simulator shows at least "
         f"{VISIBLE * 64**2:.0f} pixels of it, and the true frame passes the same test"
     )
 

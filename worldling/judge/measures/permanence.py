@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from worldling.judge.readers.scene import SEEN, cover, read
 
-#: A thing is visible if the engine says it covers at least this share of the picture (12 pixels of 64 x 64).
+#: A thing is visible if the simulator says it covers at least this share of the picture (12 pixels of 64 x 64).
 VISIBLE = 12 / 64**2
 #: Sensible size: from this factor of the size that 9 in 10 true frames of the episode exceed, to that of the size that
 #: 1 in 10 exceeds.

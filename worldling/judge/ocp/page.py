@@ -79,7 +79,7 @@ def _films(result: OcpResult) -> Figure:
         for scene, films in result.films.items()
     )
     note = "The first test trial of each scene; frame 3 is the last one shown."
-    return Figure("Film strips: truth over prediction", strips, note)
+    return Figure("Film strips: truth above prediction", strips, note)
 
 
 def _set_aside(result: OcpResult) -> Table:

@@ -214,7 +214,7 @@ def _state(exam: Exam, trial: ExamTrial, shown: int) -> np.ndarray:
 
 
 def _labels(exam: Exam, scenes: Sequence[str], seed: int) -> LabelCheck:
-    """Simulate some trials again from their seeds and compare the engine's first contacts with the labels."""
+    """Simulate some trials again from their seeds and compare the simulator's first contacts with the labels."""
     from worldling.scenes.labels import first_contact
     from worldling.scenes.trial import Trial, TrialSeed
 

@@ -78,7 +78,7 @@ def _films(result: PhysionResult) -> Figure:
         for name, films in result.films.items()
     )
     note = f"The first stimulus of each scenario; frame {last} is the last one shown."
-    return Figure("Film strips: truth over prediction", strips, note)
+    return Figure("Film strips: truth above prediction", strips, note)
 
 
 def _intro(result: PhysionResult) -> str:

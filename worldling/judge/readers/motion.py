@@ -29,7 +29,7 @@ class MotionReader:
         about = (
             f"A coarse reader that knows no objects, taken because {why}. It marks the pixels that differ "
             f"from the mean frame by more than {DIFFERS:.0f} levels and takes their centre and their "
-            "number. The engine records no such centre, so the reader's own error cannot be measured."
+            "number. The simulator records no such centre, so the reader's own error cannot be measured."
         )
         return cls(frames.mean(axis=0, dtype=np.float64).astype(np.float32), about)
 

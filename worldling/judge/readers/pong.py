@@ -117,7 +117,7 @@ class PongReader:
         return rows
 
     def in_play(self, state: State) -> np.ndarray:
-        """True where the engine has a ball in play: bool `[T]`."""
+        """True where the simulator has a ball in play: bool `[T]`."""
         return np.asarray(state["ram"])[:, RAM_BALL_Y] > 0
 
     def score(self, start: Reading, truth: Reading, other: Reading, unbroken: np.ndarray) -> list[Score]:

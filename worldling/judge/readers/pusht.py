@@ -68,7 +68,7 @@ class PushTReader:
         return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
     def own_error(self, frames: np.ndarray, state: State) -> list[OwnError]:
-        """Compare with the engine's agent_pos `[n, 2]` and block_pose `[n, 3]`."""
+        """Compare with the simulator's agent_pos `[n, 2]` and block_pose `[n, 3]`."""
         seen, pose = self.read(frames), np.asarray(state["block_pose"], np.float64)
         return [
             _own_error("agent", "%", _percent(seen["agent"], np.asarray(state["agent_pos"], np.float64))),

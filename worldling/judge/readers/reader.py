@@ -1,6 +1,6 @@
 """Readers turn frames into named quantities, so that a prediction can be judged by what is in it.
 
-A reader is fitted on real frames whose engine state is known, and its own error against that state is
+A reader is fitted on real frames whose simulator state is known, and its own error against that state is
 printed beside every figure: no prediction can be judged more finely than the reader sees. The truth of a
 score is always the same reader on the real frame, so a bias of the reader falls on both sides.
 """
@@ -37,9 +37,9 @@ class Score:
 
 @dataclass(frozen=True)
 class OwnError:
-    """How far a reader is from the engine's recorded state on real frames.
+    """How far a reader is from the simulator's recorded state on real frames.
 
-    median, p90: in `unit`. n: frames compared. missed: share of frames where the engine says the thing
+    median, p90: in `unit`. n: frames compared. missed: share of frames where the simulator says the thing
     is there and the reader sees nothing.
     """
 
@@ -59,19 +59,19 @@ class Reader(Protocol):
 
     @property
     def headlines(self) -> tuple[str, ...]:
-        """Keys of the scores that say most."""
+        """Keys of the most informative scores."""
 
     def read(self, frames: np.ndarray) -> Reading:
         """Read uint8 frames `[n, H, W, 3]`."""
 
     def own_error(self, frames: np.ndarray, state: State) -> list[OwnError]:
-        """Compare readings of real frames `[n, H, W, 3]` with the engine's state, each `[n, ...]`."""
+        """Compare readings of real frames `[n, H, W, 3]` with the simulator's state, each `[n, ...]`."""
 
     def score(self, start: Reading, truth: Reading, other: Reading, unbroken: np.ndarray) -> list[Score]:
         """Compare what is seen in other frames with the truth, start by start.
 
         start, truth, other: readings of the last given frames, the true and the other frames at one
-        horizon. unbroken bool `[n]`: the engine had everything in play all the way (see `in_play`).
+        horizon. unbroken bool `[n]`: the simulator had everything in play all the way (see `in_play`).
         """
 
     def in_play(self, state: State) -> np.ndarray | None:

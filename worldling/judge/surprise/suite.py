@@ -1,7 +1,7 @@
 """The surprise suite, violation of expectation: is a world more surprised by what cannot happen than by what can?
 
-Matched pairs of clips of the physics scenes (scenes/edits.py): the same trial as it is, and edited in the engine at one
-moment. Both are shown to the world frame by frame, and it says how unexpected each next frame is. The protocol is
+Matched pairs of clips of the physics scenes (scenes/edits.py): the same trial unchanged, and edited in the simulator at
+one moment. Both are shown to the world frame by frame, and it says how unexpected each next frame is. The protocol is
 IntPhys's (arXiv 1803.07616), the scenes are ours. Guessing gives 50 %.
 
 One rule for all, chosen before any world was measured: a clip is as surprising as its most surprising frame from the

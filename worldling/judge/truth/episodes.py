@@ -26,7 +26,7 @@ class Play:
     """One episode to be played.
 
     actions `[T, 2]`: action t leads from frame t to t + 1; looked: the frames that are drawn; marked: those in which
-    the engine is also asked what is seen; perturbed_at: the frame in which all velocities are changed a little, or
+    the simulator is also asked what is seen; perturbed_at: the frame in which all velocities are changed a little, or
     None.
     """
 
@@ -39,7 +39,7 @@ class Play:
     perturbed_at: int | None = None
 
     def perturbed(self, frame: int, last: int) -> Play:
-        """Return the same episode up to frame `last`, perturbed in `frame`, and the engine not asked."""
+        """Return the same episode up to frame `last`, perturbed in `frame`, and the simulator not asked."""
         return replace(
             self,
             actions=self.actions[:last],
@@ -49,7 +49,7 @@ class Play:
         )
 
     def under_other_pushes(self, frame: int, last: int) -> Play:
-        """Return the same episode up to frame `last`, with other pushes from `frame` on, and the engine not asked."""
+        """Return the same episode up to frame `last`, with other pushes from `frame` on, the simulator not asked."""
         others = pushes(np.random.default_rng([self.geometry, self.motion]), last - frame)
         actions = np.concatenate([self.actions[:frame], others])
         return replace(self.perturbed(frame, last), actions=actions, perturbed_at=None)
@@ -57,7 +57,7 @@ class Play:
 
 @dataclass(frozen=True)
 class Film:
-    """What was drawn of an episode, and what the engine said.
+    """What was drawn of an episode, and what the simulator said.
 
     frames uint8 `[looked, H, W, 3]`; seen `[marked, 2, 3]`: centre (x, y) and area of red and of yellow in shares of
     the picture (NaN and 0 if hidden); energy `[marked]`: joules, kinetic and potential.

@@ -45,7 +45,7 @@ _BLOCK = 1_000_000  # seeds of one split and scene: [seed, split, scene, number 
 
 @dataclass(frozen=True)
 class ExamTrial:
-    """One trial: where its frames are (`episode` of the data set) and what the engine says about it.
+    """One trial: where its frames are (`episode` of the data set) and what the simulator says about it.
 
     first: frame in which red first touches yellow, or None; geometry, motion: its seeds.
     """
@@ -106,7 +106,7 @@ class Exam:
         return self.dataset.frames(trial.episode)
 
     def state(self, trial: ExamTrial, name: str) -> np.ndarray:
-        """Read a column of the engine's state of a trial: `[FRAMES, ...]`."""
+        """Read a column of the simulator's state of a trial: `[FRAMES, ...]`."""
         return self.dataset.column(f"state/{name}", trial.episode)
 
     def tally(self) -> dict[str, dict[str, int]]:
@@ -279,7 +279,7 @@ def _make_chunk(path: str, meta: DatasetMeta, job: tuple[str, str, int], seed: i
 
 
 def play_trial(env: Environment, scenario: str, geometry: int, motion: int, frames: int) -> Episode:
-    """Let a trial happen, without actions, and return it with the engine's state of every frame."""
+    """Let a trial happen, without actions, and return it with the simulator's state of every frame."""
     raw = env.raw.unwrapped
     raw.reset(seed=0, options={"scenario": scenario, "geometry": geometry, "motion": motion})
     rest = np.zeros(2, np.float32)

@@ -1,4 +1,4 @@
-"""Forks: moments of a physics trial at which it goes on in five ways, drawn by the engine from the very same state.
+"""Forks: moments of a physics trial at which it goes on in five ways, drawn by the simulator from the very same state.
 
 Red is not pushed until then. In the first future it never is; in the other four it is pushed right, away, left or
 toward the camera (all turned by the same small angle), at the same moments, in bursts as in the training data.
@@ -21,7 +21,7 @@ from worldling.judge.truth.exam import ENV_ID, running
 if TYPE_CHECKING:
     from worldling.scenes.env import SceneEnv
 
-#: The engine's state, as `SceneEnv.get_state` gives it.
+#: The simulator's state, as `SceneEnv.get_state` gives it.
 SceneState = dict[str, object]
 ANSWERS = ("none", "right", "away", "left", "toward")
 #: Frames of a future before the push begins (at most), and frames from then on that are judged.
@@ -45,7 +45,7 @@ class Fork:
 
     shown uint8 `[S, H, W, 3]`: the last S frames before it, unpushed; onset: frames of the futures before
     the push; actions float32 `[5, HORIZON, 2]` and truth uint8 `[5, HORIZON, H, W, 3]`, in the order of ANSWERS;
-    state: the engine's, of the last frame shown; tried: forks drawn until this one's futures lay apart.
+    state: the simulator's, of the last frame shown; tried: forks drawn until this one's futures lay apart.
     """
 
     shown: np.ndarray

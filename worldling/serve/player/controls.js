@@ -7,7 +7,7 @@ const KEY_CONTROLS = {
   ArrowRight: "right", KeyD: "right", KeyF: "fire", Enter: "fire",
 };
 const DEAD_ZONE = 0.18;
-const TARGET_SPEED = 0.6;  // picture widths a second
+const TARGET_SPEED = 0.6;  // picture widths per second
 const GAMEPAD_COMMANDS = { 9: "pause", 8: "reset", 4: "rewind", 5: "step" };
 
 export class Controls {
@@ -62,7 +62,7 @@ export class Controls {
     this.update();
   }
 
-  // Send what is held again, for after a reset, when the server holds nothing.
+  // Send the held action again: after a reset the server holds none.
   resend() {
     this.sent = "";
     if (this.held.length || this.toggled.size || Object.keys(this.sliders).length || this.touched) this.update();
@@ -106,7 +106,7 @@ export class Controls {
     if (action === null || text === this.sent || this.space.kind === "none") return;
     const first = this.sent === "";
     this.sent = text;
-    // Nothing held and nothing sent yet: the server holds the neutral action by itself.
+    // Nothing held and nothing sent yet: the server uses the neutral action by default.
     if (!first || this.touched || this.held.length || pushed.length || this.toggled.size
         || Object.keys(this.sliders).length || this.picked.some(Boolean)) this.send(action);
   }
@@ -198,7 +198,7 @@ export class Controls {
       legend.append(row);
     }
     if (this.scheme.note) legend.append(make("p", this.scheme.note));
-    const help = "Gamepad: stick or D-pad, A, triggers. Start pauses.";
+    const help = "Gamepad: stick or D-pad, A, triggers. The Start button pauses.";
     if (navigator.getGamepads) legend.append(make("p", help, { className: "gamepad" }));
   }
 

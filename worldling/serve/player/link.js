@@ -39,7 +39,7 @@ export class Link {
     socket.onopen = () => { opened = true; this.on.up(); };
     socket.onclose = () => {
       this.on.down(this.wait / 1000);
-      if (!opened) fetch("api/world").then(({ ok }) => ok && this.on.refused(), () => {});  // it is there, all the same
+      if (!opened) fetch("api/world").then(({ ok }) => ok && this.on.refused(), () => {});  // it is up: it refused us
       setTimeout(() => this.open(), this.wait);
       this.wait = Math.min(MAX_WAIT_MS, this.wait * 1.6);
     };

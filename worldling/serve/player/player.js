@@ -83,8 +83,8 @@ const link = new Link({
     $("facts").textContent = `reconnecting in ${seconds.toFixed(0) || 1} s`;
   },
   refused() {
-    showOverlay("The server refused this page", `It does not answer to ${location.host}. Open the address it printed, ` +
-      `or start it with --allow-host ${location.hostname}.`);
+    showOverlay("The server refused this page", `It does not answer to ${location.host}. ` +
+      `Open the address it printed, or start it with --allow-host ${location.hostname}.`);
   },
   message(message) {
     ({ welcome, status: showStatus, error: showError })[message.type](message);
@@ -215,7 +215,7 @@ const KEYS = {
   Space: "pause", Period: "step", NumpadDecimal: "step", KeyR: "reset", KeyN: "next", KeyV: "record",
   Backspace: "rewind", BracketLeft: "rewind",
 };
-// A focused button takes Space and Enter, a focused slider the arrow keys; all other keys play.
+// A focused button takes Space and Enter, a focused slider the arrow keys; all other keys control the world.
 const isWidget = (element, key) => (element?.matches?.("button") && ["Space", "Enter"].includes(key))
   || (element?.matches?.("input") && /^(Arrow|Page|Home|End)/.test(key));
 
@@ -250,7 +250,7 @@ $("speed").oninput = (event) => {
   event.target.setAttribute("aria-valuetext", label);
   link.send({ type: "speed", value });
 };
-// After a click the keys play again; after keyboard use, focus stays where it is.
+// After a click the keys control the world again; after keyboard use, focus stays where it is.
 addEventListener("pointerup", () => setTimeout(() => {
   if (document.activeElement?.matches("button, input, #timeline")) document.activeElement.blur();
 }));
@@ -278,7 +278,7 @@ function showBadge() {
   $("badge").textContent = text;
 }
 
-// As large as fits; small frames by a whole factor, so that every pixel has the same size.
+// As large as fits; small frames are enlarged by a whole factor, so that every pixel has the same size.
 function layOut() {
   if (!world) return;
   const count = world.beside ? 2 : 1, narrow = innerWidth <= 860;

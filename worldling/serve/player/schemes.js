@@ -51,7 +51,7 @@ function discrete({ nvec: [count], names }) {
   const rank = (control) => (order.includes(control) ? order.indexOf(control) : order.length);
   buttons.sort((a, b) => rank(a.control) - rank(b.control));
   return {
-    buttons, note: names.length ? "" : "With nothing held, the action is choice 0.",
+    buttons, note: names.length ? "" : "With no key or button held, the action is choice 0.",
     action({ recent }) {
       const isChoice = (control) => control[0] === "#" && control[1] !== "-" && Number(control.slice(1)) < count;
       const number = recent.find(isChoice);
@@ -117,7 +117,7 @@ function switches({ nvec, names }) {
 function pickers({ nvec, names }) {
   return {
     choices: nvec.map((count, i) => ({ name: names[i] ?? `part ${i + 1}`, count })),
-    note: "Number keys change a value.",
+    note: "Each number key changes one value.",
     action: ({ picked }) => [...picked],
   };
 }

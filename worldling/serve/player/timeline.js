@@ -150,7 +150,7 @@ export class PsnrCurve {
     this.points.push([index, Number.isNaN(mse) ? null : psnr(mse)]);
     const oldest = index - this.historyFrames;
     if (this.points[0][0] < oldest) this.points = this.points.filter(([at]) => at >= oldest);
-    // The first frame is the real one itself: its PSNR means nothing.
+    // The first frame is the real one itself: its PSNR is meaningless.
     const none = Number.isNaN(mse) || index === 0;
     this.output.textContent = none ? "–" : `${psnr(mse).toFixed(1)} dB PSNR · ${mse.toFixed(1)} MSE`;
   }
