@@ -109,3 +109,23 @@ def test_errors_are_json_when_asked_for(tmp_path, capsys):
 def test_list_is_one_json_object(capsys):
     assert main(["list", "--json"]) == 0
     assert "worlds" in json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    "command, world, beside",
+    [
+        ([], "pusht", False),
+        (["--beside"], "pusht", True),
+        (["--beside", "physics"], "physics", True),
+        (["physics", "--beside"], "physics", True),
+        (["physics", "--beside", "my_game.py:MyGame"], "physics", "my_game.py:MyGame"),
+        (["--beside", "my_game.py:MyGame", "physics"], "physics", "my_game.py:MyGame"),
+        (["--beside", "CartPole-v1"], "pusht", "CartPole-v1"),
+    ],
+)
+def test_play_is_told_which_world_and_what_beside(command, world, beside, monkeypatch):
+    served = []
+    monkeypatch.setattr("worldling.serve.app.serve", lambda *given: served.append(given))
+    assert commands.main(["play", "--backend", "reference", *command]) == 0
+    ((played, _, _, shown, *_),) = served
+    assert (played.path.name, shown) == (world, beside)

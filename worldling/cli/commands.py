@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from worldling.cli.judging import add_cost, add_judge
-from worldling.cli.options import BACKENDS, open_worlds, pairs, whole
+from worldling.cli.options import BACKENDS, names_world, open_worlds, pairs, whole
 from worldling.config import to_dict
 from worldling.data.formats.registry import import_data, known_formats
 from worldling.errors import ConfigError, DatasetError, DiskFullError, WorldlingError
@@ -82,13 +82,21 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument(
         "world",
         nargs="?",
-        default="pusht",
-        help="a world's folder, the name of a bundled one, or file.py:callable for a model that is not ours",
+        help="a world's folder, the name of a bundled one, or file.py:callable for a model that is not ours "
+        "(default: pusht)",
     )
     p.add_argument(
         "--world-arg", action="append", default=[], metavar="NAME=VALUE", help="passed to the callable; repeatable"
     )
-    p.add_argument("--beside", action="store_true", help="show the real environment next to the dream, same keys")
+    p.add_argument(
+        "--beside",
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="ENV",
+        help="show the real environment next to the dream, same keys; ENV: its name as for record, needed for one of "
+        "your own, such as my_game.py:MyGame",
+    )
     p.add_argument("--port", type=int, default=8000, help="0 takes any free port")
     p.add_argument("--host", default="127.0.0.1", help="address to listen on; the default is this machine only")
     p.add_argument("--fps", type=float, help="frames per second at speed 1 (default: those of the data)")
@@ -109,7 +117,10 @@ def build_parser() -> argparse.ArgumentParser:
         "record any Gymnasium environment with pixels into a data set",
         "what was recorded is kept. Add --resume to go on.",
     )
-    p.add_argument("env", help="its id, such as ALE/Pong-v5 or gym_pusht/PushT-v0")
+    p.add_argument(
+        "env",
+        help="its id, such as ALE/Pong-v5; of your own: my_game.py:MyGame, or my_game:MyGame-v0 which it registers",
+    )
     p.add_argument("--out", required=True, help="folder of the data set")
     p.add_argument("--frames", type=int, default=20000)
     p.add_argument(
@@ -200,7 +211,9 @@ def _play(a: argparse.Namespace) -> None:
     from worldling.alarm import DriftAlarm
     from worldling.serve.app import serve
 
-    (world,) = open_worlds([a.world], a.world_arg, a.backend, quiet=a.json)
+    if isinstance(a.beside, str) and a.world is None and names_world(a.beside):
+        a.world, a.beside = a.beside, True  # `play --beside pusht`
+    (world,) = open_worlds([a.world or "pusht"], a.world_arg, a.backend, quiet=a.json)
     if a.alarm == "" and world.path is None:
         raise ConfigError("`--alarm` must be given DATA for a world that lies in no folder, got none. Add a data set.")
     alarm = None if a.alarm is None else DriftAlarm.fit_on(world, a.alarm) if a.alarm else DriftAlarm.load(world.path)
@@ -214,7 +227,6 @@ def _play(a: argparse.Namespace) -> None:
 def _record(a: argparse.Namespace) -> dict[str, Any]:
     from worldling.data.record import record
 
-    sys.path.insert(0, "")  # so that --policy finds a module of the folder one is in
     return record(
         a.env,
         a.out,

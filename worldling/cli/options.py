@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from worldling.errors import ConfigError
@@ -47,6 +48,13 @@ def open_worlds(names: list[str], arguments: list[str], backend: str, quiet: boo
         )
     given = pairs(arguments, "world-arg")
     return [foreign_world(name, given) if name in foreign else load(name, backend, quiet=quiet) for name in names]
+
+
+def names_world(text: str) -> bool:
+    """Say whether `text` is a bundled world's name or a world's folder."""
+    from worldling.world_files import bundled_worlds
+
+    return text in bundled_worlds() or (Path(text) / "config.json").is_file()
 
 
 def left_out(a: argparse.Namespace, names: Iterable[str], when: str) -> None:

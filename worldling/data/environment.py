@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from worldling.data import simulators
-from worldling.errors import ConfigError, EnvError, nearest
+from worldling.data.find_environment import accepts, canonical, find_spec, own_fault, runs_code
+from worldling.errors import ConfigError, EnvError, WorldlingError
 from worldling.types import ActionSpace
 
 
@@ -42,9 +41,9 @@ def shrink(picture: np.ndarray, size_px: int) -> np.ndarray:
 class Environment:
     """A Gymnasium environment seen through pictures. Make it with `open_environment`.
 
-    env_id, size_px, frame_skip, env_kwargs: what it was opened with; action_space: the raw actions that
-    `step` takes; fps: frames per second of real time that one recorded frame stands for; raw: the
-    Gymnasium environment; info: the last info dict it gave; license: of the simulator.
+    env_id: its name, of a file without the folder; size_px, frame_skip, env_kwargs: what it was opened with;
+    action_space: the raw actions that `step` takes; fps: frames per second of real time that one recorded frame
+    stands for; raw: the Gymnasium environment; info: the last info dict it gave; license: of the simulator.
     """
 
     def __init__(
@@ -137,11 +136,12 @@ def check_size_px(size_px: int) -> None:
 def open_environment(
     env_id: str, size_px: int = 64, frame_skip: int | None = None, env_kwargs: dict[str, Any] | None = None
 ) -> Environment:
-    """Open any Gymnasium id that has pixels, in its observation or through `render()`.
+    """Open any environment that has pixels, in its observation or through `render()`.
 
-    size_px: side of the square frames, 8 to 1024. frame_skip: simulator frames per action; None takes
-    the simulator's habit (4 for Atari, else 1). env_kwargs go to `gymnasium.make`.
-    Raises `EnvError` if the id is unknown, its package is missing or it cannot be made.
+    env_id: a Gymnasium id, module:id or file.py:callable, see find_environment.py; code that it names is run.
+    size_px: side of the square frames, 8 to 1024. frame_skip: simulator frames per action; None takes the
+    simulator's habit (4 for Atari, else 1). env_kwargs go to `gymnasium.make`.
+    Raises `EnvError` if the name is unknown, its package is missing or it cannot be made.
     """
     import gymnasium
     from gymnasium.envs.registration import load_env_creator
@@ -150,7 +150,7 @@ def open_environment(
     if frame_skip is not None and frame_skip < 1:
         raise ConfigError(f"`frame_skip` must be at least 1, got {frame_skip}. Use 1 for every frame.")
     simulators.prepare_process()
-    spec = _find(env_id)
+    spec = find_spec(env_id)
     simulator = simulators.simulator_of(spec.entry_point)
     skip = simulator.frame_skip if frame_skip is None else frame_skip
     given = dict(env_kwargs or {})
@@ -161,39 +161,22 @@ def open_environment(
         entry = spec.entry_point
         creator = load_env_creator(entry) if isinstance(entry, str) else entry
         modes = getattr(creator, "metadata", {}).get("render_modes", ())
-        if simulator.renders and "rgb_array" in modes:
+        draws = "rgb_array" in modes or (not modes and runs_code(env_id))
+        if simulator.renders and draws and accepts(creator, "render_mode"):
             keywords.setdefault("render_mode", "rgb_array")
         raw = gymnasium.make(spec, disable_env_checker=True, **keywords)
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         raise simulators.missing(env_id, simulator, error) from None
     except (TypeError, ValueError, gymnasium.error.Error) as error:
+        if runs_code(env_id) and not given and "inherit from" not in str(error):
+            raise own_fault(env_id, error) from None
         raise EnvError(
             f"`env_id` must be an environment that opens, got {env_id!r} with {keywords}: "
             f"{str(error).splitlines()[0]}. Check env_kwargs."
         ) from None
+    except WorldlingError:
+        raise
+    except Exception as error:
+        raise own_fault(env_id, error) from None
     simulator.prepare(raw.unwrapped)
-    return Environment(raw, simulator, env_id, size_px, skip, given)
-
-
-def _find(env_id: str) -> Any:
-    """Return the Gymnasium spec of `env_id`, importing whatever registers it ("module:id" works too)."""
-    import gymnasium
-
-    module, _, name = env_id.rpartition(":")
-    if module:
-        try:
-            importlib.import_module(module)
-        except ImportError as error:
-            raise EnvError(
-                f"`env_id` must name an importable module before the colon, got {env_id!r} ({error}). Install it."
-            ) from None
-    simulators.register(name)
-    try:
-        return gymnasium.spec(name)
-    except gymnasium.error.Error:
-        for simulator in simulators.SIMULATORS:
-            with suppress(EnvError):  # only to give a better hint
-                simulators.register(simulator.prefix)
-        spaced = [known for known in gymnasium.registry if known.partition("/")[2] == name]
-        hint = nearest(name, spaced or gymnasium.registry)
-        raise EnvError(f"`env_id` must be a Gymnasium id, got {env_id!r}. {hint}") from None
+    return Environment(raw, simulator, canonical(env_id), size_px, skip, given)

@@ -24,7 +24,7 @@ _FLAT_FRAMES = 50  # so many one-coloured frames at the start mean that nothing 
 
 @dataclass(frozen=True)
 class Job:
-    """One worker's share of a recording."""
+    """One worker's share of a recording. env_id: as the user named it, with its folder if it is a file."""
 
     path: str
     meta: DatasetMeta
@@ -32,6 +32,7 @@ class Job:
     worker: int
     frames: int
     number: int  # of its first episode
+    env_id: str
 
 
 @dataclass
@@ -65,7 +66,7 @@ def play(job: Job, stopped: Callable[[], bool], report: Callable[[int], None]) -
     """Record one worker's share; return early, cleanly, when `stopped()`; report frames done at each step."""
     make_act = load_policy(job.policy) if isinstance(job.policy, str) else job.policy
     meta = job.meta
-    env = open_environment(meta.env_id, meta.size_px, meta.frame_skip, meta.env_kwargs)
+    env = open_environment(job.env_id, meta.size_px, meta.frame_skip, meta.env_kwargs)
     try:
         with DatasetWriter(job.path, meta, job.worker) as writer:
             number, blank = job.number, _BlankWatch(meta.env_id)

@@ -39,13 +39,13 @@ def record(
     resume: bool = False,
     quiet: bool = False,
 ) -> dict[str, Any]:
-    """Record `frames` frames of a Gymnasium environment into the data set folder `path`.
+    """Record `frames` frames of an environment into the data set folder `path`.
 
-    policy: see `worldling.data.policies`; frame_skip None takes the simulator's habit; workers: processes,
-    each with its own seeds and shards; resume: go on with a recording of the same settings until it has
-    `frames` frames. Ctrl-C finishes the piece in hand, leaves a readable data set and raises
-    `KeyboardInterrupt`. Returns a summary of the whole data set: path, env_id,
-    frames, episodes, size_px, frame_skip, fps, policy, seed and workers.
+    env_id: a Gymnasium id, my_game:MyGame-v0 or my_game.py:MyGame, see find_environment.py; policy: see
+    `worldling.data.policies`; frame_skip None takes the simulator's habit; workers: processes, each with its own
+    seeds and shards; resume: go on with a recording of the same settings until it has `frames` frames. Ctrl-C
+    finishes the piece in hand, leaves a readable data set and raises `KeyboardInterrupt`. Returns a summary of the
+    whole data set: path, env_id, frames, episodes, size_px, frame_skip, fps, policy, seed and workers.
     Raises `EnvError`, `ConfigError`, `DatasetError` if `path` is taken, `DiskFullError`.
     """
     path = Path(path)
@@ -67,7 +67,7 @@ def record(
     DatasetWriter(path, meta).close()  # dataset.json first, so that a killed recording can be read
     share = [missing // workers + (worker < missing % workers) for worker in range(workers)]
     jobs = [
-        Job(str(path), meta, policy, worker, frames, next_number.get(worker, 0))
+        Job(str(path), meta, policy, worker, frames, next_number.get(worker, 0), env_id)
         for worker, frames in enumerate(share)
         if frames > 0
     ]
@@ -83,7 +83,7 @@ def record(
     dataset.close()
     return {
         "path": str(path),
-        "env_id": env_id,
+        "env_id": meta.env_id,
         "frames": dataset.num_frames,
         "episodes": len(dataset),
         "size_px": size_px,

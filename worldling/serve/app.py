@@ -222,7 +222,7 @@ def serve(
     world: WorldModel,
     host: str = "127.0.0.1",
     port: int = 8000,
-    beside: bool = False,
+    beside: bool | str = False,
     fps: float | None = None,
     open_browser: bool = True,
     announce: Callable[[str], None] | None = None,
@@ -230,7 +230,7 @@ def serve(
 ) -> None:
     """Let people play `world` in a browser until Ctrl-C or SIGTERM.
 
-    beside: show the real environment next to the dream; fps: frames per second at speed 1, by default
+    beside: show the real environment next to the dream, the one named or (True) the world's own; fps: frames per second at speed 1, by default
     those of the data; port: 0 takes any free one; announce: called with the page's address once it
     can be opened, instead of printing it on stderr; alarm: says on the page when a dream has drifted.
     Raises `ServeError` when the port is taken, the world has no starts, or neither it nor `fps` says its pace;
@@ -246,7 +246,9 @@ def serve(
             "`world.contexts` must hold at least one start, got none. Train it again with worldling train."
         )
     sock = open_port(host, port)
-    player = Player(world, float(fps), (lambda: open_beside(world)) if beside else None, alarm)
+    player = Player(
+        world, float(fps), (lambda: open_beside(world, "" if beside is True else beside)) if beside else None, alarm
+    )
     try:
         asyncio.run(_run(player, sock, host, open_browser, announce or say))
     except KeyboardInterrupt:  # only where the loop cannot take signals
