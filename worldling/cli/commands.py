@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from worldling.cli.judging import add_cost, add_judge
-from worldling.cli.options import BACKENDS, names_world, open_worlds, pairs, whole
+from worldling.cli.options import BACKENDS, Parser, count, names_world, open_worlds, pairs, whole
 from worldling.config import to_dict
 from worldling.data.formats.registry import import_data, known_formats
 from worldling.errors import ConfigError, DatasetError, DiskFullError, WorldlingError
@@ -37,7 +37,11 @@ class HelpWithDefaults(argparse.ArgumentDefaultsHelpFormatter):
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    arguments = build_parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    try:
+        arguments = build_parser().parse_args(given)
+    except ConfigError as error:
+        return _fail(error, argparse.Namespace(json="--json" in given))
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     try:
         result = arguments.run(arguments)
@@ -59,12 +63,14 @@ def main(argv: list[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of every command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="worldling",
         description="Small world models: record, train, judge, play.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    version = sys.modules["worldling"].__version__  # the package itself stands above all others
+    parser.add_argument("--version", action="version", version=f"worldling {version}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     def command(
@@ -75,7 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
             name, help=help, description=help[0].upper() + help[1:] + ".", formatter_class=HelpWithDefaults
         )
         sub.add_argument("--json", action="store_true", help="print one json object on stdout, and no progress")
-        sub.set_defaults(run=run, stopped=stopped)
+        sub.set_defaults(run=run, stopped=stopped, parser=sub)
         return sub
 
     p = command("play", _play, "play a world in the browser")
@@ -122,7 +128,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="its id, such as ALE/Pong-v5; of your own: my_game.py:MyGame, or my_game:MyGame-v0 which it registers",
     )
     p.add_argument("--out", required=True, help="folder of the data set")
-    p.add_argument("--frames", type=int, default=20000)
+    p.add_argument("--frames", type=count, default=20000, help="how many to record, such as 20000 or 20k")
     p.add_argument(
         "--policy", default="sticky", help="random, sticky, a mixture such as sticky:0.7,random:0.3, or module:callable"
     )
@@ -143,7 +149,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--sheet", default="scenes.png", help="where the contact sheet goes")
     p.add_argument("--exam", metavar="FOLDER", help="also make the labelled exam that `judge --suite ocp` uses, here")
-    p.add_argument("--trials", type=int, default=400, help="of the exam, of each scene that are judged on")
+    p.add_argument("--trials", type=count, default=400, help="of the exam, of each scene that are judged on")
     p.add_argument("--workers", type=int, default=2, help="processes")
 
     p = command("import", _import, "make a data set from files of another format, such as a folder of videos")
@@ -171,7 +177,7 @@ def build_parser() -> argparse.ArgumentParser:
         default=30.0,
         help="for both stages; more than last time trains a finished world further",
     )
-    p.add_argument("--steps", type=int, default=0, help="of each stage, instead of minutes")
+    p.add_argument("--steps", type=count, default=0, help="of each stage, instead of minutes")
     p.add_argument("--size", default="s", help="xs, s, s+, m, l or g")
     p.add_argument(
         "--passes", type=int, default=1, help="head passes per frame: 1 for deterministic worlds, 2 or 4 for chance"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from worldling.cli.options import BACKENDS, left_out, open_worlds, whole
+from worldling.cli.options import BACKENDS, count, left_out, open_worlds, whole
 from worldling.errors import ConfigError
 from worldling.judge.registry import SUITES, suites_that_need
 
@@ -35,14 +35,14 @@ def add_judge(command: Command) -> None:
         action="append",
         help=f"{', '.join(SUITES)}, or all that can be run on this world; repeatable (default: all)",
     )
-    p.add_argument("--starts", type=int, default=500)
+    p.add_argument("--starts", type=count, default=500)
     p.add_argument(
         "--horizons", help="frames ahead that are tabled (default: 1,5,10,25,50, as far as half the episodes go)"
     )
     p.add_argument("--rollouts", type=int, default=16)
     p.add_argument("--lengths", default="1000,10000", help="frames of the long roll-outs")
     p.add_argument("--exam", default="data/physics-exam", help="folder of the physics exam, made where it is missing")
-    p.add_argument("--trials", type=int, default=400, help="of each physics scene that are judged on")
+    p.add_argument("--trials", type=count, default=400, help="of each physics scene that are judged on")
     p.add_argument("--scene", action="append", default=[], help="only this physics scene; repeatable")
     p.add_argument("--physion", help="a data set imported with --format physion; the suite physion needs one")
     p.add_argument(
@@ -57,7 +57,7 @@ def add_cost(command: Command) -> None:
     p = command("cost", _cost, "say what training a world cost and what serving it costs, or plan for a target")
     p.add_argument("world", nargs="?", help="a world's folder, or the name of a bundled one; none with --plan")
     p.add_argument("--prices", help="price file (default: the bundled one, made to be copied)")
-    p.add_argument("--users", type=int, help="for whom machines are kept ready, all at once (default: 1)")
+    p.add_argument("--users", type=count, help="for whom machines are kept ready, all at once (default: 1)")
     p.add_argument(
         "--fps", type=float, help="frames per second of a session (default: the world's; needed with --plan)"
     )
@@ -76,7 +76,7 @@ def add_cost(command: Command) -> None:
     )
     p.add_argument("--size-px", type=int, help="with --plan: side of the frames (default: 64)")
     p.add_argument("--size", help="with --plan: xs, s, s+, m, l or g (default: one measured at that resolution)")
-    p.add_argument("--train-frames", type=int, help="with --plan: frames to train on")
+    p.add_argument("--train-frames", type=count, help="with --plan: frames to train on")
 
 
 def _judge(a: argparse.Namespace) -> dict[str, Any]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from worldling.errors import ConfigError
+from worldling.errors import ConfigError, nearest
 from worldling.plugin import names_code
 
 if TYPE_CHECKING:
@@ -64,11 +65,57 @@ def left_out(a: argparse.Namespace, names: Iterable[str], when: str) -> None:
             raise ConfigError(f"`{name}` must be left out {when}, got {getattr(a, name)!r}. Change one of the two.")
 
 
-def whole(text: str, option: str) -> list[int]:
-    """Turn a text like 1,8 into whole numbers."""
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line that helps, as all others: `ConfigError` instead of a page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `ConfigError` for what argparse found; names the nearest command or option."""
+        unknown = re.fullmatch(r"argument COMMAND: invalid choice: '?(.*?)'? \(choose from (.*)\)", message, re.DOTALL)
+        if unknown:
+            name, choices = unknown[1], [choice.strip("' ") for choice in unknown[2].split(",")]
+            raise ConfigError(f"`command` must be one that there is, got {name!r}. {nearest(name, choices)}")
+        strange = re.fullmatch(r"unrecognized arguments: (.*)", message, re.DOTALL)
+        if strange:
+            words = strange[1].split()
+            first = next((word for word in words if word.startswith("-")), words[0])
+            hint = nearest(first.partition("=")[0], self._known()) if first.startswith("-") else ""
+            hint = hint if hint.startswith("Did you mean") else f"See {self.prog} --help."
+            raise ConfigError(f"`{self.prog}` must be given options it has, got {first!r}. {hint}")
+        if message.startswith("argument "):
+            option, _, says = message.removeprefix("argument ").partition(": ")
+            raise ConfigError(f"`{option}` must be right, got: {says}. See {self.prog} --help.")
+        raise ConfigError(
+            f"`{self.prog}` must be given all it needs, got too little: {message}. See {self.prog} --help."
+        )
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse as argparse does, and tell of unknown options by the command they were given to."""
+        found, rest = self.parse_known_args(args, namespace)
+        if rest:
+            getattr(found, "parser", self).error(f"unrecognized arguments: {' '.join(rest)}")
+        return found
+
+    def _known(self) -> list[str]:
+        return [option for action in self._actions for option in action.option_strings]
+
+
+def count(text: str) -> int:
+    """Read a number of frames, such as 20000, 20_000, 20k or 1.5M. A type for argparse."""
+    found = re.fullmatch(r"([+-]?[\d_,]+|[+-]?[\d_]*\.\d+)([kKmM]?)", text.strip())
     try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
+        value = float(found[1].replace(",", "").replace("_", "")) * {"": 1, "k": 1e3, "m": 1e6}[found[2].lower()]
+        if value != round(value):
+            raise ValueError
+        return round(value)
+    except (TypeError, ValueError):
+        raise argparse.ArgumentTypeError(f"{text!r}, which is no whole number such as 20000, 20k or 1.5M") from None
+
+
+def whole(text: str, option: str) -> list[int]:
+    """Turn a text like 1,8 or 1k,10k into whole numbers."""
+    try:
+        return [count(part) for part in text.split(",")]
+    except argparse.ArgumentTypeError:
         raise ConfigError(
             f"`--{option}` must be whole numbers with commas, got {text!r}. Write for example 1,8."
         ) from None
