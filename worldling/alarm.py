@@ -1,16 +1,17 @@
-"""The drift alarm: says when a dream no longer looks like what the world was shown.
+"""The drift alarm: detects roll-outs that no longer look like real clips.
 
     alarm = DriftAlarm.fit(world, clips)                  # real clips; or DriftAlarm.load(world.path)
     state = world.start(frames, actions)
-    watch = alarm.watch(world, frames)
-    look = watch.look(world.step(state, action).frame)    # look.rings, look.score
+    monitor = alarm.monitor(world, frames)
+    found = monitor.update(world.step(state, action).frame)    # found.raised, found.score
 
-It knows colours, edges and change, not things. From real clips it learns how far each of them strays from where it
-was at the start: red that covered this much then has covered between so and so much since, in the real clips in which
-red covered about as much. What strays further rings: things that vanish or multiply, melting, noise, flicker, and
-standing still where real frames never do. The limit is set so that at most a wanted share of real frames rings, on
-average over new clips: conformal prediction for groups (Dunn et al., arXiv 1809.07441; Lee et al., arXiv
-2306.06342), since frames of one clip resemble each other; ours leaves out one clip at a time.
+The features of a frame are its shares of each hue and grey, its edges, and its change from the frame before; there is
+no notion of objects. The alarm compares them with the start of the roll-out. From the real clips with the most similar
+start it learns how far each feature usually deviates from the start. A frame outside that range raises the alarm:
+objects that vanish or multiply, blur, noise, flicker, and standing still where real frames never do. The limit bounds
+the share of real frames with a false alarm, on average over new clips, by conformal prediction for groups (Dunn et al.,
+arXiv 1809.07441; Lee et al., arXiv 2306.06342), since frames of one clip are not independent; here one clip is left
+out at a time.
 """
 
 from __future__ import annotations
@@ -28,46 +29,48 @@ from worldling.errors import CheckpointError, ShapeError
 from worldling.protocol import WorldModel
 from worldling.types import check_frames
 
-#: Share of real frames on which it is meant to ring at most.
-RATE = 0.005
+#: Largest share of real frames with a false alarm.
+FALSE_ALARM_RATE = 0.005
 FILE = "alarm.safetensors"
 _FORMAT = "worldling-alarm-1"
-_BITS = 4  # of each of R, G, B that are looked at
+_BITS = 4  # kept of each of R, G, B
 _HUES, _GREYS = 6, 3
-_SEAM = 0.17  # half width of the seam between two hues, where a colour counts partly for each
-_LITTLE = 1e-3  # share of the picture that is as good as nothing
-_STILL = 1e-4  # change as good as none, of a range of 1
-_ALIKE = 32  # real clips that a start is compared with, colour by colour
-_USUAL = 0.25  # their usual range lies between this quantile and its mirror
-_SPREAD, _RARE = 0.02, 0.005  # quantiles of the spread of all that strays, and of change
-_WIDE = 0.7  # a spread from which on all colours count alike
-_LEAST = 0.05  # excess that never rings, were real frames to show none
-_LARGEST_PX = 64  # larger frames are looked at through a grid of about this many points a side
-FEWEST_CLIPS = 8
-#: Clips drawn from a data set, and the most frames of each that are spanned.
-CLIPS, CLIP_FRAMES = 256, 64
+_HUE_BLEND = 0.17  # half width of the border between two hues, where a colour counts partly for each
+_SHARE_EPSILON = 1e-3  # added to shares of the picture before the logarithm
+_CHANGE_EPSILON = 1e-4  # added to changes, which are from 0 to 1, before the logarithm
+_NEIGHBORS = 32  # real clips with the most similar start, for each feature on its own
+_RANGE_QUANTILE = 0.25  # their usual range: from this quantile to one minus it
+_DEVIATION_TAIL, _CHANGE_TAIL = 0.02, 0.005  # quantiles: of the spread of the deviations of all clips, of change
+_WIDE_SPREAD = 0.7  # features with this spread or more have the same weight
+_MIN_LIMIT = 0.05  # the limit is never below this excess
+_MAX_POINTS = 64  # larger frames are subsampled to about this many points a side
+MIN_CLIPS = 8
+#: Clips drawn from a data set to fit on, and the largest length of each in frames.
+FIT_CLIPS, CLIP_FRAMES = 256, 64
 
 
 @dataclass(frozen=True)
-class Look:
-    """What the alarm says of a frame, or of each of B: score, above 1 where it rings; rings."""
+class Detection:
+    """The result for one frame, or arrays `[B]` for a batch: score; raised, where the score is above 1."""
 
     score: Any
-    rings: Any
+    raised: Any
 
 
 class DriftAlarm:
     """A fitted alarm; it never changes. Make it with `fit` or `load`.
 
-    starts `[E, F]`: what E real clips looked like at their start; strays `[E, T, F]`: how far they strayed since;
-    change `[2]`: the range of change from a frame to the next; limit: of the excess over the usual ranges;
-    rate: share of real frames that it is meant to ring on at most. All in logarithms.
+    starts `[E, F]`: features of the first frames of E real clips; deviations `[E, T, F]`: of their later frames from
+    these; change `[2]`: usual range of the change from a frame to the next; limit: of the excess over the usual
+    ranges; rate: largest share of real frames with a false alarm. All but the rate in logarithms.
     """
 
-    def __init__(self, starts: np.ndarray, strays: np.ndarray, change: np.ndarray, limit: float, rate: float) -> None:
-        self.starts, self.strays, self.change, self.limit, self.rate = starts, strays, change, limit, rate
-        low, high = np.quantile(strays, (_SPREAD, 1 - _SPREAD), axis=(0, 1))
-        self._unit = np.clip((high - low) / _WIDE, 1e-3, 1.0)  # what hardly ever strays counts sooner
+    def __init__(
+        self, starts: np.ndarray, deviations: np.ndarray, change: np.ndarray, limit: float, rate: float
+    ) -> None:
+        self.starts, self.deviations, self.change, self.limit, self.rate = starts, deviations, change, limit, rate
+        low, high = np.quantile(deviations, (_DEVIATION_TAIL, 1 - _DEVIATION_TAIL), axis=(0, 1))
+        self._unit = np.clip((high - low) / _WIDE_SPREAD, 1e-3, 1.0)  # features that hardly vary weigh more
 
     @classmethod
     def fit(
@@ -75,34 +78,38 @@ class DriftAlarm:
         world: WorldModel,
         clips: Sequence[np.ndarray] | np.ndarray,
         steps: Sequence[int] | np.ndarray | None = None,
-        rate: float = RATE,
+        rate: float = FALSE_ALARM_RATE,
     ) -> "DriftAlarm":
         """Learn from real clips uint8 `[E, T, H, W, 3]`, each from its start on.
 
-        clips: at least `FEWEST_CLIPS`, better 2 / rate; steps `[T]`: the number of each frame, if not all of a clip are
-        given; rate: share of real frames to ring on at most. The frames are compared as the world decodes them. Cost:
-        encoding and decoding them. Raises `ShapeError`.
+        clips: at least `MIN_CLIPS`, better 2 / rate; steps `[T]`: the number of each frame, if not all of a clip are
+        given; rate: largest share of real frames with a false alarm. The frames are encoded and decoded first, which
+        is the cost. Raises `ShapeError`.
         """
-        films = check_frames(clips, "clips", ndim=(5,))
-        if len(films) < FEWEST_CLIPS or films.shape[1] < 2:
+        clips = check_frames(clips, "clips", ndim=(5,))
+        if len(clips) < MIN_CLIPS or clips.shape[1] < 2:
             raise ShapeError(
-                f"`clips` must be at least {FEWEST_CLIPS} clips of at least 2 frames, got {list(films.shape)}. "
+                f"`clips` must be at least {MIN_CLIPS} clips of at least 2 frames, got {list(clips.shape)}. "
                 "Record more."
             )
-        sights, changes = _films(through(world, films), steps)
+        features, changes = _clip_features(reconstruct(world, clips), steps)
         known = changes[np.isfinite(changes)]
-        change = np.quantile(known, (_RARE, 1 - _RARE)) if len(known) else np.array([np.log(_STILL), 0.0])
-        alarm = cls(sights[:, 0], sights[:, 1:] - sights[:, :1], change, 1.0, rate)
-        own = [
-            alarm._excess(alarm.strays[e], *alarm._ranges(alarm.starts[e], without=e), changes[e])
-            for e in range(len(films))
+        change = (
+            np.quantile(known, (_CHANGE_TAIL, 1 - _CHANGE_TAIL))
+            if len(known)
+            else np.array([np.log(_CHANGE_EPSILON), 0.0])
+        )
+        alarm = cls(features[:, 0], features[:, 1:] - features[:, :1], change, 1.0, rate)
+        excess = [
+            alarm._excess(alarm.deviations[e], *alarm._ranges(alarm.starts[e], without=e), changes[e])
+            for e in range(len(clips))
         ]
-        alarm.limit = max(conformal_limit(np.stack(own), rate), _LEAST)
+        alarm.limit = max(conformal_limit(np.stack(excess), rate), _MIN_LIMIT)
         return alarm
 
     @classmethod
-    def fit_on(cls, world: WorldModel, data: str | Path, rate: float = RATE, seed: int = 0) -> "DriftAlarm":
-        """Learn from `CLIPS` clips drawn at random from the data set in folder `data`, as the world was trained on.
+    def fit_on(cls, world: WorldModel, data: str | Path, rate: float = FALSE_ALARM_RATE, seed: int = 0) -> "DriftAlarm":
+        """Learn from `FIT_CLIPS` clips drawn at random from the data set in folder `data`, as the world was trained on.
 
         Raises `DatasetError`, or `ShapeError` if its frames have another size than the world's.
         """
@@ -120,36 +127,34 @@ class DriftAlarm:
             dataset.close()
         return cls.fit(world, clips, steps, rate)
 
-    def watch(self, world: WorldModel, frames: np.ndarray) -> "Watch":
-        """Begin to watch a roll-out that starts from real frames uint8 `[T, H, W, 3]`, or B from `[B, T, H, W, 3]`."""
+    def monitor(self, world: WorldModel, frames: np.ndarray) -> "Monitor":
+        """Return a monitor of a roll-out from real frames uint8 `[T, H, W, 3]`, or of B from `[B, T, H, W, 3]`."""
         frames = check_frames(frames)
-        return Watch(self, through(world, frames[..., -1, :, :, :]))
+        return Monitor(self, reconstruct(world, frames[..., -1, :, :, :]))
 
-    def scores(self, films: np.ndarray, steps: Sequence[int] | None = None) -> np.ndarray:
-        """Look at whole films uint8 `[n, T, H, W, 3]`, the first frame of each being its start: scores `[n, T - 1]`.
+    def scores(self, clips: np.ndarray, steps: Sequence[int] | None = None) -> np.ndarray:
+        """Score whole clips uint8 `[n, T, H, W, 3]`, the first frame of each being its start: scores `[n, T - 1]`.
 
-        steps `[T]`: the number of each frame, if not all were drawn; change is looked at only where they follow
-        each other. Above 1 it rings.
+        steps `[T]`: the number of each frame, if not all are given; change counts only between consecutive ones.
+        The alarm is raised above 1.
         """
-        sights, changes = _films(check_frames(films, "films", ndim=(5,)), steps)
+        features, changes = _clip_features(check_frames(clips, "clips", ndim=(5,)), steps)
         return np.stack(
             [
-                self._excess(sight[1:] - sight[0], *self._ranges(sight[0]), change) / self.limit
-                for sight, change in zip(sights, changes)
+                self._excess(rows[1:] - rows[0], *self._ranges(rows[0]), change) / self.limit
+                for rows, change in zip(features, changes)
             ]
         )
 
     def save(self, folder: str | Path) -> Path:
-        """Write `FILE` into a world's folder; it is bound to the weights that lie there."""
+        """Write `FILE` into a world's folder; it is valid only for the weights in it."""
         import torch
 
         from worldling.checkpoint import write_tensors
 
         path = Path(folder) / FILE
-        tensors = {
-            name: torch.from_numpy(np.asarray(getattr(self, name), np.float32))
-            for name in ("starts", "strays", "change")
-        }
+        arrays = {"starts": self.starts, "strays": self.deviations, "change": self.change}
+        tensors = {name: torch.from_numpy(np.asarray(array, np.float32)) for name, array in arrays.items()}
         write_tensors(
             path, tensors, {"format": _FORMAT, "limit": self.limit, "rate": self.rate, "weights": _weights(folder)}
         )
@@ -171,64 +176,68 @@ class DriftAlarm:
             )
         tensors, meta = read_tensors(path)
         if meta.get("format") != _FORMAT or meta.get("weights") != _weights(folder):
-            raise CheckpointError(f"`{path}` must have been fitted to the weights beside it, got one of others. {todo}")
-        starts, strays, change = (tensors[name].numpy() for name in ("starts", "strays", "change"))
-        return cls(starts, strays, change, meta["limit"], meta["rate"])
+            raise CheckpointError(
+                f"`{path}` must have been fitted to the weights beside it, got one for other weights. {todo}"
+            )
+        starts, deviations, change = (tensors[name].numpy() for name in ("starts", "strays", "change"))
+        return cls(starts, deviations, change, meta["limit"], meta["rate"])
 
     def _ranges(self, start: np.ndarray, without: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return the usual range, low and high `[F]`, of how far what looked like `start` `[F]` strays.
+        """Return the usual range, low and high `[F]`, of the deviation from a start with features `start` `[F]`.
 
         without: a clip left out.
         """
         away = np.abs(self.starts - start)
         if without is not None:
             away[without] = np.inf
-        count = min(_ALIKE, len(away) - (without is not None))
+        count = min(_NEIGHBORS, len(away) - (without is not None))
         alike = np.argpartition(away, count - 1, axis=0)[:count]
-        near = np.take_along_axis(self.strays, alike[:, None], axis=0)
-        low, high = np.quantile(near, (_USUAL, 1 - _USUAL), axis=(0, 1))
+        near = np.take_along_axis(self.deviations, alike[:, None], axis=0)
+        low, high = np.quantile(near, (_RANGE_QUANTILE, 1 - _RANGE_QUANTILE), axis=(0, 1))
         return low, high
 
-    def _excess(self, stray: np.ndarray, low: np.ndarray, high: np.ndarray, change: np.ndarray) -> np.ndarray:
+    def _excess(self, deviation: np.ndarray, low: np.ndarray, high: np.ndarray, change: np.ndarray) -> np.ndarray:
         """Return how far frames are outside the usual ranges, at least 0.
 
-        stray `[..., F]`; change `[...]`, NaN if not known.
+        deviation `[..., F]`; change `[...]`, NaN if not known.
         """
-        outside = (np.maximum(low - stray, stray - high) / self._unit).max(axis=-1)
+        outside = (np.maximum(low - deviation, deviation - high) / self._unit).max(axis=-1)
         jump = np.maximum(self.change[0] - change, change - self.change[1])
         return np.fmax(np.maximum(outside, 0.0), jump)
 
 
-class Watch:
-    """Watches one dream, or B in a batch: made by `DriftAlarm.watch`, and all that it remembers is the frame before."""
+class Monitor:
+    """Checks one roll-out, or B in a batch, frame by frame. Made by `DriftAlarm.monitor`; keeps only the last frame."""
 
     def __init__(self, alarm: DriftAlarm, start: np.ndarray) -> None:
         self.alarm = alarm
-        self._start, self._before = sight(start), brightness(start)
+        self._start, self._previous = frame_features(start), brightness(start)
         starts = np.atleast_2d(self._start)
         low, high = zip(*(alarm._ranges(row) for row in starts))
         self._low, self._high = (np.stack(side).reshape(self._start.shape) for side in (low, high))
 
-    def look(self, frame: np.ndarray) -> Look:
-        """Look at the next frame uint8 `[H, W, 3]`, or `[B, H, W, 3]`. Cost: about 0.1 ms at 64 px."""
+    def update(self, frame: np.ndarray) -> Detection:
+        """Check the next frame uint8 `[H, W, 3]`, or `[B, H, W, 3]`. Cost: about 0.1 ms at 64 px."""
         now = brightness(frame)
-        change = np.full(now.shape[:-2], np.nan) if self._before is None else _change(self._before, now)
-        self._before = now
-        score = self.alarm._excess(sight(frame) - self._start, self._low, self._high, change) / self.alarm.limit
-        return Look(float(score), bool(score > 1)) if np.ndim(score) == 0 else Look(score, score > 1)
+        change = np.full(now.shape[:-2], np.nan) if self._previous is None else _change(self._previous, now)
+        self._previous = now
+        score = (
+            self.alarm._excess(frame_features(frame) - self._start, self._low, self._high, change) / self.alarm.limit
+        )
+        return Detection(float(score), bool(score > 1)) if np.ndim(score) == 0 else Detection(score, score > 1)
 
-    def cut(self) -> None:
-        """Say that the next frame does not follow the one before: its change then counts for nothing."""
-        self._before = None
+    def forget_previous(self) -> None:
+        """Tell that the next frame does not follow the last one, so that its change is not checked."""
+        self._previous = None
 
 
-def through(world: WorldModel, frames: np.ndarray) -> np.ndarray:
-    """Return real frames as the world draws them, so that only drift tells a dream from them."""
+def reconstruct(world: WorldModel, frames: np.ndarray) -> np.ndarray:
+    """Encode and decode real frames, so that they differ from a roll-out by drift alone."""
     return world.decode(world.encode(frames))
 
 
 def _draw_clips(dataset: Any, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Draw `CLIPS` clips, each of another episode while there are, and of each some pairs of frames.
+    """Draw `FIT_CLIPS` clips, from different episodes as far as possible, and of each some pairs of consecutive frames.
 
     Returns the clips and the numbers of their frames.
     """
@@ -236,7 +245,9 @@ def _draw_clips(dataset: Any, rng: np.random.Generator) -> tuple[np.ndarray, np.
     pairs = np.linspace(0, length - 2, min(5, length - 1)).astype(int)
     steps = np.unique([pairs, pairs + 1])
     clips = []
-    for episode in np.resize(rng.permutation([i for i, held in enumerate(dataset.lengths) if held >= length]), CLIPS):
+    for episode in np.resize(
+        rng.permutation([i for i, held in enumerate(dataset.lengths) if held >= length]), FIT_CLIPS
+    ):
         first = int(rng.integers(dataset.lengths[episode] - length + 1))
         clips.append(dataset.frames(int(episode), first, first + length)[steps])
     return np.stack(clips), steps
@@ -245,37 +256,37 @@ def _draw_clips(dataset: Any, rng: np.random.Generator) -> tuple[np.ndarray, np.
 def conformal_limit(scores: np.ndarray, rate: float) -> float:
     """Return the limit that a share `rate` at most of the scores of one more clip is above, on average over such clips.
 
-    scores `[E, T]`, of E clips. The clip to come counts as wholly above, so with fewer than 1 / rate clips nothing can
-    be promised and the largest score is returned.
+    scores `[E, T]`, of E clips. The new clip counts as wholly above, so with fewer than 1 / rate clips there is no
+    guarantee and the largest score is returned.
     """
     clips, frames = scores.shape
     above = int(((clips + 1) * rate - 1) * frames + 1e-9)
     return float(np.sort(scores, axis=None)[-1 - max(above, 0)])
 
 
-def sight(frames: np.ndarray) -> np.ndarray:
+def frame_features(frames: np.ndarray) -> np.ndarray:
     """Describe frames uint8 `[..., H, W, 3]` by logarithms `[..., F]`: shares of hues and greys, sharpness of edges."""
-    points = _points(frames)
+    points = _subsample(frames)
     lead, count = points.shape[:-3], points.shape[-3] * points.shape[-2]
     levels = points >> 8 - _BITS
     codes = (levels[..., 0].astype(np.intp) << 2 * _BITS) | (levels[..., 1] << _BITS) | levels[..., 2]
-    codes, wheel = codes.reshape(-1, count), _wheel()
-    codes += np.arange(len(codes))[:, None] * len(wheel)
-    tally = np.bincount(codes.ravel(), minlength=len(codes) * len(wheel)).reshape(len(codes), -1)
-    shares = tally.astype(np.float32) @ wheel / count
+    codes, weights = codes.reshape(-1, count), _color_weights()
+    codes += np.arange(len(codes))[:, None] * len(weights)
+    tally = np.bincount(codes.ravel(), minlength=len(codes) * len(weights)).reshape(len(codes), -1)
+    shares = tally.astype(np.float32) @ weights / count
     bright = brightness(frames)
     edges = _mean(np.abs(bright[..., 1:] - bright[..., :-1])) + _mean(np.abs(bright[..., 1:, :] - bright[..., :-1, :]))
     shares = np.concatenate([shares.reshape(*lead, -1), edges[..., None] / 255], -1)
-    return np.log(shares + _LITTLE).astype(np.float32)
+    return np.log(shares + _SHARE_EPSILON).astype(np.float32)
 
 
 def brightness(frames: np.ndarray) -> np.ndarray:
     """Return the green, for brightness, of the sampled points of frames `[..., H, W, 3]`: int16 `[..., h, w]`."""
-    return _points(frames)[..., 1].astype(np.int16)
+    return _subsample(frames)[..., 1].astype(np.int16)
 
 
-def _points(frames: np.ndarray) -> np.ndarray:
-    stride = max(1, round(frames.shape[-2] / _LARGEST_PX))
+def _subsample(frames: np.ndarray) -> np.ndarray:
+    stride = max(1, round(frames.shape[-2] / _MAX_POINTS))
     return frames[..., ::stride, ::stride, :]
 
 
@@ -285,19 +296,19 @@ def _mean(pictures: np.ndarray) -> np.ndarray:
 
 def _change(before: np.ndarray, now: np.ndarray) -> np.ndarray:
     """Logarithm of the mean change in brightness between pictures `[..., H, W]`: `[...]`."""
-    return np.log(_mean(np.abs(now - before)) / 255 + _STILL)
+    return np.log(_mean(np.abs(now - before)) / 255 + _CHANGE_EPSILON)
 
 
-def _films(films: np.ndarray, steps: Sequence[int] | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return sights `[n, T, F]` of films, and changes `[n, T - 1]`, NaN where frames do not follow each other."""
-    numbers = np.arange(films.shape[1]) if steps is None else np.asarray(steps)[: films.shape[1]]
-    sights = np.stack([sight(film) for film in films])
-    changes = np.stack([_change(film[:-1], film[1:]) for film in map(brightness, films)])
-    return sights, np.where(np.diff(numbers) == 1, changes, np.nan)
+def _clip_features(clips: np.ndarray, steps: Sequence[int] | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return features `[n, T, F]` of clips, and changes `[n, T - 1]`, NaN where frames are not consecutive."""
+    numbers = np.arange(clips.shape[1]) if steps is None else np.asarray(steps)[: clips.shape[1]]
+    features = np.stack([frame_features(clip) for clip in clips])
+    changes = np.stack([_change(clip[:-1], clip[1:]) for clip in map(brightness, clips)])
+    return features, np.where(np.diff(numbers) == 1, changes, np.nan)
 
 
 @cache
-def _wheel() -> np.ndarray:
+def _color_weights() -> np.ndarray:
     """Return how much each colour is of each hue and grey, summing to 1: `[8**_BITS, _HUES + _GREYS]`."""
     levels = 2**_BITS
     r, g, b = (np.indices((levels,) * 3).reshape(3, -1) + 0.5) / levels
@@ -307,7 +318,7 @@ def _wheel() -> np.ndarray:
     grey = (0.3 * r + 0.59 * g + 0.11 * b) * (_GREYS - 1)
     colourful = np.clip(((top - bottom) / np.maximum(top, 0.2) - 0.2) / 0.3, 0.0, 1.0)
     apart = np.abs((hue[:, None] - np.arange(_HUES) + _HUES / 2) % _HUES - _HUES / 2)
-    hues = np.clip((0.5 + _SEAM - apart) / (2 * _SEAM), 0.0, 1.0)
+    hues = np.clip((0.5 + _HUE_BLEND - apart) / (2 * _HUE_BLEND), 0.0, 1.0)
     greys = np.clip(1 - np.abs(grey[:, None] - np.arange(_GREYS)), 0.0, 1.0)
     return np.concatenate([hues * colourful[:, None], greys * (1 - colourful)[:, None]], 1).astype(np.float32)
 

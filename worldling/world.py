@@ -21,6 +21,7 @@ from torch import Tensor
 from worldling.dynamics.loss import cross_entropy
 from worldling.dynamics.memory import Memory, clip_age
 from worldling.dynamics.model import Dynamics, DynamicsConfig
+from worldling.dynamics.outcome import Outcome, OutcomeConfig
 from worldling.dynamics.sampler import first_scores
 from worldling.errors import ActionError, ConfigError, ShapeError
 from worldling.nn.lattice import to_levels
@@ -32,7 +33,8 @@ from worldling.types import ActionSpace, Episode, Step, check_frames, float_to_f
 
 @dataclass(frozen=True)
 class WorldConfig:
-    """Everything needed to build a world's networks. context: real frames to start from."""
+    """Everything needed to build a world's networks. context: real frames to start from; outcome: what is predicted of
+    reward and termination, nothing by default."""
 
     name: str
     size: str
@@ -41,6 +43,7 @@ class WorldConfig:
     action_space: ActionSpace
     fps: float = 30.0
     context: int = 4
+    outcome: OutcomeConfig = OutcomeConfig()
 
     def __post_init__(self) -> None:
         if self.dynamics.warp not in (0, self.tokenizer.merge):
@@ -121,7 +124,7 @@ class World:
 
     card: data, cost and quality, as json; contexts: a few real clips to start from; mean_frame uint8
     `[H, W, 3]`: the mean of the training frames; path: where it lies on disk, if anywhere; backend: what
-    runs it, chosen by `use_backend`.
+    runs it, chosen by `use_backend`; outcome: tells reward and termination, None if it does not.
     """
 
     surprise_unit = "nats"
@@ -135,9 +138,11 @@ class World:
         contexts: list[Episode] | None = None,
         mean_frame: np.ndarray | None = None,
         path: Path | None = None,
+        outcome: Outcome | None = None,
     ) -> None:
         self.config, self.card, self.path = config, card or {}, path
         self.tokenizer, self.dynamics = tokenizer.eval(), dynamics.eval()
+        self.outcome = None if outcome is None else outcome.eval()
         self.contexts, self.mean_frame = contexts or [], mean_frame
         self.device = next(dynamics.parameters()).device
         self.backend: Backend = Reference(self.tokenizer, self.dynamics)
@@ -218,8 +223,21 @@ class World:
         lead = (state.batch,) if state.batched else ()
         if vector.shape[:-1] != lead:
             self.action_space.check(action, lead)  # raises: it says what was wrong
-        frame = self.advance(state, torch.from_numpy(vector).view(state.batch, -1), decode)
-        return Step(frame if frame is None or state.batched else frame[0], state.latent, state.index)
+        vectors = torch.from_numpy(vector).view(state.batch, -1)
+        frame = self.advance(state, vectors, decode)
+        reward, terminated = self.outcomes(state.previous, state.latent, vectors)
+        return Step(
+            frame if frame is None or state.batched else frame[0], state.latent, state.index, reward, terminated
+        )
+
+    @torch.inference_mode()
+    def outcomes(self, latent: Tensor, following: Tensor, vectors: Tensor) -> tuple[np.ndarray | None, ...]:
+        """Return the reward float32 `[B]` of steps between latents `[B, N, C]`, and bool `[B]` whether they end the
+        episode; None for what is not predicted. vectors `[B, A]`: encoded actions."""
+        if self.outcome is None:
+            return None, None
+        found = self.outcome.read(self.outcome(latent, following, vectors.to(self.device)))
+        return tuple(None if part is None else part.cpu().numpy() for part in found)
 
     @overload
     def rollout(self, state: State, actions: Any, decode: Literal[True] = True) -> np.ndarray: ...

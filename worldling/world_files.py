@@ -15,6 +15,7 @@ from worldling.checkpoint import load_into, read_json, read_tensors, write_tenso
 from worldling.config import from_dict, to_dict, write_atomic
 from worldling.data.store import DatasetMeta, DatasetWriter, open_dataset
 from worldling.dynamics.model import Dynamics
+from worldling.dynamics.outcome import Outcome
 from worldling.errors import CheckpointError, ConfigError, nearest
 from worldling.tokenizer.model import Tokenizer
 from worldling.types import Episode
@@ -53,6 +54,8 @@ def save_world(world: World, path: str | Path, half: bool = True) -> Path:
     path.mkdir(parents=True, exist_ok=True)
     tensors = {f"tokenizer.{k}": v for k, v in world.tokenizer.state_dict().items()}
     tensors |= {f"dynamics.{k}": v for k, v in world.dynamics.state_dict().items()}
+    if world.outcome is not None:
+        tensors |= {f"outcome.{k}": v for k, v in world.outcome.state_dict().items()}
     if half:
         tensors = {k: v.half() for k, v in tensors.items()}
     write_tensors(path / "weights.safetensors", tensors, {"format": FORMAT})
@@ -106,7 +109,13 @@ def load_world(name_or_path: str | Path, device: str | torch.device = "cpu") -> 
     tokenizer, dynamics = Tokenizer(config.tokenizer), Dynamics(config.dynamics)
     load_into(tokenizer, tensors, "tokenizer.", path)
     load_into(dynamics, tensors, "dynamics.", path)
+    outcome = None
+    if config.outcome.is_there:
+        shape = config.dynamics
+        outcome = Outcome(config.outcome, shape.tokens, shape.channels, shape.action_size)
+        load_into(outcome, tensors, "outcome.", path)
+        outcome = outcome.to(device)
     contexts: list[Episode] = list(open_dataset(path / "contexts")) if (path / "contexts").is_dir() else []
     mean = np.asarray(Image.open(path / "mean.png").convert("RGB")) if (path / "mean.png").is_file() else None
     card = read_json(path / "card.json", "a world's card") if (path / "card.json").is_file() else {}
-    return World(config, tokenizer.to(device), dynamics.to(device), card, contexts, mean, path)
+    return World(config, tokenizer.to(device), dynamics.to(device), card, contexts, mean, path, outcome)

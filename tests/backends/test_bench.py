@@ -1,4 +1,4 @@
-"""The bench measures every arm against the reference and says on what."""
+"""The benchmark measures every case against the reference and names the machine."""
 
 import json
 from importlib.util import find_spec
@@ -37,9 +37,9 @@ def test_shape_of_the_result(world):
     assert json.loads(json.dumps(result)) == result
     assert set(result) == {"machine", "versions", "commit", "world", "rows"}
     assert all(set(row) == ROW for row in result["rows"])
-    arms = [(row["backend"], row["kind"], row["batch"]) for row in result["rows"]]
+    cases = [(row["backend"], row["kind"], row["batch"]) for row in result["rows"]]
     wanted = [("frames", 1), ("frames", 2), ("latents", 2)]
-    assert arms == [(name, *kind) for name in ("reference", "openvino-f32") for kind in wanted]
+    assert cases == [(name, *kind) for name in ("reference", "openvino-f32") for kind in wanted]
     for row in result["rows"]:
         assert row["fps_p50"] > 0 and row["p99_ms"] >= row["p50_ms"] and row["err"] <= row["bound"]
         assert row["backend"] != "reference" or row["ratio_to_reference"] == 1

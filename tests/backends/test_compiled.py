@@ -32,10 +32,10 @@ def test_stays_within_its_bound(warping, backend):
 
 
 def test_the_second_start_needs_no_compiler(folder, backend, monkeypatch, tiny_clip):
-    assert backend.how.startswith("built now") and backend.how in backend.reason
+    assert backend.origin.startswith("built now") and backend.origin in backend.reason
     monkeypatch.setattr(compiled, "compiler", lambda: None)
     again = compiled.CompiledOnCpu(load_world(folder), half=False)
-    assert again.how == "built before"
+    assert again.origin == "from the cache"
     world = load_world(folder)
     inputs = world.inputs(world.start(tiny_clip[0][0], tiny_clip[1][0]), torch.ones(1, 3))
     first, second = (b.tick(inputs, decode=True) for b in (backend, again))

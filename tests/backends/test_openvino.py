@@ -138,9 +138,9 @@ def test_a_large_batch_runs_in_parts(fast, tiny_clip, monkeypatch):
     state = fast.start(tiny_clip[0], tiny_clip[1])
     fork = state.fork()
     monkeypatch.setattr(openvino, "MICRO_BATCH", 2)
-    monkeypatch.setattr(openvino, "PARTS_FROM", 9)
+    monkeypatch.setattr(openvino, "SPLIT_FROM", 9)
     whole = fast.step(state, [0, 1, 2]).frame
-    monkeypatch.setattr(openvino, "PARTS_FROM", 3)
+    monkeypatch.setattr(openvino, "SPLIT_FROM", 3)
     parts = fast.step(fork, [0, 1, 2]).frame
     assert np.abs(whole.astype(int) - parts).mean() < 1  # other graphs, other last bits
 
@@ -161,12 +161,12 @@ def saved(world, folder):
 def test_the_second_start_reads_the_graph(world, tmp_path, own_cache):
     path = saved(world, tmp_path / "w")
     first = use_backend(load_world(path), "openvino-bf16", quiet=True)
-    assert "kept beside the world" in first.backend.reason
+    assert "cached in the world's folder" in first.backend.reason
     *eye, graph = sorted((path / ".engine").glob("*.xml"))
     assert [part.name.split("-")[0] for part in eye] == ["decoder", "encoder"]
     assert graph.name.startswith("openvino-bf16-") and not own_cache.exists()
     again = use_backend(load_world(path), "openvino-bf16", quiet=True)
-    assert "built before" in again.backend.reason
+    assert "from the cache" in again.backend.reason
     graph.write_text("<net")
     with pytest.raises(BackendError, match="Delete it"):
         use_backend(load_world(path), "openvino-bf16", quiet=True)
@@ -175,7 +175,7 @@ def test_the_second_start_reads_the_graph(world, tmp_path, own_cache):
 def test_the_first_start_dreams_as_every_later_one_does(warping, tmp_path, tiny_clip, own_cache):
     path = saved(warping, tmp_path / "w")  # the file's numbers are halves: what is run must be what was kept
     first, again = (use_backend(load_world(path), "openvino-bf16", quiet=True) for _ in range(2))
-    assert "built now" in first.backend.reason and "built before" in again.backend.reason
+    assert "built now" in first.backend.reason and "from the cache" in again.backend.reason
     ours, theirs = (
         [t.clone() for t in w.backend.tick(_inputs(w, tiny_clip), decode=True).flat()] for w in (first, again)
     )
@@ -213,7 +213,7 @@ def test_a_folder_that_cannot_be_written(world, tmp_path, own_cache):
     (path / ".engine").write_text("in the way")
     made = use_backend(load_world(path), "openvino-bf16", quiet=True)
     assert str(own_cache) in made.backend.reason
-    assert "built before" in use_backend(load_world(path), "openvino-bf16", quiet=True).backend.reason
+    assert "from the cache" in use_backend(load_world(path), "openvino-bf16", quiet=True).backend.reason
 
 
 def test_graphs_of_older_weights_go_and_others_stay(tmp_path):
@@ -228,7 +228,7 @@ def test_graphs_of_older_weights_go_and_others_stay(tmp_path):
             "note.txt",
         ):
             (folder / name).touch()
-        cache.forget_older(folder, f"torch-{new}-2-1-frames.pt2")
+        cache.delete_stale(folder, f"torch-{new}-2-1-frames.pt2")
     assert sorted(f.name for f in own.iterdir()) == [
         "note.txt",
         f"openvino-int8-{old}.xml",

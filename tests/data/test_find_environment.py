@@ -120,7 +120,7 @@ def test_a_policy_may_lie_in_the_same_file(desk):
 
 def test_a_file_runs_once_until_it_is_changed(desk):
     file = Path("my_game.py")
-    file.write_text(GAME + "\nopen('runs', 'a').write('x')\n")
+    file.write_text(GAME + "\nwith open('runs', 'a') as file:\n    file.write('x')\n")
     for _ in range(3):
         open_environment("my_game.py:MyGame", 32).close()
     assert Path("runs").read_text() == "x"
@@ -173,6 +173,7 @@ def test_wrong_arguments_are_said_to_be_arguments(desk):
         open_environment("my_game.py:MyGame", 32, env_kwargs={"color": 3})
 
 
+@pytest.mark.filterwarnings("ignore:.*render_modes")
 def test_a_render_mode_is_only_given_to_what_takes_one(desk):
     Path("drawn.py").write_text(
         GAME.replace("def __init__(self, colour=200):", "def __init__(self, render_mode=None):")

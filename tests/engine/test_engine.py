@@ -1,4 +1,4 @@
-"""Many sessions in one engine: none can tell who else is there."""
+"""Many sessions in one engine: none depends on the others."""
 
 import numpy as np
 import pytest
@@ -15,9 +15,9 @@ def played(engine, session, actions):
 
 def test_who_joins_leaves_or_waits_changes_nothing(world, tiny_clip):
     frames, actions = tiny_clip
-    quiet = Engine(world, capacity=5, lane=3)
+    quiet = Engine(world, capacity=5, batch_size=3)
     alone = played(quiet, quiet.open(frames[0], actions[0]), ACTIONS)
-    engine = Engine(world, capacity=5, lane=3)
+    engine = Engine(world, capacity=5, batch_size=3)
     first = engine.open(frames[1], actions[1])
     me = engine.open(frames[0], actions[0])
     others, shown = [first], []
@@ -42,7 +42,7 @@ def test_a_session_makes_the_frames_of_a_state(name, request, tiny_clip):
         assert (np.abs(engine.step({session: action})[session].astype(int) - expected) > 1).mean() < 1e-2
 
 
-def test_a_place_is_used_again_as_new(world, tiny_clip):
+def test_a_slot_is_reused_as_new(world, tiny_clip):
     frames, actions = tiny_clip
     engine = Engine(world, capacity=1)
     before = engine.open(frames[0], actions[0])
@@ -55,7 +55,7 @@ def test_a_place_is_used_again_as_new(world, tiny_clip):
     assert np.array_equal(played(engine, engine.open(frames[0], actions[0]), ACTIONS), first)
 
 
-def test_a_bad_action_moves_nobody(world, tiny_clip):
+def test_a_bad_action_changes_no_session(world, tiny_clip):
     frames, actions = tiny_clip
     engine, other = Engine(world, capacity=2), Engine(world, capacity=2)
     a, b = (engine.open(frames[i], actions[i]) for i in (0, 1))

@@ -90,3 +90,41 @@ def test_settings_that_make_a_run_cannot_change_but_may_be_older(tmp_path):
         write_settings(tmp_path, {"seed": 0}, {"net": {"new": 1}})
     write_settings(tmp_path, {"seed": 1}, {"net": {"new": 1}}, lambda name, was: {"new": was["old"]})
     assert json.loads((tmp_path / "train.json").read_text()) == {"seed": 1, "made_of": {"net": {"new": 1}}}
+
+
+def rates(stage, until=1.0):
+    """Run a stage and return its learning rate at each step."""
+    seen = []
+    with stage.running():
+        while stage.share_done < until and len(seen) < 2000:
+            stage.set_learning_rate(1.0)
+            seen.append(stage.optimizer.param_groups[0]["lr"])
+            stage.update(stage.model(torch.ones(2, 32)).square().mean())
+            stage.seconds = float(stage.step)  # a second a step
+    return seen
+
+
+def test_an_open_ended_stage_keeps_its_rate_until_just_enough_time_is_left(tmp_path):
+    seen = rates(make_stage(tmp_path, Budget(20.0), open_ended=True))
+    assert seen[60:950] == [1.0] * 890, "the last fifth is for cooling"
+    assert seen[-1] < 0.02 and all(a >= b for a, b in zip(seen[961:], seen[962:], strict=False))
+    assert len(seen) == 1200
+
+
+def test_an_open_ended_stage_may_end_before_its_time(tmp_path):
+    stage = make_stage(tmp_path, Budget(20.0), open_ended=True)
+    rates(stage, until=0.4)
+    assert stage.step == 480
+    stage.cool_down()
+    rates(stage, until=0.45)
+    assert make_stage(tmp_path, Budget(20.0), open_ended=True).cooling_from == 480, "a checkpoint remembers"
+    rest = rates(stage)
+    assert stage.step == 600 and rest[-1] < 0.02
+
+
+def test_a_reopened_stage_is_at_its_peak_again(tmp_path):
+    rates(make_stage(tmp_path, Budget(5.0), open_ended=True))
+    stage = make_stage(tmp_path, Budget(20.0), open_ended=True)
+    assert stage.finished and stage.has_time
+    stage.reopen()
+    assert rates(stage, until=0.5)[60] == 1.0 and stage.step == 600

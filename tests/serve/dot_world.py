@@ -99,12 +99,12 @@ class DotEnvironment:
 
 
 def play(session, actions):
-    """Hold each action for one frame; returns the shots."""
-    shots = []
+    """Hold each action for one frame; returns the frames."""
+    frames = []
     for i, action in enumerate(actions):
         session.hold(action, i + 1)
-        shots.append(session.advance())
-    return shots
+        frames.append(session.advance())
+    return frames
 
 
 def actions_of(num: int, seed: int = 0) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A page without a screen: the other end of the websocket, and a server around a dot world."""
+"""A websocket client in place of the page, and a server of a dot world."""
 
 import asyncio
 import contextlib
@@ -9,15 +9,15 @@ from aiohttp import WSMsgType
 from aiohttp.test_utils import TestClient, TestServer
 from dot_world import DotWorld
 
-from worldling.serve.app import Player, build_app
+from worldling.serve.app import PlayServer, build_app
 from worldling.serve.messages import unpack_frame
 
 
 class Page:
     """The other end of the websocket. acks: whether frames are acknowledged as they come."""
 
-    def __init__(self, ws, player):
-        self.ws, self.player, self.acks, self.welcome, self.began = ws, player, True, None, time.monotonic()
+    def __init__(self, ws, server):
+        self.ws, self.server, self.acks, self.welcome, self.began = ws, server, True, None, time.monotonic()
 
     async def send(self, kind, **fields):
         await self.ws.send_json({"type": kind, **fields})
@@ -65,9 +65,9 @@ class Page:
 
 @contextlib.asynccontextmanager
 async def page_of(world, fps=200.0, real=None, alarm=None):
-    player = Player(world, fps, real, alarm)
-    async with TestClient(TestServer(build_app(player))) as client, client.ws_connect("/ws") as ws:
-        page = Page(ws, player)
+    server = PlayServer(world, fps, real, alarm)
+    async with TestClient(TestServer(build_app(server))) as client, client.ws_connect("/ws") as ws:
+        page = Page(ws, server)
         page.client = client
         page.welcome = await page.text("welcome")
         yield page

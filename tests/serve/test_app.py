@@ -30,12 +30,12 @@ def test_recordings():
             answer = await page.client.get(f"/api/recording.{kind}?session={name}&seconds=0.05")
             assert answer.status == 200 and start in (await answer.read())[:12]
             assert f'.{kind}"' in answer.headers["Content-Disposition"]
-        for query, says in (("take=1", "`take`"), ("seconds=x", "`seconds`"), ("session=none", "`session`")):
+        for query, says in (("recorded=1", "`recording`"), ("seconds=x", "`seconds`"), ("session=none", "`session`")):
             answer = await page.client.get(f"/api/recording.mp4?{query}")
             assert answer.status == 400 and says in (await answer.json())["error"]
         await page.send("record", on=True)
-        await page.text("status", lambda m: m["take"] > 3)
-        answer = await page.client.get("/api/recording.gif?take=1")
+        await page.text("status", lambda m: m["recorded"] > 3)
+        answer = await page.client.get("/api/recording.gif?recorded=1")
         assert answer.status == 200
 
     drive(work)

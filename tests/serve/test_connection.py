@@ -10,8 +10,8 @@ pytest.importorskip("aiohttp")
 from dot_world import DotEnvironment, DotWorld  # noqa: E402
 from page import Page, drive  # noqa: E402
 
-from worldling.serve.beside import Beside  # noqa: E402
-from worldling.serve.messages import MAX_IN_FLIGHT, OPENING, PEEK, decode_jpeg  # noqa: E402
+from worldling.serve.messages import LOADING, MAX_IN_FLIGHT, PEEK, decode_jpeg  # noqa: E402
+from worldling.serve.real_environment import RealEnvironment  # noqa: E402
 
 
 def test_the_first_frame_comes_before_the_world_is_ready():
@@ -20,7 +20,7 @@ def test_the_first_frame_comes_before_the_world_is_ready():
     world.start = lambda *a, **k: ready.wait(10) and start(*a, **k)
 
     async def work(page):
-        header, dream, _ = await page.frame(flags=OPENING)
+        header, dream, _ = await page.frame(flags=LOADING)
         assert header.index == 0 and decode_jpeg(dream).shape == (64, 64, 3)
         ready.set()
         assert (await page.frame())[0].index == 0
@@ -73,7 +73,7 @@ def test_pause_step_branch_and_reset_replay_the_same_frames():
 
 
 def test_a_branch_at_a_frame_that_is_gone_is_one_at_the_oldest(monkeypatch):
-    monkeypatch.setattr("worldling.serve.session.KEPT_S", 0.1)
+    monkeypatch.setattr("worldling.serve.session.HISTORY_S", 0.1)
 
     async def work(page):
         await page.after(40)
@@ -156,10 +156,10 @@ def test_a_bad_message_is_answered_and_the_connection_lives(text):
 def test_a_failing_world_pauses_and_says_so():
     async def work(page):
         await page.after(2)
-        page.player.world.broken = True
+        page.server.world.broken = True
         assert "the dot fell off" in (await page.text("error"))["message"]
         assert (await page.text("status"))["paused"]
-        page.player.world.broken = False
+        page.server.world.broken = False
         await page.send("pause", on=False)
         await page.frame()
 
@@ -169,7 +169,7 @@ def test_a_failing_world_pauses_and_says_so():
 def test_two_pages_are_two_sessions():
     async def work(page):
         async with page.client.ws_connect("/ws") as ws:
-            other = Page(ws, page.player)
+            other = Page(ws, page.server)
             assert (await other.text("welcome"))["session"] != page.welcome["session"]
             await other.paused()
             await page.after(40)
@@ -183,7 +183,7 @@ def test_beside_sends_both_pictures_and_the_error():
 
     def real():
         opened.append(DotEnvironment(world))
-        return Beside(opened[-1])
+        return RealEnvironment(opened[-1])
 
     async def work(page):
         assert page.welcome["world"]["beside"]
@@ -191,7 +191,7 @@ def test_beside_sends_both_pictures_and_the_error():
         assert header.mse > 0 and decode_jpeg(real_jpeg).shape == decode_jpeg(dream).shape
         await page.ws.close()
         async with page.client.ws_connect("/ws") as ws:  # the next session uses the same environment
-            await Page(ws, page.player).after(0)
+            await Page(ws, page.server).after(0)
 
     drive(work, world=world, real=real)
     assert len(opened) == 1 and opened[0].closed

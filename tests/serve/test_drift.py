@@ -1,4 +1,4 @@
-"""The drift alarm in the player: what it says reaches the page with the frame it is about."""
+"""The drift alarm in the server: its result is sent to the page with the frame it belongs to."""
 
 from types import SimpleNamespace
 
@@ -8,39 +8,39 @@ from dot_world import DotWorld, actions_of, play
 from worldling.serve.session import Session
 
 
-class RingsAt:
-    """An alarm, and its own watch: rings on every look from the third on; counts its starts and cuts."""
+class AlarmFromThirdFrame:
+    """An alarm and its monitor: raised from the third frame on; counts frames, starts and gaps."""
 
     def __init__(self):
-        self.looks = self.starts = self.cuts = 0
+        self.frames = self.starts = self.gaps = 0
 
-    def watch(self, world, frames):
+    def monitor(self, world, frames):
         assert frames.ndim == 4
-        self.looks, self.starts = 0, self.starts + 1
+        self.frames, self.starts = 0, self.starts + 1
         return self
 
-    def look(self, frame):
-        self.looks += 1
-        return SimpleNamespace(rings=self.looks >= 3)
+    def update(self, frame):
+        self.frames += 1
+        return SimpleNamespace(raised=self.frames >= 3)
 
-    def cut(self):
-        self.cuts += 1
+    def forget_previous(self):
+        self.gaps += 1
 
 
-def test_every_frame_is_looked_at_once_and_remembers_the_answer():
-    session = Session(DotWorld(), 10, alarm=RingsAt())
-    shots = play(session, actions_of(5))
-    assert not session.history.get(0).drift and [shot.drift for shot in shots] == [False, False, True, True, True]
+def test_every_frame_is_checked_once_and_stored_with_the_result():
+    session = Session(DotWorld(), 10, alarm=AlarmFromThirdFrame())
+    frames = play(session, actions_of(5))
+    assert not session.history.get(0).drift and [frame.drift for frame in frames] == [False, False, True, True, True]
     session.branch(2)
-    assert session.alarm.cuts == 1 and session.alarm.looks == 5, "replaying is not looking"
+    assert session.alarm.gaps == 1 and session.alarm.frames == 5, "replayed frames are not checked again"
     assert [session.peek(i).drift for i in range(3)] == [False, False, False]
     session.reset()
-    assert session.alarm.starts == 2 and not session.shot.drift
+    assert session.alarm.starts == 2 and not session.current.drift
 
 
 def test_an_alarm_changes_no_frame():
-    with_alarm, without = (Session(DotWorld(), 10, alarm=alarm) for alarm in (RingsAt(), None))
-    frames = [[shot.jpeg for shot in play(session, actions_of(6))] for session in (with_alarm, without)]
+    with_alarm, without = (Session(DotWorld(), 10, alarm=alarm) for alarm in (AlarmFromThirdFrame(), None))
+    frames = [[frame.jpeg for frame in play(session, actions_of(6))] for session in (with_alarm, without)]
     assert frames[0] == frames[1]
 
 
@@ -60,4 +60,4 @@ def test_the_page_is_told_with_the_frame():
         await page.send("step")
         assert (await page.frame(index=3, flags=DRIFT))[0].flags == DRIFT
 
-    drive(work, alarm=RingsAt())
+    drive(work, alarm=AlarmFromThirdFrame())

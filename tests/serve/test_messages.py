@@ -41,7 +41,7 @@ def test_the_page_reads_the_same_header():
         ("HEADER_BYTES", messages.HEADER.size),
         ("VERSION", messages.VERSION),
         ("PEEK", messages.PEEK),
-        ("OPENING", messages.OPENING),
+        ("LOADING", messages.LOADING),
         ("DRIFT", messages.DRIFT),
     ]:
         assert re.search(rf"\b{name} = {value}\b", page), name

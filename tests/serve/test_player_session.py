@@ -9,11 +9,11 @@ from worldling.serve.messages import decode_jpeg
 from worldling.serve.session import SEGMENT_S, Session
 
 
-def test_the_first_shot_is_the_last_context_frame():
+def test_the_first_frame_is_the_last_context_frame():
     world = DotWorld()
-    shot = Session(world, 20).shot
-    assert shot.index == 0
-    assert np.abs(decode_jpeg(shot.jpeg).astype(int) - world.contexts[0].frames[3]).mean() < 2
+    frame = Session(world, 20).current
+    assert frame.index == 0
+    assert np.abs(decode_jpeg(frame.jpeg).astype(int) - world.contexts[0].frames[3]).mean() < 2
 
 
 def test_seed_and_actions_replay_a_session():
@@ -24,10 +24,10 @@ def test_seed_and_actions_replay_a_session():
 @pytest.mark.parametrize("index", [0, 1, 24, 25, 26, 49, 99, 119])
 def test_branching_and_replaying_gives_the_same_frames(index):
     session, actions = Session(DotWorld(), 10), actions_of(120)
-    shots = play(session, actions)
+    frames = play(session, actions)
     assert session.branch(index).index == index == session.history.newest
     again = play(session, actions[index:])
-    assert [s.jpeg for s in again] == [s.jpeg for s in shots[index:]]
+    assert [s.jpeg for s in again] == [s.jpeg for s in frames[index:]]
     assert (session.num_branches, session.branches) == (1, [index])
 
 
@@ -39,20 +39,20 @@ def test_branching_at_the_newest_frame_is_no_branch():
 
 def test_other_actions_lead_elsewhere_and_the_old_future_is_gone():
     session = Session(DotWorld(), 10)
-    shots = play(session, [2] * 20)
+    frames = play(session, [2] * 20)
     session.rewind(10)
     again = play(session, [3] * 10)
-    assert again[-1].index == 20 and again[-1].jpeg != shots[-1].jpeg
+    assert again[-1].index == 20 and again[-1].jpeg != frames[-1].jpeg
     assert session.peek(20).jpeg == again[-1].jpeg
 
 
 def test_branches_on_branches():
     session, actions = Session(DotWorld(), 10), actions_of(60)
-    shots = play(session, actions)
+    frames = play(session, actions)
     for index in (50, 41, 41, 12):
         session.branch(index)
     assert session.branches == [12] and session.num_branches == 3
-    assert [s.jpeg for s in play(session, actions[12:])] == [s.jpeg for s in shots[12:]]
+    assert [s.jpeg for s in play(session, actions[12:])] == [s.jpeg for s in frames[12:]]
 
 
 def test_the_last_minute_is_kept_and_no_more():
@@ -88,8 +88,8 @@ def test_a_tap_between_two_frames_counts_for_one():
     session = Session(DotWorld(), 10)
     session.hold(3, 1)
     session.hold(0, 2)
-    shots = [session.advance() for _ in range(3)]
-    assert [(int(s.action), s.input_id) for s in shots] == [(3, 1), (0, 2), (0, 2)]
+    frames = [session.advance() for _ in range(3)]
+    assert [(int(s.action), s.input_id) for s in frames] == [(3, 1), (0, 2), (0, 2)]
 
 
 def test_a_tap_beside_a_held_key_counts_for_one():
@@ -119,14 +119,14 @@ def test_a_bad_action_is_refused_and_the_old_one_stays(bad):
 
 def test_a_pointer_rests_where_the_context_left_it():
     world = DotWorld(POINTER)
-    held = Session(world, 10).standing()["held"]
+    held = Session(world, 10).status()["held"]
     assert held == pytest.approx(world.contexts[0].actions[2].tolist())
-    assert Session(DotWorld(DISCRETE), 10).standing()["held"] == 0
+    assert Session(DotWorld(DISCRETE), 10).status()["held"] == 0
 
 
-def test_a_take_holds_what_was_seen_while_recording():
+def test_a_recording_holds_what_was_seen_while_recording():
     session = Session(DotWorld(), 10)
-    with pytest.raises(ServeError, match="`take` must be recorded"):
+    with pytest.raises(ServeError, match="`recording` must be made"):
         session.clip(None)
     play(session, [2] * 3)
     session.record(True)

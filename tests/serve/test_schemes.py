@@ -23,7 +23,7 @@ KEYS = ActionSpace("multi_binary", (2, 2, 2), names=("left", "jump", "map"))
 PARTS = ActionSpace("multi_discrete", (3, 2))
 NONE = ActionSpace("none")
 
-CASES = [  # space, words held (the newest first), the action
+CASES = [  # space, controls held (the newest first), the action
     (PONG, [], 0),
     (PONG, ["up"], 2),
     (PONG, ["down"], 3),
@@ -78,14 +78,14 @@ def answers(space_and_more: list[Any], expression: str) -> list[Any]:
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
-def test_held_words_become_actions():
+def test_held_controls_become_actions():
     cases = [(space, {"recent": held}, wanted) for space, held, wanted in CASES] + OTHERS
     found = answers(
         [[asdict(space), space is PUSH, given] for space, given, _ in cases],
         """{
         const [space, pointer, given] = one;
         const input = { recent: [], sliders: {}, picked: [], target: null, ...given };
-        const strength = (word) => Number(input.recent.includes(word));
+        const strength = (control) => Number(input.recent.includes(control));
         return makeScheme(space, pointer).action({ ...input, strength });
     }""",
     )
@@ -98,6 +98,6 @@ def test_held_words_become_actions():
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
 def test_buttons_say_what_they_do():
     found = answers(
-        [[asdict(space)] for space, _ in LABELS], "makeScheme(one[0], false).pads.map(({ label }) => label)"
+        [[asdict(space)] for space, _ in LABELS], "makeScheme(one[0], false).buttons.map(({ label }) => label)"
     )
     assert found == [labels for _, labels in LABELS]

@@ -1,4 +1,4 @@
-"""The drift alarm: it rings on what real frames never do, and on real frames as rarely as asked."""
+"""The drift alarm: it is raised on what real frames never do, and on real frames as rarely as asked."""
 
 from types import SimpleNamespace
 
@@ -8,31 +8,31 @@ import pytest
 from worldling.alarm import DriftAlarm, conformal_limit
 from worldling.errors import CheckpointError, ShapeError
 
-#: Its code is the picture itself: frames are looked at as they are.
-NO_CODE = SimpleNamespace(size_px=32, encode=lambda frames: frames, decode=lambda frames: frames)
+#: A world whose latents are the pixels: frames are compared as they are.
+PIXELS = SimpleNamespace(size_px=32, encode=lambda frames: frames, decode=lambda frames: frames)
 LENGTH = 12
 
 
-def clip(seed, frames=LENGTH, still=False, gone_at=None):
+def clip(seed, length=LENGTH, still=False, gone_at=None):
     """A red and a blue square that never stand still, on a grey floor with a line; the red one may vanish."""
     rng = np.random.default_rng(seed)
     places, moves = rng.integers(4, 20, (2, 2)), rng.choice([-2, -1, 1, 2], (2, 2))
-    film = np.full((frames, 32, 32, 3), 120 + rng.integers(20), np.uint8)
-    film[:, :, 30] = 40
-    for t in range(frames):
+    frames = np.full((length, 32, 32, 3), 120 + rng.integers(20), np.uint8)
+    frames[:, :, 30] = 40
+    for t in range(length):
         for k, colour in enumerate([(210, 20, 20), (30, 60, 200)]):
             x, y = places[k]
             if k or gone_at is None or t < gone_at:
-                film[t, y : y + 6, x : x + 6] = colour
+                frames[t, y : y + 6, x : x + 6] = colour
             if not still or t < 2:
                 moves[k] = np.where((places[k] + moves[k] < 0) | (places[k] + moves[k] > 24), -moves[k], moves[k])
                 places[k] += moves[k]
-    return film
+    return frames
 
 
 @pytest.fixture(scope="module")
 def alarm():
-    return DriftAlarm.fit(NO_CODE, [clip(seed) for seed in range(100)], rate=0.02)
+    return DriftAlarm.fit(PIXELS, [clip(seed) for seed in range(100)], rate=0.02)
 
 
 def test_of_a_new_clip_no_more_frames_are_above_the_limit_than_asked_on_average():
@@ -47,46 +47,46 @@ def test_of_a_new_clip_no_more_frames_are_above_the_limit_than_asked_on_average(
     assert conformal_limit(few, 0.5) == 10.0, "(11 / 2 - 1) clips of 2 frames: 9 scores above"
 
 
-def test_held_out_real_frames_rarely_ring(alarm):
+def test_held_out_real_frames_rarely_raise_it(alarm):
     assert (alarm.scores(np.stack([clip(seed) for seed in range(100, 300)])) > 1).mean() <= 0.02
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "corrupt",
     [
-        lambda film: clip(7, gone_at=4),
-        lambda film: clip(7, still=True),
-        lambda film: np.clip(film + np.random.default_rng(0).normal(0, 40, film.shape), 0, 255).astype(np.uint8),
-        lambda film: np.full_like(film, 128),
+        lambda frames: clip(7, gone_at=4),
+        lambda frames: clip(7, still=True),
+        lambda frames: np.clip(frames + np.random.default_rng(0).normal(0, 40, frames.shape), 0, 255).astype(np.uint8),
+        lambda frames: np.full_like(frames, 128),
     ],
     ids=["vanished", "frozen", "noise", "grey"],
 )
-def test_drift_rings(alarm, spoil):
-    film = spoil(clip(7))
-    film[0] = clip(7)[0]
-    assert (alarm.scores(film[None])[0, 4:] > 1).all()
+def test_drift_raises_it(alarm, corrupt):
+    frames = corrupt(clip(7))
+    frames[0] = clip(7)[0]
+    assert (alarm.scores(frames[None])[0, 4:] > 1).all()
 
 
-def test_watching_live_is_looking_at_the_film(alarm):
-    films = np.stack([clip(7), clip(8, gone_at=4), clip(9, still=True)])
-    scores = alarm.scores(films)
-    together = alarm.watch(NO_CODE, films[:, :1])
-    for number, film in enumerate(films):
-        alone = alarm.watch(NO_CODE, film[:1])
-        assert [alone.look(frame).score for frame in film[1:]] == pytest.approx(scores[number])
+def test_frame_by_frame_gives_the_scores_of_the_clip(alarm):
+    clips = np.stack([clip(7), clip(8, gone_at=4), clip(9, still=True)])
+    scores = alarm.scores(clips)
+    together = alarm.monitor(PIXELS, clips[:, :1])
+    for number, frames in enumerate(clips):
+        alone = alarm.monitor(PIXELS, frames[:1])
+        assert [alone.update(frame).score for frame in frames[1:]] == pytest.approx(scores[number])
     for t in range(1, LENGTH):
-        look = together.look(films[:, t])
-        assert look.score == pytest.approx(scores[:, t - 1]) and (look.rings == (look.score > 1)).all()
+        found = together.update(clips[:, t])
+        assert found.score == pytest.approx(scores[:, t - 1]) and (found.raised == (found.score > 1)).all()
 
 
-def test_a_look_changes_neither_frame_nor_alarm(alarm):
-    film, watch = clip(9), alarm.watch(NO_CODE, clip(9)[:1])
-    before = film.copy(), alarm.starts.copy(), alarm.strays.copy()
-    first = watch.look(film[1])
-    watch.cut()
-    again = watch.look(film[1])  # after a cut its change is not known, and here nothing else is out of range
-    assert again.score <= first.score and not again.rings
-    assert all(np.array_equal(a, b) for a, b in zip(before, (film, alarm.starts, alarm.strays)))
+def test_an_update_changes_neither_frame_nor_alarm(alarm):
+    frames, monitor = clip(9), alarm.monitor(PIXELS, clip(9)[:1])
+    before = frames.copy(), alarm.starts.copy(), alarm.deviations.copy()
+    first = monitor.update(frames[1])
+    monitor.forget_previous()
+    again = monitor.update(frames[1])  # its change is not checked now, and nothing else is out of range
+    assert again.score <= first.score and not again.raised
+    assert all(np.array_equal(a, b) for a, b in zip(before, (frames, alarm.starts, alarm.deviations)))
 
 
 def test_frames_that_do_not_follow_each_other_have_no_change(alarm):
@@ -97,9 +97,9 @@ def test_frames_that_do_not_follow_each_other_have_no_change(alarm):
 def test_saved_and_loaded_it_is_the_same(alarm, tmp_path):
     (tmp_path / "weights.safetensors").write_bytes(b"one")
     alarm.save(tmp_path)
-    films = np.stack([clip(7), clip(8, gone_at=4)])
+    clips = np.stack([clip(7), clip(8, gone_at=4)])
     loaded = DriftAlarm.load(tmp_path)
-    assert np.array_equal(loaded.scores(films), alarm.scores(films)) and loaded.rate == alarm.rate
+    assert np.array_equal(loaded.scores(clips), alarm.scores(clips)) and loaded.rate == alarm.rate
     (tmp_path / "weights.safetensors").write_bytes(b"another")
     with pytest.raises(CheckpointError, match="must have been fitted to the weights"):
         DriftAlarm.load(tmp_path)
@@ -109,10 +109,10 @@ def test_saved_and_loaded_it_is_the_same(alarm, tmp_path):
 
 def test_too_few_clips_are_told(alarm):
     with pytest.raises(ShapeError, match="`clips` must be at least 8 clips"):
-        DriftAlarm.fit(NO_CODE, [clip(0)] * 7)
+        DriftAlarm.fit(PIXELS, [clip(0)] * 7)
 
 
-def test_it_learns_from_a_data_set_what_a_world_draws(tiny_world, tmp_path):
+def test_it_is_fitted_on_a_data_set(tiny_world, tmp_path):
     from worldling.data.store import DatasetMeta, DatasetWriter, open_dataset
     from worldling.types import Episode
 
@@ -125,8 +125,8 @@ def test_it_learns_from_a_data_set_what_a_world_draws(tiny_world, tmp_path):
             )
     dataset = open_dataset(tmp_path)
     alarm, frames = DriftAlarm.fit_on(tiny_world, tmp_path), dataset.frames(0)
-    watch = alarm.watch(tiny_world, frames[:4])
-    assert not watch.look(tiny_world.decode(tiny_world.encode(frames[4]))).rings
-    assert watch.look(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).rings
+    monitor = alarm.monitor(tiny_world, frames[:4])
+    assert not monitor.update(tiny_world.decode(tiny_world.encode(frames[4]))).raised
+    assert monitor.update(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).raised
     with pytest.raises(ShapeError, match="`data` must hold 32 px frames"):
-        DriftAlarm.fit_on(NO_CODE, tmp_path)
+        DriftAlarm.fit_on(PIXELS, tmp_path)

@@ -1,1 +1,1 @@
-"""Ways to run a world: the backends, the cache of what they build, the choice among them and the bench."""
+"""Inference backends, each of which runs a world's networks; how one is chosen; the graph cache; the benchmark."""

@@ -1,8 +1,8 @@
-"""Frames per second of every backend, measured in one run, in turns, against the eager fp32 reference.
+"""Benchmark every backend against the eager fp32 reference: speed, memory, error.
 
 One measurement is one `World.step`: raw action in, uint8 frame out (or, in rows of kind "latents", the
-latent only). All arms take short turns round robin, so that a noisy neighbour or a warming chip meets them all;
-the first tenth of a second of a turn is not counted.
+latent only). All cases are timed in short turns, round robin, so that other load or a throttling chip affects them
+alike. The first tenth of a second of a turn is not counted.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from worldling.state import State
 from worldling.timing.steps import time_steps
 from worldling.world import World
 
-TURN_S = 0.5  # length of one arm's turn
-WARM_S = 0.1  # its first steps are not counted: they meet cold caches, and the arm before's threads still spinning
-ACTIONS = 64  # actions prepared for each arm, used in a circle
+TURN_S = 0.5  # length of one case's turn
+WARM_S = 0.1  # warm-up of a turn: caches are cold, and threads of the case before still spin
+ACTIONS = 64  # actions prepared for each case, used cyclically
 
 
 @dataclass
-class Arm:
+class Case:
     """One row of the result: a backend at a batch size, with its own state."""
 
     world: World
@@ -72,11 +72,11 @@ def bench(
     starts: int = 4,
     quiet: bool = True,
 ) -> dict[str, Any]:
-    """Measure `world`; returns `{machine, versions, commit, world, rows}`, ready for json.
+    """Measure `world`; returns `{machine, versions, commit, world, rows}` as json values.
 
-    backends: names (None: all that this machine can start); the reference is always among them. batches: of
-    rows with frames; latents: also the largest batch without decoding. seconds: of stepping per row.
-    steps, starts: of the roll-outs that measure `err` and `err_free` (at batch 1, see deviation.py).
+    backends: names (None: all that this machine can start); the reference is always included. batches: batch sizes;
+    latents: also the largest batch without decoding. seconds: of timing per row.
+    steps, starts: length and number of the roll-outs that measure `err` and `err_free` (at batch 1, see deviation.py).
     Row: backend, kind, size_px, batch, fps_p50 (frames of all rows a second, at the median step), p50_ms,
     p99_ms, num_steps, memory_mb (resident memory added: weights, graph, state), start_s, err, bound, err_free,
     ratio_to_reference (of fps_p50 at the same batch and kind). Raises `BackendError`.
@@ -90,27 +90,27 @@ def bench(
     asked = [choose(world)[0] if name == "auto" else name for name in (backends or available(world))]
     names = list(dict.fromkeys(["reference", *asked]))
     kinds = [("frames", batch) for batch in batches] + ([("latents", max(batches))] if latents else [])
-    worlds, arms, start_s = {}, {}, {}
-    with Progress("building backends", len(names) * len(kinds), "arms", quiet) as progress:
+    worlds, cases, start_s = {}, {}, {}
+    with Progress("building backends", len(names) * len(kinds), "cases", quiet) as progress:
         for name in names:
             resident, began = _resident_mb(world), time.perf_counter()
             worlds[name] = use_backend(copy.copy(world), name, quiet=True)
             start_s[name] = time.perf_counter() - began
             base = _weights_mb(world) if name == "reference" else _resident_mb(world) - resident
             for kind, batch in kinds:
-                arms[name, kind, batch] = _arm(worlds[name], batch, kind == "frames", base)
-                progress.update(len(arms), name)
+                cases[name, kind, batch] = _case(worlds[name], batch, kind == "frames", base)
+                progress.update(len(cases), name)
     others = {name: w.backend for name, w in worlds.items() if name != "reference"}
-    strayed = {"reference": Deviation(0.0, PSNR_LIMIT_DB), **deviation(world, others, steps, starts, quiet)}
-    with Progress("measuring", seconds * len(arms), "s", quiet) as progress:
+    deviations = {"reference": Deviation(0.0, PSNR_LIMIT_DB), **deviation(world, others, steps, starts, quiet)}
+    with Progress("measuring", seconds * len(cases), "s", quiet) as progress:
         for turn in range(max(1, round(seconds / TURN_S))):
-            for place, arm in enumerate(arms.values()):
-                arm.turn(min(TURN_S, seconds))
-                progress.update((turn * len(arms) + place + 1) * min(TURN_S, seconds))
+            for place, case in enumerate(cases.values()):
+                case.turn(min(TURN_S, seconds))
+                progress.update((turn * len(cases) + place + 1) * min(TURN_S, seconds))
     rows = []
-    for (name, kind, batch), arm in arms.items():
-        p50, p99 = (float(np.percentile(arm.times, q)) for q in (50, 99))
-        against = float(np.percentile(arms["reference", kind, batch].times, 50))
+    for (name, kind, batch), case in cases.items():
+        p50, p99 = (float(np.percentile(case.times, q)) for q in (50, 99))
+        against = float(np.percentile(cases["reference", kind, batch].times, 50))
         rows.append(
             {
                 "backend": name,
@@ -120,11 +120,11 @@ def bench(
                 "fps_p50": batch / p50,
                 "p50_ms": p50 * 1e3,
                 "p99_ms": p99 * 1e3,
-                "num_steps": len(arm.times),
-                "memory_mb": arm.memory_mb,
+                "num_steps": len(case.times),
+                "memory_mb": case.memory_mb,
                 "start_s": start_s[name],
-                "err": strayed[name].err,
-                "err_free": strayed[name].err_free,
+                "err": deviations[name].err,
+                "err_free": deviations[name].err_free,
                 "bound": BOUND[name],
                 "ratio_to_reference": against / p50,
             }
@@ -144,7 +144,7 @@ def available(world: World) -> list[str]:
 
 
 def table(result: dict[str, Any]) -> str:
-    """Write the rows of a result for people."""
+    """Format the rows of a result as a text table."""
     lines = [
         f"{'backend':14} {'kind':8} {'batch':>5} {'frames/s':>9} {'p50 ms':>8} {'p99 ms':>8} {'x ref':>6} "
         f"{'MB':>6} {'err':>8} {'free dB':>7}"
@@ -159,7 +159,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def machine(world: World, load: float | None = None) -> dict[str, Any]:
-    """Describe the machine; load: processes running just before, for the reader to judge the figures by."""
+    """Describe the machine; load: load average just before, to judge the figures by."""
     gpu = torch.cuda.get_device_name(world.device) if world.device.type == "cuda" else None
     return {
         "cpu": cpu_name(),
@@ -172,7 +172,7 @@ def machine(world: World, load: float | None = None) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what decides speed."""
+    """Return the versions of the packages that decide speed."""
     names = ("worldling", "torch", "numpy", "openvino", "nncf")
     found = {"python": platform.python_version()}
     for name in names:
@@ -184,7 +184,7 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """Return the commit this package was run from, with "+" if files differ; None outside a checkout."""
+    """Return the git commit of this package, with "+" if files were changed; None outside a checkout."""
 
     def git(*words: str) -> str:
         here = Path(__file__).parent
@@ -196,7 +196,7 @@ def commit() -> str | None:
         return None
 
 
-def _arm(world: World, batch: int, decode: bool, base_mb: float) -> Arm:
+def _case(world: World, batch: int, decode: bool, base_mb: float) -> Case:
     resident, count = _resident_mb(world), world.config.context
     clips = [world.contexts[i % len(world.contexts)] for i in range(batch)]
     frames, actions = np.stack([c.frames[:count] for c in clips]), np.stack([c.actions[: count - 1] for c in clips])
@@ -204,11 +204,11 @@ def _arm(world: World, batch: int, decode: bool, base_mb: float) -> Arm:
         frames, actions = frames[0], actions[0]
     state = world.start(frames, actions)
     chosen = rollout_actions(world, batch, ACTIONS, np.random.default_rng(2)).swapaxes(0, 1)
-    arm = Arm(world, state, chosen[:, 0] if batch == 1 else chosen, decode, 0.0)
+    case = Case(world, state, chosen[:, 0] if batch == 1 else chosen, decode, 0.0)
     for index in range(3):
-        arm.step(index)
-    arm.memory_mb = base_mb + _resident_mb(world) - resident
-    return arm
+        case.step(index)
+    case.memory_mb = base_mb + _resident_mb(world) - resident
+    return case
 
 
 def _resident_mb(world: World) -> float:

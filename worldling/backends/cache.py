@@ -1,4 +1,4 @@
-"""Where built graphs lie: beside the world, or in the user's cache folder if the world's cannot be written."""
+"""Cache of built graphs: in the world's folder, or in the user's cache folder if that cannot be written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from worldling.config import to_dict
 from worldling.world import World
 
 PACKAGE = Path(__file__).parent.parent
-# The code that decides what a graph computes: a change in it makes every graph built before stale.
+# The code that decides what a graph computes. A change in it makes all cached graphs stale.
 SOURCES = (
     "types.py",
     "tick.py",
@@ -32,7 +32,7 @@ SOURCES = (
 
 
 def fingerprint(world: World, *more: str) -> str:
-    """Return 16 hex digits of a world's weights, settings, the code that runs them, and `more` (versions)."""
+    """Return a hash, 16 hex digits, of a world's weights, settings, the code that runs them, and `more` (versions)."""
     digest = hashlib.blake2b(json.dumps([to_dict(world.config), *more]).encode(), digest_size=8)
     for pattern in SOURCES:
         for path in sorted(PACKAGE.glob(pattern)):
@@ -45,7 +45,7 @@ def fingerprint(world: World, *more: str) -> str:
 
 
 def cache_folders(world: World) -> list[Path]:
-    """Return the folders to look in, best first; none for a world that was never saved."""
+    """Return the cache folders, first choice first; none for a world that was never saved."""
     if world.path is None:
         return []
     own = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -57,18 +57,18 @@ def find(world: World, name: str) -> Path | None:
     return next((folder / name for folder in cache_folders(world) if (folder / name).is_file()), None)
 
 
-def forget_older(folder: Path, name: str) -> None:
-    """Delete what older weights or code left of the kind of `name`, `<kind>-<fingerprint>...`, beside a world."""
+def delete_stale(folder: Path, name: str) -> None:
+    """Delete what older weights or code left of the kind of `name`, `<kind>-<fingerprint>...`, in a world's folder."""
     found = re.match(r"(.+?)-([0-9a-f]{16})", name)
-    if found is None or folder.name != ".engine":  # the user's cache folder is every world's
+    if found is None or folder.name != ".engine":  # the user's cache folder is shared by all worlds
         return
     for old in folder.glob(f"{found[1]}-*"):
         if found[2] not in old.name:
             old.unlink(missing_ok=True)
 
 
-def place(world: World) -> Path | None:
-    """Return the first cache folder that can be written, made if need be; None if there is none."""
+def writable_folder(world: World) -> Path | None:
+    """Return the first cache folder that can be written, creating it if needed; None if there is none."""
     for folder in cache_folders(world):
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -76,6 +76,6 @@ def place(world: World) -> Path | None:
             probe.touch()
             probe.unlink()
         except OSError:
-            continue  # read-only, or not a folder: the next one serves, and the caller says which it was
+            continue  # read-only, or not a folder: try the next; the caller reports which one was taken
         return folder
     return None

@@ -1,7 +1,6 @@
-"""int8 by NNCF post-training quantization, calibrated on the world's own roll-outs.
+"""Post-training quantization to int8 with NNCF, calibrated on roll-outs of the world.
 
-A world that runs sees its own frames, not the data's: calibration on real frames alone would miss the ranges
-that matter.
+A running world reads its own frames, not real ones. Calibration on real frames would miss the ranges that matter.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ if TYPE_CHECKING:
 
 STEPS = 256  # frames rolled out from each start
 ROWS = 8  # roll-outs
-SAMPLES = 128  # of their frames, drawn evenly; with 4 samples the error triples, from 32 on it is flat
+SAMPLES = 128  # of their frames, drawn uniformly; with 4 samples the error triples, from 32 on it is constant
 
-# Left in bf16: scores feed an argmax, latents must come out exactly on the lattice, the rest costs next to nothing.
-KEEP = (
+# Kept in bf16: scores feed an argmax, latents must lie exactly on the lattice, the rest costs next to nothing.
+NOT_QUANTIZED = (
     r".*head\.scores.*",
     r".*head\.warp.*",
     r".*latent_in.*",
@@ -49,9 +48,9 @@ def quantize(world: World, model: "ov.Model", quiet: bool = True) -> "ov.Model":
         raise BackendError(f'`backend` must be installed, got {error}. Run: pip install "worldling[fast]".') from None
     samples = rollout_samples(world, quiet)
     names = [op.get_friendly_name() for op in model.get_ops()]
-    patterns = [p for p in KEEP if any(re.fullmatch(p, name) for name in names)]
+    patterns = [p for p in NOT_QUANTIZED if any(re.fullmatch(p, name) for name in names)]
     logging.getLogger("nncf").setLevel(logging.ERROR)
-    with contextlib.redirect_stdout(io.StringIO()):  # its progress bars; stdout belongs to our caller
+    with contextlib.redirect_stdout(io.StringIO()):  # hides its progress bars; stdout is the caller's
         return nncf.quantize(
             model,
             nncf.Dataset(samples),
@@ -84,7 +83,7 @@ def rollout_samples(world: World, quiet: bool = True) -> list[list[np.ndarray]]:
 
 
 def rollout_actions(world: World, rows: int, steps: int, rng: np.random.Generator) -> np.ndarray:
-    """Return raw actions `[rows, steps, ...]`: stretches of what was really done, and every fourth row at random."""
+    """Return raw actions `[rows, steps, ...]`: sequences from the contexts, and in every fourth row random ones."""
     done = np.concatenate([c.actions for c in world.contexts])
     made: list[Any] = []
     for row in range(rows):

@@ -1,11 +1,11 @@
-"""Backends by name: what runs a world's frames, and which one suits this machine.
+"""Choose a backend by name, or the best one for this machine.
 
-reference        eager fp32 torch; the truth the others are measured against
+reference        eager fp32 torch; the others are measured against it
 torch            compiled torch: on a CPU bf16 where it has bf16, else fp32; on a GPU bf16 with CUDA graphs
 openvino-f32     OpenVINO on the CPU, fp32
 openvino-bf16    the same in bf16
 openvino-int8    the same in int8, calibrated on the world's own roll-outs
-auto             the fastest of these that can start at once
+auto             the fastest of these that starts without a long build
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from worldling.backends.openvino import PRECISION, OpenVino
 from worldling.errors import BackendError, nearest
 from worldling.world import Backend, Reference, World
 
-# start(world run by the reference, why it was chosen, quiet)
+# start(world that runs on the reference, why this backend was chosen, quiet)
 Start = Callable[[World, str, bool], Backend]
 
 
@@ -43,9 +43,9 @@ BOUND = {"reference": 0.0, "torch": 0.02, "openvino-f32": 1e-3, "openvino-bf16":
 
 
 def use_backend(world: World, name: str = "auto", quiet: bool = False) -> World:
-    """Let backend `name` run `world`, in place; returns `world`. Says on stderr which one and why unless quiet.
+    """Set `world.backend` to backend `name`; returns `world`. Prints the choice and its reason on stderr unless quiet.
 
-    States started before go on working, if more slowly. Raises `BackendError` if the backend is unknown,
+    States started before still work, but slower. Raises `BackendError` if the backend is unknown,
     not installed or cannot be built.
     """
     if name != "auto" and name not in BACKENDS:
@@ -53,22 +53,22 @@ def use_backend(world: World, name: str = "auto", quiet: bool = False) -> World:
             f"`backend` must be auto or one of {', '.join(BACKENDS)}, got {name!r}. {nearest(name, BACKENDS)}"
         )
     chosen, why = choose(world) if name == "auto" else (name, "as asked")
-    plain = copy.copy(world)  # building reads a world that runs the reference, whatever `world` ran before
-    plain.backend = Reference(world.tokenizer, world.dynamics)
-    world.backend = BACKENDS[chosen](plain, why, quiet)
+    built_from = copy.copy(world)  # backends are built from a world that runs on the reference
+    built_from.backend = Reference(world.tokenizer, world.dynamics)
+    world.backend = BACKENDS[chosen](built_from, why, quiet)
     if not quiet:
         print(f"backend {world.backend.name}: {world.backend.reason}", file=sys.stderr, flush=True)
     return world
 
 
 def choose(world: World) -> tuple[str, str]:
-    """Return the backend that suits this machine and can start within seconds, and the reason."""
+    """Return the fastest backend that can start within seconds on this machine, and the reason."""
     if world.device.type != "cpu":
-        return "torch", f"the world lies on {world.device}"
+        return "torch", f"the world is on {world.device}"
     if importlib.util.find_spec("openvino") is not None:
         if openvino_graph.is_built(world, "openvino-int8"):
             return "openvino-int8", "fastest on a CPU"
         return "openvino-bf16", "starts at once; `worldling bench` or `--backend openvino-int8` builds the faster int8"
     if compiled.compiler() is not None:
         return "torch", 'openvino is not installed (pip install "worldling[fast]" is faster)'
-    return "reference", 'neither openvino nor a C++ compiler is there (pip install "worldling[fast]" is faster)'
+    return "reference", 'neither openvino nor a C++ compiler was found (pip install "worldling[fast]" is faster)'

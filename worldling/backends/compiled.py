@@ -1,8 +1,8 @@
-"""Compiled torch.
+"""The backend "torch": compiled torch.
 
-On a CPU one frame becomes a package of native code, ahead of time (AOTInductor): weights are folded in, in
-bf16 where the CPU has it, and the package is kept on disk, so that the next start needs no compiler. It
-also spends half the overhead per frame of `torch.compile`. On a GPU: `torch.compile` in bf16 with CUDA graphs.
+On a CPU a frame's computation is compiled ahead of time to native code (AOTInductor), with the weights folded in, in
+bf16 if the CPU has it. The code is kept on disk, so that the next start needs no compiler. It has half the overhead
+per frame of `torch.compile`. On a GPU: `torch.compile` in bf16 with CUDA graphs.
 """
 
 from __future__ import annotations
@@ -32,18 +32,17 @@ def compiler() -> str | None:
 
 
 def start(world: World, why: str = "as asked", quiet: bool = True) -> Backend:
-    """Return compiled torch for `world`, which is run by the reference; why: it was chosen.
+    """Return the compiled backend for `world`, which must run on the reference; why: the reason for the choice.
 
-    Cost: a second from disk, else about half a minute of
-    compiling. Raises `BackendError`.
+    Cost: a second from disk, else about half a minute of compiling. Raises `BackendError`.
     """
     if world.device.type != "cpu":
         return CompiledOnGpu(world, why)
     return CompiledOnCpu(world, cpu_has_bf16(), why, quiet)
 
 
-class Mixed(nn.Module):
-    """A module whose products run in bf16; norms, softmax and scores stay in fp32."""
+class MixedPrecision(nn.Module):
+    """A module under autocast: matrix products in bf16; norms, softmax and scores in fp32."""
 
     def __init__(self, module: nn.Module, device: str) -> None:
         super().__init__()
@@ -55,30 +54,32 @@ class Mixed(nn.Module):
 
 
 class CompiledOnCpu(Reference):
-    """A `Backend` over packages of native code, one for each batch size: that of 1 at once, others when first needed.
+    """A `Backend` of native code, compiled for batch size 1 at once and for other sizes when first needed.
 
-    Encoding, decoding and remembering real frames stay eager: a package for each batch size would take half a minute.
-    So does another world's `like`, which is the reference.
+    Encoding, decoding and remembering real frames stay eager: compiling them would take half a minute per batch size.
+    `like` returns the reference.
     """
 
     name = "torch"
 
     def __init__(self, world: World, half: bool, why: str = "as asked", quiet: bool = True) -> None:
         super().__init__(world.tokenizer, world.dynamics, why)
-        self.world, self.half, self.quiet, self.how = world, half, quiet, ""
+        self.world, self.half, self.quiet, self.origin = world, half, quiet, ""
         self.memory_dtype = torch.bfloat16 if half else torch.float32
         self._calls: dict[tuple[int, bool], Callable[..., Sequence[Tensor]]] = {}
         self.prepare(1, decode=True)
-        self.reason = f"{why}; {'bf16' if half else 'fp32, since this CPU has no bf16'}, {self.how}"
+        self.reason = f"{why}; {'bf16' if half else 'fp32, since this CPU has no bf16'}, {self.origin}"
 
     def tick(self, inputs: TickInputs, decode: bool) -> TickOutputs:
         """Make the next frame, as in `Backend.tick`."""
-        memory = [t.to(self.memory_dtype).contiguous() for t in inputs.memory]  # no copy for states that started here
+        memory = [
+            t.to(self.memory_dtype).contiguous() for t in inputs.memory
+        ]  # no copy for states started on this backend
         call = self.prepare(inputs.batch, decode)
         return TickOutputs.from_flat(call(*(t.contiguous() for t in inputs.small), *memory), decode)
 
     def prepare(self, batch: int, decode: bool) -> Callable[..., Sequence[Tensor]]:
-        """Return the code for `batch` rows, compiling it if it is on no disk."""
+        """Return the code for `batch` rows, from the cache or compiled now."""
         if (batch, decode) not in self._calls:
             self._calls[batch, decode] = self._load(batch, decode)
         return self._calls[batch, decode]
@@ -90,29 +91,31 @@ class CompiledOnCpu(Reference):
         file = f"torch-{key}-{torch.get_num_threads()}-{batch}-{'frames' if decode else 'latents'}.pt2"
         path = cache.find(self.world, file)
         if path is not None:
-            self.how = self.how or "built before"
+            self.origin = self.origin or "from the cache"
             return aoti_load_package(str(path))
-        folder = cache.place(self.world)
+        folder = cache.writable_folder(self.world)
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
             built = self._build(batch, decode, Path(temporary) / file)
             if folder is None:
-                self.how = self.how or "built now, not kept"
+                self.origin = self.origin or "built now, not cached"
                 return aoti_load_package(str(built))
             os.replace(built, folder / file)
-            cache.forget_older(folder, file)
-        self.how = self.how or f"built now, kept in {folder}"
+            cache.delete_stale(folder, file)
+        self.origin = self.origin or f"built now, cached in {folder}"
         return aoti_load_package(str(folder / file))
 
     def _build(self, batch: int, decode: bool, path: Path) -> Path:
         from torch._inductor import aoti_compile_and_package
 
         if compiler() is None:
-            raise BackendError("`backend` torch must find a C++ compiler, got none. Install g++, or use reference.")
+            raise BackendError(
+                "`backend` torch must find a C++ compiler, got none. Install g++, or use --backend reference."
+            )
         tick = FlatTick(self.ticks[decode])
         state = self.world.blank(batch, self.memory_dtype)
         example = self.world.inputs(state, torch.zeros(batch, self.world.action_space.size)).flat()
         with torch.no_grad(), Progress(f"compiling for {batch} rows", 2, "steps", self.quiet) as progress:
-            program = torch.export.export(Mixed(tick, "cpu") if self.half else tick, example)
+            program = torch.export.export(MixedPrecision(tick, "cpu") if self.half else tick, example)
             progress.update(1)
             aoti_compile_and_package(program, package_path=str(path), inductor_configs={"freezing": True})
             progress.update(2)
@@ -120,9 +123,9 @@ class CompiledOnCpu(Reference):
 
 
 class CompiledOnGpu(Reference):
-    """A `Backend` that replays CUDA graphs, one for each batch size, captured when first asked for.
+    """A `Backend` that replays CUDA graphs, captured for each batch size when first used.
 
-    Encoding, decoding and remembering real frames stay eager, and so does another world's `like`.
+    Encoding, decoding and remembering real frames stay eager. `like` returns the reference.
     """
 
     name, memory_dtype = "torch", torch.bfloat16
@@ -131,7 +134,7 @@ class CompiledOnGpu(Reference):
         super().__init__(world.tokenizer, world.dynamics, f"{why}; compiled, bf16, CUDA graphs")
         self._compiled = {
             decode: torch.compile(
-                Mixed(FlatTick(tick), world.device.type), mode="reduce-overhead", fullgraph=True, dynamic=False
+                MixedPrecision(FlatTick(tick), world.device.type), mode="reduce-overhead", fullgraph=True, dynamic=False
             )
             for decode, tick in self.ticks.items()
         }
@@ -139,14 +142,14 @@ class CompiledOnGpu(Reference):
     def tick(self, inputs: TickInputs, decode: bool) -> TickOutputs:
         """Make the next frame, as in `Backend.tick`."""
         torch.compiler.cudagraph_mark_step_begin()
-        with torch._dynamo.config.patch(recompile_limit=256):  # a graph for each batch size is what we want
+        with torch._dynamo.config.patch(recompile_limit=256):  # a graph for each batch size is intended
             made = TickOutputs.from_flat(self._compiled[decode](*inputs.flat()), decode)
-        # latent and frame are kept by our caller: off the graph's own buffers
+        # the caller keeps latent and frame: copy them out of the graph's buffers
         return made._replace(latent=made.latent.clone(), frame=None if made.frame is None else made.frame.clone())
 
 
 def _cpu() -> str:
-    """Return what native code depends on: the instructions this CPU has."""
+    """Return a hash of this CPU's instruction set, on which native code depends."""
     info = Path("/proc/cpuinfo")
     flags = next((s for s in info.read_text().splitlines() if s.startswith("flags")), "") if info.exists() else ""
     return hashlib.blake2b(f"{platform.machine()} {flags}".encode(), digest_size=4).hexdigest()

@@ -1,8 +1,8 @@
-"""How far a backend strays from the fp32 reference over roll-outs of the same actions.
+"""Measure how far a backend deviates from the fp32 reference over roll-outs of the same actions.
 
 err        relative L2 error of its frames when every step starts from the reference's state (teacher-forced)
-err_free   PSNR in dB of the last frame when it runs free, median over starts; a world that is chaotic, or a
-           dream that stands at a fork, drifts apart from any difference, so this has no bound
+err_free   PSNR in dB of the last frame of a free roll-out, median over starts; no bound is set, since in chaotic
+           worlds, or where two futures are about as likely, any difference grows
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ from worldling.world import Backend, Reference, World
 
 @dataclass(frozen=True)
 class Deviation:
-    """How far a backend strays: err, relative; err_free, in dB. See the module."""
+    """How far a backend deviates: err, relative; err_free, in dB. See the module's docstring."""
 
     err: float
     err_free: float
 
 
 class _Compared(Reference):
-    """The reference, which hands each frame's inputs to other backends too and sums up how far their frames are off."""
+    """The reference; also runs other backends on each frame's inputs and sums up their squared errors."""
 
     def __init__(self, world: World, others: Mapping[str, Backend]) -> None:
         super().__init__(world.tokenizer, world.dynamics)
         self.others = others
-        self.wrong, self.right = dict.fromkeys(others, 0.0), 0.0  # sums of squares
+        self.errors, self.energy = dict.fromkeys(others, 0.0), 0.0  # sums of squares
 
     def tick(self, inputs: TickInputs, decode: bool) -> TickOutputs:
         truth = super().tick(inputs, decode=True)
         frame = _frame(truth)
-        self.right += float(frame.square().sum())
+        self.energy += float(frame.square().sum())
         for name, backend in self.others.items():
-            self.wrong[name] += float((_frame(backend.tick(inputs, decode=True)) - frame).square().sum())
+            self.errors[name] += float((_frame(backend.tick(inputs, decode=True)) - frame).square().sum())
         return truth
 
     def err(self, name: str) -> float:
         """Return the relative L2 error of one of the others."""
-        return math.sqrt(self.wrong[name] / max(self.right, 1e-9))
+        return math.sqrt(self.errors[name] / max(self.energy, 1e-9))
 
 
 def _frame(made: TickOutputs) -> Tensor:
@@ -60,7 +60,7 @@ def _frame(made: TickOutputs) -> Tensor:
 def deviation(
     world: World, backends: Mapping[str, Backend], steps: int = 256, starts: int = 4, quiet: bool = True
 ) -> dict[str, Deviation]:
-    """Say how far each backend of `world` strays, over `starts` roll-outs of `steps` frames.
+    """Measure how far each backend of `world` deviates, over `starts` roll-outs of `steps` frames.
 
     Raises `BackendError` if the world has no clips to start from.
     """

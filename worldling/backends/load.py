@@ -1,4 +1,4 @@
-"""`worldling.load`: a world from disk, on the fastest backend this machine has."""
+"""`worldling.load`: load a world from disk, on the fastest backend of this machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def load(name_or_path: str | Path, backend: str = "auto", device: str = "auto", 
     """Load a bundled world by name, or any world by its folder.
 
     backend: see `worldling.backends.choose`; device: "cpu", "cuda" or "auto" (cuda if there is one); quiet:
-    do not say which backend was taken and why (`world.backend.name` and `world.backend.reason` tell it later).
+    do not print which backend was chosen and why (see `world.backend.name` and `world.backend.reason`).
     Raises `CheckpointError` or `BackendError`.
     """
     from worldling.backends.choose import use_backend

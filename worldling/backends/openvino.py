@@ -1,6 +1,6 @@
-"""OpenVINO: one frame as a graph in f32, bf16 or int8, for the CPU.
+"""The OpenVINO backends: one frame's computation as a graph in f32, bf16 or int8, on the CPU.
 
-The memory stays outside the graph: its tensors are read where they lie, and only one frame's keys and values come back.
+The memory stays outside the graph: it is read in place, and only the new frame's keys and values are returned.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ from worldling.world import World
 if TYPE_CHECKING:
     import openvino as ov
 
-# Precision of what is not int8.
+# Precision of the operations that are not int8.
 PRECISION = {"openvino-f32": "f32", "openvino-bf16": "bf16", "openvino-int8": "bf16"}
-PARTS_FROM = 16  # rows from which a batch is cut into parts, at least one for each thread
-MICRO_BATCH = 64  # the largest part: its activations stay in cache
+SPLIT_FROM = 16  # smallest batch that is split into parts, at least one for each thread
+MICRO_BATCH = 64  # rows of the largest part: its activations stay in cache
 
 
-class Asked(NamedTuple):
-    """What a call must give beside the memory."""
+class Outputs(NamedTuple):
+    """Which outputs a call computes, besides keys and values."""
 
     latent: bool
     frame: bool
 
 
 class OpenVino:
-    """A `Backend` over graphs of fixed batch sizes, made from one batch-free graph when first needed.
+    """A `Backend` of graphs with fixed batch sizes, compiled from one graph with a free batch axis when first needed.
 
-    world: on the CPU, run by the reference; name: in `PRECISION`; why: it was chosen. Encoding and decoding are graphs
-    of their own. Cost to make: under 2 s from disk; building takes seconds, for int8 tens of seconds. Raises
+    world: on the CPU, run by the reference; name: in `PRECISION`; why: it was chosen. Encoder and decoder are separate
+    graphs. Cost to make: under 2 s from disk; building takes seconds, for int8 tens of seconds. Raises
     `BackendError`.
 
-    Small batches run on all threads at once, for the shortest wait. Large ones are cut into parts that run side
-    by side, one thread each: threads that need not meet after every operation get more done.
+    Small batches run on all threads, for the lowest latency. Large ones are split into parts that run in parallel,
+    one thread each, which needs no synchronization after every operation and gives a higher throughput.
     """
 
     def __init__(self, world: World, name: str, why: str = "as asked", quiet: bool = True) -> None:
@@ -59,18 +59,18 @@ class OpenVino:
             how += f"; this CPU has no bf16, so {self.precision}"
         self.reason = f"{why}; {how}"
         self.num_memory = 2 * world.dynamics.config.time_layers  # tensors: keys and values
-        self._compiled: dict[tuple[int, Asked, int], ov.CompiledModel] = {}
-        self._calls: dict[tuple[int, Asked, int, int], _Call] = {}
-        self._prepare(1, Asked(latent=True, frame=True))
+        self._compiled: dict[tuple[int, Outputs, int], ov.CompiledModel] = {}
+        self._calls: dict[tuple[int, Outputs, int, int], _Call] = {}
+        self._prepare(1, Outputs(latent=True, frame=True))
         self._encoder, self._decoder = encoder(world), decoder(world)
 
     def tick(self, inputs: TickInputs, decode: bool) -> TickOutputs:
         """Make the next frame, as in `Backend.tick`."""
-        return TickOutputs.from_flat(self._run(inputs, Asked(latent=True, frame=decode)), decode)
+        return TickOutputs.from_flat(self._run(inputs, Outputs(latent=True, frame=decode)), decode)
 
     def remember(self, inputs: TickInputs) -> Sequence[Tensor]:
-        """Return what to remember of a real frame: half of the work of a tick."""
-        return self._run(inputs, Asked(latent=False, frame=False))
+        """Return the keys and values of a real frame, as in `Backend.remember`; costs half of a tick."""
+        return self._run(inputs, Outputs(latent=False, frame=False))
 
     def encode(self, frames: Tensor) -> Tensor:
         """Turn frames uint8 `[B, H, W, 3]` into latents `[B, N, C]`, in f32."""
@@ -81,43 +81,43 @@ class OpenVino:
         return self._decoder(latents)
 
     def like(self, world: World) -> "OpenVino":
-        """Return the same precision for `world`; bf16 for int8, which would need its calibration."""
+        """Return a backend of the same precision for `world`; bf16 instead of int8, which would need calibration."""
         return OpenVino(world, "openvino-bf16" if self.name == "openvino-int8" else self.name)
 
-    def _run(self, inputs: TickInputs, asked: Asked) -> Sequence[Tensor]:
-        """Return what is asked: latent, frame, then keys and values."""
-        if inputs.batch < PARTS_FROM:
-            call = self._prepare(inputs.batch, asked)
+    def _run(self, inputs: TickInputs, wanted: Outputs) -> Sequence[Tensor]:
+        """Return the wanted outputs: latent, frame, then keys and values."""
+        if inputs.batch < SPLIT_FROM:
+            call = self._prepare(inputs.batch, wanted)
             call.begin(inputs)
-            return [_copied(t) if i < sum(asked) else t for i, t in enumerate(call.end())]
+            return [_copied(t) if i < sum(wanted) else t for i, t in enumerate(call.end())]
         parts = inputs.split(max(self.threads, -(-inputs.batch // MICRO_BATCH)))
-        calls = [self._prepare(part.batch, asked, self.threads, number) for number, part in enumerate(parts)]
+        calls = [self._prepare(part.batch, wanted, self.threads, number) for number, part in enumerate(parts)]
         for call, part in zip(calls, parts, strict=True):
             call.begin(part)
         return [torch.cat(column) for column in zip(*[call.end() for call in calls], strict=True)]
 
-    def _prepare(self, batch: int, asked: Asked, streams: int = 1, number: int = 0) -> "_Call":
-        """Return call `number` of the graph for `batch` rows, compiling it if it is new (some tenths of a second)."""
-        key = (batch, asked, streams)
+    def _prepare(self, batch: int, wanted: Outputs, streams: int = 1, number: int = 0) -> "_Call":
+        """Return call `number` of the graph for `batch` rows, compiling it if needed (some tenths of a second)."""
+        key = (batch, wanted, streams)
         if key not in self._compiled:
             self._compiled[key] = self._compile(*key)
         if (*key, number) not in self._calls:
             self._calls[*key, number] = _Call(self._compiled[key], self.num_memory, self.memory_dtype)
         return self._calls[*key, number]
 
-    def _compile(self, batch: int, asked: Asked, streams: int) -> "ov.CompiledModel":
+    def _compile(self, batch: int, wanted: Outputs, streams: int) -> "ov.CompiledModel":
         ov = import_openvino()
         model = self.model.clone()
         latent, frame, *_ = model.get_results()
-        for result, wanted in ((latent, asked.latent), (frame, asked.frame)):
-            if not wanted:
+        for result, keep in ((latent, wanted.latent), (frame, wanted.frame)):
+            if not keep:
                 model.remove_result(result)
         model.reshape({i: [batch, *list(port.get_partial_shape())[1:]] for i, port in enumerate(model.inputs)})
         if self.memory_dtype == torch.bfloat16:
             edges = ov.preprocess.PrePostProcessor(model)
             for i in range(len(model.inputs) - self.num_memory, len(model.inputs)):
                 edges.input(i).tensor().set_element_type(ov.Type.bf16)
-            for i in range(sum(asked), len(model.outputs)):
+            for i in range(sum(wanted), len(model.outputs)):
                 edges.output(i).tensor().set_element_type(ov.Type.bf16)
             model = edges.build()
         settings = {
@@ -130,21 +130,23 @@ class OpenVino:
 
 
 def _model(world: World, name: str, quiet: bool) -> tuple["ov.Model", str]:
-    """Return the graph of backend `name`, read from disk or built now, and one phrase on how it came about."""
+    """Return the graph of backend `name`, read from disk or built now, and a phrase that says which."""
     file = file_name(world, name)
     path = cache.find(world, file)
     if path is not None:
-        return read(path), "built before"
+        return read(path), "from the cache"
     model = export(world)
     if name == "openvino-int8":
         model = quantize(world, model, quiet)
     how = save(world, model, file, compress=name != "openvino-f32")
     kept = cache.find(world, file)
-    return (model if kept is None else read(kept)), how  # as later starts will: the file's numbers are rounded
+    return (
+        model if kept is None else read(kept)
+    ), how  # read it back, as later starts will: the file's numbers are rounded
 
 
 class _Call:
-    """One graph of one batch size: `begin` copies the small inputs, reads memory in place and starts; `end` waits."""
+    """One graph of one batch size: `begin` copies all inputs but the memory and starts; `end` waits."""
 
     def __init__(self, compiled: "ov.CompiledModel", num_memory: int, memory_dtype: torch.dtype) -> None:
         self.request, self.memory_dtype = compiled.create_infer_request(), memory_dtype
@@ -161,7 +163,7 @@ class _Call:
         for own, new in zip(self.small, inputs.small, strict=True):
             own.copy_(new)
         for i, tensor in enumerate(inputs.memory):
-            tensor = tensor.to(self.memory_dtype).contiguous()  # no copy for states that started on this backend
+            tensor = tensor.to(self.memory_dtype).contiguous()  # no copy for states started on this backend
             bound = self.memory[i]
             if bound is None or bound.data_ptr() != tensor.data_ptr():
                 self.request.set_input_tensor(len(self.small) + i, _shared(tensor))
@@ -169,7 +171,7 @@ class _Call:
         self.request.start_async()
 
     def end(self) -> list[Tensor]:
-        """Return what was asked, to copy before the next `begin`: latent, frame, keys and values."""
+        """Return the wanted outputs, valid until the next `begin`: latent, frame, keys and values."""
         self.request.wait()
         return self.outputs
 
@@ -189,7 +191,7 @@ def _buffer(port: Any) -> Tensor:
 
 
 def _shared(tensor: Tensor) -> "ov.Tensor":
-    """Return an OpenVINO tensor over the memory of `tensor`, which must outlive it."""
+    """Return an OpenVINO tensor over the memory of `tensor`, which must stay alive as long."""
     import openvino as ov
 
     if tensor.dtype == torch.bfloat16:  # numpy has no such type: pass the bits

@@ -1,7 +1,6 @@
-"""OpenVINO graphs of a world: made from its modules, kept on disk, read again. Shared by all that runs on OpenVINO.
+"""OpenVINO graphs of a world: export from its modules, save, load.
 
-A graph is free of the batch size, so one file on disk serves every batch; it is fixed to a batch when that batch is
-first asked for.
+A graph on disk has a free batch axis. It is compiled for a fixed batch size when that size is first used.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 def import_openvino() -> Any:
     """Return the openvino module, or raise `BackendError` naming the package to install."""
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # else converting reports to Google
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # or it reports to Google
     try:
         import openvino
     except ImportError as error:
@@ -37,10 +36,10 @@ def import_openvino() -> Any:
 
 @functools.cache
 def core() -> "ov.Core":
-    """Return OpenVINO's core: one for the whole process, as each new one gives the thread another signal stack.
+    """Return OpenVINO's core, one for the whole process.
 
-    Where two overlap and the older goes first, the younger leaves the thread with the older's freed stack,
-    and the next Ctrl-C is a segmentation fault (seen with 2026.4.1).
+    Each new core replaces the thread's signal stack. If the older of two is freed first, the younger restores its freed
+    stack, and the next Ctrl-C is a segmentation fault (seen with 2026.4.1).
     """
     return import_openvino().Core()
 
@@ -51,7 +50,7 @@ def file_name(world: World, name: str) -> str:
 
 
 def is_built(world: World, name: str) -> bool:
-    """Return whether the graph of backend `name` lies ready on disk."""
+    """Return whether the graph of backend `name` is in the cache."""
     return cache.find(world, file_name(world, name)) is not None
 
 
@@ -60,7 +59,7 @@ def export(world: World) -> "ov.Model":
     example = world.inputs(world.blank(2, torch.float32), torch.zeros(2, world.action_space.size))
     model = convert(FlatTick(Tick(world.tokenizer, world.dynamics, decode=True)), example.flat())
     for node in [op for op in model.get_ops() if op.get_type_name() == "TopK"]:
-        _compare_instead(node)
+        _replace_argmax(node)
     return model
 
 
@@ -70,19 +69,19 @@ def convert(module: torch.nn.Module, example: tuple[Tensor, ...]) -> "ov.Model":
 
     ov = import_openvino()
     with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracer warns of every shape it fixes: all are constants of the world
+        warnings.simplefilter("ignore")  # the tracer warns of every fixed shape; all are constants of the world
         return ov.convert_model(
             module, example_input=example, input=[ov.PartialShape([-1, *t.shape[1:]]) for t in example]
         )
 
 
-def _compare_instead(top: "ov.Node") -> None:
-    """Replace an argmax over the few levels of a channel by comparisons, 10x as fast: OpenVINO's is for long axes."""
+def _replace_argmax(top: "ov.Node") -> None:
+    """Replace an argmax over the few levels of a channel by comparisons, 10x faster: OpenVINO's is for long axes."""
     import openvino.opset13 as op
 
     scores, index = top.input_value(0), top.output(1)
     levels = scores.get_partial_shape()[-1].get_length()
-    planes = op.transpose(scores, op.constant([3, 0, 1, 2]))  # whole planes [1, B, N, C] split without a copy
+    planes = op.transpose(scores, op.constant([3, 0, 1, 2]))  # planes [1, B, N, C] split without a copy
     first, *others = op.split(planes, op.constant(0), levels).outputs()
     best, winner = first, op.constant(0.0)
     for number, score in enumerate(others, 1):
@@ -94,27 +93,29 @@ def _compare_instead(top: "ov.Node") -> None:
 
 
 def read(path: Path) -> "ov.Model":
-    """Read a graph. Raises `BackendError` if it is damaged."""
+    """Load a graph. Raises `BackendError` if the file is damaged."""
     try:
         return core().read_model(path)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
-        raise BackendError(f"`{path}` must be a whole graph, got: {reason}. Delete it; it is built again.") from None
+        raise BackendError(
+            f"`{path}` must be a complete graph, got: {reason}. Delete it; it is then built again."
+        ) from None
 
 
 def save(world: World, model: "ov.Model", file: str, compress: bool) -> str:
-    """Keep a graph for the next start; returns a phrase that says where."""
-    folder = cache.place(world)
+    """Save a graph for the next start; returns a phrase that says where."""
+    folder = cache.writable_folder(world)
     if folder is None:
         return (
-            "built now, not kept since the world is not saved"
+            "built now, not cached since the world has no folder"
             if world.path is None
-            else "built now, nowhere to keep it"
+            else "built now, not cached since no cache folder can be written"
         )
     name = Path(file).stem
-    cache.forget_older(folder, file)
+    cache.delete_stale(folder, file)
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         import_openvino().save_model(model, Path(temporary) / file, compress_to_fp16=compress)
-        for part in (f"{name}.bin", file):  # the .xml last, so that a graph with one is whole
+        for part in (f"{name}.bin", file):  # the .xml last: a graph that has one is complete
             os.replace(Path(temporary) / part, folder / part)
-    return "built now, kept beside the world" if folder.name == ".engine" else f"built now, kept in {folder}"
+    return "built now, cached in the world's folder" if folder.name == ".engine" else f"built now, cached in {folder}"

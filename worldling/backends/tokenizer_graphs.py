@@ -1,4 +1,4 @@
-"""The tokenizer as OpenVINO graphs, for the CPU: three times as fast as eager torch, and the same levels and frames.
+"""Encoder and decoder as OpenVINO graphs on the CPU: three times faster than eager torch, same levels and frames.
 
 Always in f32, whatever precision the frames are made in: a level that differs here would be another real frame.
 """
@@ -15,7 +15,7 @@ from worldling.world import World
 
 
 class Encode(nn.Module):
-    """Frames uint8 `[B, H, W, 3]` to latents `[B, N, C]` on the lattice."""
+    """Encoder: frames uint8 `[B, H, W, 3]` to latents `[B, N, C]` on the lattice."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         super().__init__()
@@ -26,16 +26,16 @@ class Encode(nn.Module):
 
 
 class Decode(Encode):
-    """Latents `[B, N, C]` to frames uint8 `[B, H, W, 3]`."""
+    """Decoder: latents `[B, N, C]` to frames uint8 `[B, H, W, 3]`."""
 
     def forward(self, latents: Tensor) -> Tensor:
         return float_to_frames(self.tokenizer.decode(latents))
 
 
 class Graph:
-    """A module of one tensor, any number of rows, as a graph on the CPU. Not safe to call from two threads at once.
+    """A module of one input tensor as a graph on the CPU, for any number of rows. Not thread-safe.
 
-    name: of the file that keeps it; example: a tensor as it takes them, of two rows. Cost to make: a tenth of a second
+    name: of the cached file; example: an input of two rows. Cost to make: a tenth of a second
     from disk, else half a second. Raises `BackendError` if the graph on disk is damaged.
     """
 
@@ -62,12 +62,12 @@ class Graph:
 
 
 def encoder(world: World) -> Graph:
-    """Return what encodes frames uint8 `[B, H, W, 3]` of this world; see `Graph`."""
+    """Return the encoder of frames uint8 `[B, H, W, 3]` of this world; see `Graph`."""
     size = world.size_px
     return Graph(world, "encoder", Encode(world.tokenizer), torch.zeros(2, size, size, 3, dtype=torch.uint8))
 
 
 def decoder(world: World) -> Graph:
-    """Return what decodes latents `[B, N, C]` of this world; see `Graph`."""
+    """Return the decoder of latents `[B, N, C]` of this world; see `Graph`."""
     config = world.config.dynamics
     return Graph(world, "decoder", Decode(world.tokenizer), torch.zeros(2, config.tokens, config.channels))

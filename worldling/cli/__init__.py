@@ -1,4 +1,4 @@
-"""The command line."""
+"""The command line: `build_parser` and `main`."""
 
 from worldling.cli.commands import build_parser, main
 

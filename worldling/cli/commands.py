@@ -1,6 +1,6 @@
-"""The command line. Every command is a thin hand over one Python function; `--json` prints one object.
+"""The commands. Each one calls one Python function and prints what it returns; `--json` prints one json object.
 
-Exit status: 0 done, 2 bad input (one line on stderr says what was wrong and what to do), 130 Ctrl-C.
+Exit status: 0 done, 2 error (one line on stderr says what was wrong and what to do), 130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from worldling.config import to_dict
 from worldling.data.formats.registry import import_data, known_formats
 from worldling.errors import ConfigError, DatasetError, DiskFullError, WorldlingError
 
-EPILOG = """the whole loop:
+EPILOG = """example:
   worldling record gym_pusht/PushT-v0 --frames 50000 --out data/pusht --policy worldling.recipes.policies:pusht_pusher
   worldling train data/pusht --out worlds/pusht --minutes 45
   worldling judge worlds/pusht --data data/pusht-test
@@ -29,10 +29,14 @@ EPILOG = """the whole loop:
 
 
 class HelpWithDefaults(argparse.ArgumentDefaultsHelpFormatter):
-    """Names the default of every option that has one."""
+    """Help that shows the default of every option that has one."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        return action.help if action.default is None or action.default is False else super()._get_help_string(action)
+        return (
+            action.help
+            if action.default is None or action.default is False or action.default in ("", [])
+            else super()._get_help_string(action)
+        )
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -54,10 +58,10 @@ def main(argv: list[str] | None = None) -> int:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             full = DiskFullError(f"the disk must have room, got: {error}. Free some and run the command again.")
             return _fail(full, arguments)
-        refused = f"the disk must let us read and write, got: {error}. Choose another place, or its rights."
+        refused = f"the disk must be readable and writable, got: {error}. Choose another folder, or its permissions."
         return _fail(WorldlingError(refused), arguments)
     if result is not None:
-        print(json.dumps(result) if arguments.json else _plain(result))
+        print(json.dumps(result) if arguments.json else _format(result))
     return 0
 
 
@@ -76,7 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
     def command(
         name: str, run: Callable[[argparse.Namespace], Any], help: str, stopped: str = "nothing was changed."
     ) -> argparse.ArgumentParser:
-        """Add a command; stopped: what Ctrl-C leaves, for people."""
+        """Add a command; stopped: printed after Ctrl-C, says what is kept."""
         sub = commands.add_parser(
             name, help=help, description=help[0].upper() + help[1:] + ".", formatter_class=HelpWithDefaults
         )
@@ -88,11 +92,10 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument(
         "world",
         nargs="?",
-        help="a world's folder, the name of a bundled one, or file.py:callable for a model that is not ours "
-        "(default: pusht)",
+        help="folder of a world, name of a bundled one, or file.py:callable that returns a WorldModel (default: pusht)",
     )
     p.add_argument(
-        "--world-arg", action="append", default=[], metavar="NAME=VALUE", help="passed to the callable; repeatable"
+        "--world-arg", action="append", default=[], metavar="NAME=VALUE", help="argument of the callable; repeatable"
     )
     p.add_argument(
         "--beside",
@@ -100,57 +103,59 @@ def build_parser() -> argparse.ArgumentParser:
         const=True,
         default=False,
         metavar="ENV",
-        help="show the real environment next to the dream, same keys; ENV: its name as for record, needed for one of "
-        "your own, such as my_game.py:MyGame",
+        help="show the real environment next to the dream, under the same actions; ENV: its name as for record, "
+        "needed for one of your own, such as my_game.py:MyGame",
     )
-    p.add_argument("--port", type=int, default=8000, help="0 takes any free port")
-    p.add_argument("--host", default="127.0.0.1", help="address to listen on; the default is this machine only")
-    p.add_argument("--fps", type=float, help="frames per second at speed 1 (default: those of the data)")
+    p.add_argument("--port", type=int, default=8000, help="port to listen on; 0 takes any free one")
+    p.add_argument("--host", default="127.0.0.1", help="address to listen on; the default allows this machine only")
+    p.add_argument("--fps", type=float, help="frames per second at speed 1 (default: that of the data)")
     p.add_argument("--backend", default="auto", help=BACKENDS)
     p.add_argument(
         "--alarm",
         nargs="?",
         const="",
         metavar="DATA",
-        help="say so when the dream no longer looks like what was shown; DATA: "
-        "a data set to learn from what real frames do (default: the alarm that judge --suite horizon kept)",
+        help="show a warning when the dream no longer looks like real frames; DATA: "
+        "data set to fit the alarm on (default: the alarm fitted by judge --suite horizon)",
     )
     p.add_argument("--no-browser", action="store_true", help="do not open a browser")
 
     p = command(
         "record",
         _record,
-        "record any Gymnasium environment with pixels into a data set",
-        "what was recorded is kept. Add --resume to go on.",
+        "record a Gymnasium environment that has pixels into a data set",
+        "what was recorded is kept. Add --resume to continue.",
     )
     p.add_argument(
         "env",
-        help="its id, such as ALE/Pong-v5; of your own: my_game.py:MyGame, or my_game:MyGame-v0 which it registers",
+        help="Gymnasium id, such as ALE/Pong-v5; of your own: my_game.py:MyGame, or my_game:MyGame-v0 (module:id)",
     )
     p.add_argument("--out", required=True, help="folder of the data set")
-    p.add_argument("--frames", type=count, default=20000, help="how many to record, such as 20000 or 20k")
+    p.add_argument("--frames", type=count, default=20000, help="number of frames to record, such as 20000 or 20k")
     p.add_argument(
         "--policy", default="sticky", help="random, sticky, a mixture such as sticky:0.7,random:0.3, or module:callable"
     )
-    p.add_argument("--size-px", type=int, default=64, help="side of the pictures kept")
-    p.add_argument("--frame-skip", type=int, help="steps an action is held (default: the simulator's habit, 4 for ALE)")
-    p.add_argument("--workers", type=int, default=1, help="processes")
-    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--size-px", type=int, default=64, help="side of the frames in pixels")
+    p.add_argument("--frame-skip", type=int, help="steps an action is repeated (default: the usual one, 4 for ALE)")
+    p.add_argument("--workers", type=int, default=1, help="number of processes")
+    p.add_argument("--seed", type=int, default=0, help="of the environment and the policy")
     p.add_argument(
-        "--env-arg", action="append", default=[], metavar="NAME=VALUE", help="passed to the environment; repeatable"
+        "--env-arg", action="append", default=[], metavar="NAME=VALUE", help="argument of the environment; repeatable"
     )
-    p.add_argument("--resume", action="store_true", help="go on with a recording that was stopped")
+    p.add_argument("--resume", action="store_true", help="continue a recording that was stopped")
 
     p = command(
         "scenes",
         _scenes,
-        "list the physics scenes, with a contact sheet; make their exam",
-        "finished parts of the exam are kept. Run the same command again to go on.",
+        "list the physics scenes and write a contact sheet; make their test set",
+        "finished parts of the test set are kept. Run the same command again to continue.",
     )
-    p.add_argument("--sheet", default="scenes.png", help="where the contact sheet goes")
-    p.add_argument("--exam", metavar="FOLDER", help="also make the labelled exam that `judge --suite ocp` uses, here")
-    p.add_argument("--trials", type=count, default=400, help="of the exam, of each scene that are judged on")
-    p.add_argument("--workers", type=int, default=2, help="processes")
+    p.add_argument("--sheet", default="scenes.png", help="file of the contact sheet")
+    p.add_argument(
+        "--exam", metavar="FOLDER", help="also make the labelled test set of `judge --suite ocp` in this folder"
+    )
+    p.add_argument("--trials", type=count, default=400, help="test trials of each scene")
+    p.add_argument("--workers", type=int, default=2, help="number of processes")
 
     p = command("import", _import, "make a data set from files of another format, such as a folder of videos")
     p.add_argument("path", help="the files, most often a folder")
@@ -165,50 +170,59 @@ def build_parser() -> argparse.ArgumentParser:
         "train",
         _train,
         "train a world on a data set; run again to resume",
-        "what was trained is kept. Run the same command again to go on.",
+        "what was trained is kept. Run the same command again to continue.",
     )
     p.add_argument("data", help="folder of a data set")
     p.add_argument(
-        "--out", required=True, help="folder of the world; `train/` in it holds curves, strips and checkpoints"
+        "--out",
+        required=True,
+        help="folder of the world; checkpoints, loss curves and sample frames go to `train/` in it",
     )
     p.add_argument(
         "--minutes",
         type=float,
         default=30.0,
-        help="for both stages; more than last time trains a finished world further",
+        help="time for both stages together; more than last time trains a finished world further",
     )
-    p.add_argument("--steps", type=count, default=0, help="of each stage, instead of minutes")
-    p.add_argument("--size", default="s", help="xs, s, s+, m, l or g")
+    p.add_argument("--steps", type=count, default=0, help="steps of each stage, if above 0; then --minutes is ignored")
+    p.add_argument("--size", default="s", help="size of the networks: xs, s, s+, m, l or g")
     p.add_argument(
-        "--passes", type=int, default=1, help="head passes per frame: 1 for deterministic worlds, 2 or 4 for chance"
+        "--passes",
+        type=int,
+        default=1,
+        help="denoising passes per frame: 1 for a deterministic world, 2 or 4 for a stochastic one",
     )
-    p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--device", default="auto", help="cpu or cuda")
+    p.add_argument("--seed", type=int, default=0, help="of the weights and everything drawn at random")
+    p.add_argument("--device", default="auto", help="cpu, cuda or auto")
     p.add_argument(
         "--mirror",
         default="",
-        help="reflections the world obeys, for up to eight times the data: x:0,y:1 where number 0 "
-        "of the action changes its sign left to right and 1 top to bottom; y:2=3 where choices 2 and 3 trade places; "
-        "d:0=1 along the diagonal",
+        help="augment with reflections under which the world obeys the same laws; x:0: flipped left to right, action "
+        "value 0 changes its sign; y:2=3: flipped top to bottom, choices 2 and 3 are swapped; d:0=1: reflected along "
+        "the diagonal, values 0 and 1 are swapped; x:0,y:1 combines two",
     )
-    p.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any other setting of TrainConfig")
+    p.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="any other setting of TrainConfig; repeatable"
+    )
 
     add_judge(command)
 
-    p = command("bench", _bench, "measure frames per second of every backend against the fp32 reference")
-    p.add_argument("world")
+    p = command("bench", _bench, "measure speed, memory and error of every backend against the fp32 reference")
+    p.add_argument("world", help="folder of a world, or name of a bundled one")
     p.add_argument("--backend", action="append", help=BACKENDS + "; repeatable (default: all that are installed)")
-    p.add_argument("--batches", default="1,8", help="rows per step")
-    p.add_argument("--seconds", type=float, default=6.0, help="per backend and batch")
+    p.add_argument("--batches", default="1,8", help="batch sizes, with commas")
+    p.add_argument("--seconds", type=float, default=6.0, help="seconds of timing per backend and batch size")
     p.add_argument("--steps", type=int, default=256, help="length of the roll-outs that measure the error")
     p.add_argument(
-        "--latents", action="store_true", help="also the largest batch without pixels, as planners and agents run"
+        "--latents",
+        action="store_true",
+        help="also time the largest batch without decoding, as planners and agents run",
     )
 
     add_cost(command)
 
     p = command("info", _info, "describe a world or a data set")
-    p.add_argument("path")
+    p.add_argument("path", help="folder of a world or a data set, or name of a bundled world")
     command("list", _list, "list the bundled worlds")
     return parser
 
@@ -221,7 +235,7 @@ def _play(a: argparse.Namespace) -> None:
         a.world, a.beside = a.beside, True  # `play --beside pusht`
     (world,) = open_worlds([a.world or "pusht"], a.world_arg, a.backend, quiet=a.json)
     if a.alarm == "" and world.path is None:
-        raise ConfigError("`--alarm` must be given DATA for a world that lies in no folder, got none. Add a data set.")
+        raise ConfigError("`--alarm` must be given DATA for a world without a folder, got none. Add a data set.")
     alarm = None if a.alarm is None else DriftAlarm.fit_on(world, a.alarm) if a.alarm else DriftAlarm.load(world.path)
 
     def announce(url: str) -> None:
@@ -328,15 +342,15 @@ def _list(a: argparse.Namespace) -> dict[str, Any]:
     return {"worlds": worlds}
 
 
-def _plain(value: Any, indent: int = 0) -> str:
-    """Write nested json values as indented lines for people."""
+def _format(value: Any, indent: int = 0) -> str:
+    """Format nested json values as indented lines."""
     pad = "  " * indent
     lines = []
     items = value.items() if isinstance(value, dict) else [("-", v) for v in value]
     for key, item in items:
         nested = isinstance(item, dict) or (isinstance(item, list) and any(isinstance(i, (dict, list)) for i in item))
         if nested and item:
-            lines += [f"{pad}{key}", _plain(item, indent + 1)]
+            lines += [f"{pad}{key}", _format(item, indent + 1)]
         else:
             lines.append(f"{pad}{key:<14} {item if not isinstance(item, list) else ', '.join(map(str, item))}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The commands that measure: `worldling judge` and `worldling cost`."""
+"""The commands `worldling judge` and `worldling cost`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from worldling.cli.options import BACKENDS, count, left_out, open_worlds, whole
+from worldling.cli.options import BACKENDS, count, open_worlds, reject_options, whole
 from worldling.errors import ConfigError
 from worldling.judge.registry import SUITES, suites_that_need
 
@@ -17,62 +17,64 @@ Command = Callable[..., argparse.ArgumentParser]
 
 def add_judge(command: Command) -> None:
     """Add `worldling judge`."""
-    p = command("judge", _judge, "measure a world, or several side by side: report.html and report.json")
+    p = command("judge", _judge, "measure a world, or compare several; writes report.html and report.json")
     p.add_argument(
-        "world", nargs="+", help="a world's folder, the name of a bundled one, or file.py:callable that makes yours"
+        "world",
+        nargs="+",
+        help="folder of a world, name of a bundled one, or file.py:callable that returns a WorldModel",
     )
     p.add_argument(
         "--data", help=f"a data set the world has not seen; {' and '.join(suites_that_need('data'))} need one"
     )
     p.add_argument(
-        "--world-arg", action="append", default=[], metavar="NAME=VALUE", help="passed to the callable; repeatable"
+        "--world-arg", action="append", default=[], metavar="NAME=VALUE", help="argument of the callable; repeatable"
     )
     p.add_argument(
-        "--out", help="folder of the report (default: judge/ in the world's folder; of several worlds judge/ here)"
+        "--out", help="folder of the report (default: judge/ in the world's folder; for several worlds judge/ here)"
     )
     p.add_argument(
         "--suite",
         action="append",
         help=f"{', '.join(SUITES)}, or all that can be run on this world; repeatable (default: all)",
     )
-    p.add_argument("--starts", type=count, default=500)
+    p.add_argument("--starts", type=count, default=500, help="points in the data to roll out from")
     p.add_argument(
-        "--horizons", help="frames ahead that are tabled (default: 1,5,10,25,50, as far as half the episodes go)"
+        "--horizons", help="frames ahead, with commas (default: 1,5,10,25,50, as far as half the episodes reach)"
     )
-    p.add_argument("--rollouts", type=int, default=16)
-    p.add_argument("--lengths", default="1000,10000", help="frames of the long roll-outs")
-    p.add_argument("--exam", default="data/physics-exam", help="folder of the physics exam, made where it is missing")
-    p.add_argument("--trials", type=count, default=400, help="of each physics scene that are judged on")
+    p.add_argument("--rollouts", type=int, default=16, help="number of long roll-outs")
+    p.add_argument("--lengths", default="1000,10000", help="lengths of the long roll-outs in frames, with commas")
+    p.add_argument("--exam", default="data/physics-exam", help="folder of the physics test set, made if it is missing")
+    p.add_argument("--trials", type=count, default=400, help="test trials of each physics scene")
     p.add_argument("--scene", action="append", default=[], help="only this physics scene; repeatable")
     p.add_argument("--physion", help="a data set imported with --format physion; the suite physion needs one")
     p.add_argument(
-        "--chaos", default="data/chaos", help="folder of the clips of chaotic environments, made where they are missing"
+        "--chaos", default="data/chaos", help="folder of the test clips of chaotic environments, made if it is missing"
     )
-    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--seed", type=int, default=0, help="of everything drawn at random")
     p.add_argument("--backend", default="auto", help=BACKENDS)
 
 
 def add_cost(command: Command) -> None:
     """Add `worldling cost`."""
-    p = command("cost", _cost, "say what training a world cost and what serving it costs, or plan for a target")
-    p.add_argument("world", nargs="?", help="a world's folder, or the name of a bundled one; none with --plan")
-    p.add_argument("--prices", help="price file (default: the bundled one, made to be copied)")
-    p.add_argument("--users", type=count, help="for whom machines are kept ready, all at once (default: 1)")
+    p = command("cost", _cost, "report what training and serving a world cost, or plan hardware for a target")
+    p.add_argument("world", nargs="?", help="folder of a world, or name of a bundled one; none with --plan")
+    p.add_argument("--prices", help="price file (default: the bundled one; copy it to change prices)")
+    p.add_argument("--users", type=count, help="number of simultaneous users (default: 1)")
     p.add_argument(
         "--fps", type=float, help="frames per second of a session (default: the world's; needed with --plan)"
     )
     p.add_argument(
         "--occupancy", type=float, help="share of the month in which each user plays (default: 0.1, assumed)"
     )
-    p.add_argument("--device-class", help="of the price file (default: by the name of the chip)")
-    p.add_argument("--report", help="a report.json of `judge --suite speed`, instead of timing the world here")
-    p.add_argument("--batch", type=int, help="sessions at once when timing (default: 16)")
-    p.add_argument("--seconds", type=float, help="of timing, alone and in a batch (default: 2)")
+    p.add_argument("--device-class", help="device class of the price file (default: by the name of this chip)")
+    p.add_argument("--report", help="report.json of `judge --suite speed`, used instead of timing the world here")
+    p.add_argument("--batch", type=int, help="sessions in the timed batch (default: 16)")
+    p.add_argument("--seconds", type=float, help="seconds of timing, for one session and for a batch (default: 2)")
     p.add_argument("--backend", help=BACKENDS + " (default: auto)")
     p.add_argument(
         "--plan",
         action="store_true",
-        help="which device class carries --users at --fps, for how much, and what may be spread",
+        help="say which device class serves --users at --fps, its price, and which parts may run on separate machines",
     )
     p.add_argument("--size-px", type=int, help="with --plan: side of the frames (default: 64)")
     p.add_argument("--size", help="with --plan: xs, s, s+, m, l or g (default: one measured at that resolution)")
@@ -108,10 +110,10 @@ def _cost(a: argparse.Namespace) -> dict[str, Any] | None:
 
     timed, planned = ("batch", "seconds", "backend"), ("size_px", "size", "train_frames")
     if a.plan:
-        left_out(a, ("world", "occupancy", "device_class", "report", *timed), "with --plan")
+        reject_options(a, ("world", "occupancy", "device_class", "report", *timed), "with --plan")
     else:
-        left_out(a, planned, "without --plan")
-        left_out(a, timed if a.report else (), "with --report")
+        reject_options(a, planned, "without --plan")
+        reject_options(a, timed if a.report else (), "with --report")
     needed = "fps" if a.plan else "world"
     if getattr(a, needed) is None:
         example = "--plan --fps 30 --users 100" if a.plan else "pusht"

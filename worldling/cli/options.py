@@ -1,10 +1,11 @@
-"""What several commands of the command line share: names of backends, and options read from text."""
+"""Parse options that several commands share."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -19,7 +20,7 @@ BACKENDS = "auto, reference, torch, openvino-f32, openvino-bf16 or openvino-int8
 
 
 def pairs(texts: list[str], option: str) -> dict[str, Any]:
-    """Turn NAME=VALUE texts into values: json where it parses, or True, False and None, else text."""
+    """Parse NAME=VALUE texts: a value is json if it parses, or True, False or None, else text."""
     values, python = {}, {"True": True, "False": False, "None": None}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -35,7 +36,7 @@ def pairs(texts: list[str], option: str) -> dict[str, Any]:
 def open_worlds(names: list[str], arguments: list[str], backend: str, quiet: bool) -> list[WorldModel]:
     """Open worlds by folder, by bundled name, or as file.py:callable, which is called with `arguments` NAME=VALUE.
 
-    Raises `ConfigError` if `arguments` or `backend` were given with none that takes them, or as what opens them.
+    Raises `ConfigError` if `arguments` or `backend` apply to none of the worlds, and what opening a world raises.
     """
     from worldling.backends.load import load
     from worldling.foreign import foreign_world
@@ -48,7 +49,14 @@ def open_worlds(names: list[str], arguments: list[str], backend: str, quiet: boo
             f"`--backend` must be left out for {', '.join(foreign)}, got {backend}. A world not ours runs its own code."
         )
     given = pairs(arguments, "world-arg")
-    return [foreign_world(name, given) if name in foreign else load(name, backend, quiet=quiet) for name in names]
+    worlds: list[WorldModel] = [
+        foreign_world(name, given) if name in foreign else load(name, backend, quiet=quiet) for name in names
+    ]
+    for world in worlds:
+        verdict = training_verdict(world.card)
+        if verdict and not quiet:
+            print(f"{world.config.name}: {verdict}", file=sys.stderr, flush=True)
+    return worlds
 
 
 def names_world(text: str) -> bool:
@@ -58,8 +66,15 @@ def names_world(text: str) -> bool:
     return text in bundled_worlds() or (Path(text) / "config.json").is_file()
 
 
-def left_out(a: argparse.Namespace, names: Iterable[str], when: str) -> None:
-    """Raise `ConfigError` if one of the options `names` was given, which mean nothing `when` another is or is not."""
+def training_verdict(card: dict[str, Any]) -> str | None:
+    """Return what training said of a world at its end, by the world's card; None if it said nothing."""
+    quality = card.get("quality")
+    verdict, summary = (quality.get(key) if isinstance(quality, dict) else None for key in ("verdict", "summary"))
+    return f"{verdict}: {summary}" if isinstance(verdict, str) and isinstance(summary, str) else None
+
+
+def reject_options(a: argparse.Namespace, names: Iterable[str], when: str) -> None:
+    """Raise `ConfigError` if one of the options `names` was given; when: they do not apply, such as "with --plan"."""
     for name in names:
         if getattr(a, name) is not None:
             raise ConfigError(f"`{name}` must be left out {when}, got {getattr(a, name)!r}. Change one of the two.")
@@ -112,7 +127,7 @@ def count(text: str) -> int:
 
 
 def whole(text: str, option: str) -> list[int]:
-    """Turn a text like 1,8 or 1k,10k into whole numbers."""
+    """Parse whole numbers such as 1,8 or 1k,10k."""
     try:
         return [count(part) for part in text.split(",")]
     except argparse.ArgumentTypeError:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 import h5py
 import numpy as np
+from jaxtyping import UInt8
 
 from worldling.errors import DatasetError
 from worldling.types import ActionSpace, Episode
@@ -61,7 +62,7 @@ class Dataset:
     def __iter__(self) -> Iterator[Episode]:
         return (self[i] for i in range(len(self)))
 
-    def __getitem__(self, index: int) -> Episode:
+    def __getitem__(self, index: SupportsIndex) -> Episode:
         shard, start, stop, meta = self._where[index]
         return Episode(
             frames=self._read(shard, "pixels", start, stop),
@@ -73,19 +74,21 @@ class Dataset:
             meta=dict(meta),
         )
 
-    def frames(self, index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+    def frames(
+        self, index: SupportsIndex, start: SupportsIndex = 0, stop: SupportsIndex | None = None
+    ) -> UInt8[np.ndarray, "T H H 3"]:
         """Read frames `[start:stop]` of episode `index`: uint8 `[n, H, W, 3]`, only what is asked for."""
         return self._slice("pixels", index, start, stop, 0)
 
-    def actions(self, index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+    def actions(self, index: SupportsIndex, start: SupportsIndex = 0, stop: SupportsIndex | None = None) -> np.ndarray:
         """Read actions `[start:stop]` of episode `index`; actions[t] leads from frame t to t + 1."""
         return self._slice("action", index, start, stop, 1)
 
-    def column(self, name: str, index: int) -> np.ndarray:
+    def column(self, name: str, index: SupportsIndex) -> np.ndarray:
         """Read one column of episode `index` by its name in the shard, such as "reward" or "state/ram"."""
         return self._slice(name, index, 0, None, int(name in ("action", "reward", "terminated", "truncated")))
 
-    def episode_meta(self, index: int) -> dict[str, Any]:
+    def episode_meta(self, index: SupportsIndex) -> dict[str, Any]:
         """Return what identifies episode `index`: its seed, number, worker, shard and whether it is cut."""
         return dict(self._where[index][3])
 
@@ -98,10 +101,12 @@ class Dataset:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_files": {}}
 
-    def _slice(self, name: str, index: int, start: int, stop: int | None, drop: int) -> np.ndarray:
+    def _slice(
+        self, name: str, index: SupportsIndex, start: SupportsIndex, stop: SupportsIndex | None, drop: int
+    ) -> np.ndarray:
         shard, first, last, _ = self._where[index]
-        start, stop, _ = slice(start, stop).indices(last - first - drop)
-        return self._read(shard, name, first + start, first + max(start, stop))
+        begin, end, _ = slice(start, stop).indices(last - first - drop)
+        return self._read(shard, name, first + begin, first + max(begin, end))
 
     def _read(self, shard: int, name: str, start: int, stop: int) -> np.ndarray:
         try:

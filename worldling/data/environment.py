@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image
 
 from worldling.data import simulators
@@ -24,7 +25,7 @@ class Transition:
     truncated: bool
 
 
-def shrink(picture: np.ndarray, size_px: int) -> np.ndarray:
+def shrink(picture: UInt8[np.ndarray, "H W 3"], size_px: int) -> UInt8[np.ndarray, "{size_px} {size_px} 3"]:
     """Resize a uint8 `[H, W, 3]` picture to `[size_px, size_px, 3]`.
 
     Averages areas when it gets smaller, so that a thin or small thing dims instead of vanishing
@@ -71,7 +72,7 @@ class Environment:
         self.action_space = ActionSpace.from_gymnasium(raw.action_space, names)
         self.fps = (simulator.fps or float(raw.metadata.get("render_fps") or 30)) / frame_skip
 
-    def reset(self, seed: int | None = None) -> np.ndarray:
+    def reset(self, seed: int | None = None) -> UInt8[np.ndarray, "{self.size_px} {self.size_px} 3"]:
         """Start an episode from `seed` and return its first frame `[H, W, 3]`."""
         observation, self.info = self.raw.reset(seed=seed)
         return self._frame(observation)

@@ -12,6 +12,7 @@ Code of your own runs when it is named, so only what the user wrote may be given
 from __future__ import annotations
 
 import traceback
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -52,7 +53,9 @@ def find_spec(env_id: str) -> Any:
     if not place:
         return _registered(env_id)
     try:
-        module = load_module(place, env_id, "env_id")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*Overriding environment")  # a file that was changed runs again
+            module = load_module(place, env_id, "env_id")
     except ConfigError as error:
         raise EnvError(f"{error} {FORMS}") from None
     except WorldlingError:

@@ -1,1 +1,1 @@
-"""Many sessions of one world at once."""
+"""Batched inference of many sessions of one world."""

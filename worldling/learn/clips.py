@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -17,18 +17,24 @@ class Clips:
     """Latents of many episodes, end to end, and random clips of them.
 
     levels: uint8 `[F, N, C]`; action: float32 `[F, A]`, row t leads to frame t + 1; offsets: first row of
-    each episode, and the end; num_levels: L. All that is drawn or returned lies where `levels` does.
+    each episode, and the end; num_levels: L; reward float32, ends bool `[F]`: of the step from each row, none by
+    default. All that is drawn or returned lies where `levels` does.
     """
 
     levels: Tensor
     action: Tensor
     offsets: list[int]
     num_levels: int
+    reward: Tensor = field(default_factory=lambda: torch.zeros(0))
+    ends: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.bool))
     _priority: Tensor | None = None
     _chance: tuple[int, Tensor] | None = None
 
     def __post_init__(self) -> None:
         self._bounds = torch.tensor(self.offsets, device=self.device)
+        if not len(self.reward):
+            self.reward = torch.zeros(len(self.levels), device=self.device)
+            self.ends = torch.zeros(len(self.levels), dtype=torch.bool, device=self.device)
 
     @property
     def device(self) -> torch.device:
@@ -37,10 +43,13 @@ class Clips:
 
     def to(self, device: torch.device) -> "Clips":
         """Return the same clips on `device`, if they fill no more than half of its free memory; else these."""
-        if device.type != "cuda" or self.levels.numel() > torch.cuda.mem_get_info(device)[0] // 2:
+        if device.type != "cuda" or self.device.type == "cuda":
+            return self
+        if self.levels.numel() > torch.cuda.mem_get_info(device)[0] // 2:
             return self
         parts = [part.to(device) for part in self.levels.split(1 << 18)]  # the file is read piece by piece
-        return Clips(torch.cat(parts), self.action.to(device), self.offsets, self.num_levels)
+        reward, ends = self.reward.to(device), self.ends.to(device)
+        return Clips(torch.cat(parts), self.action.to(device), self.offsets, self.num_levels, reward, ends)
 
     @property
     def priority(self) -> Tensor:

@@ -40,10 +40,14 @@ def encode_episodes(
     again; `forget_latents` deletes it. Raises `DiskFullError`.
     """
     shape, space, actions, offsets = tokenizer.config, dataset.meta.action_space, [], [0]
+    steps: dict[str, list[torch.Tensor]] = {"reward": [], "terminated": []}
     for i, reflection in itertools.product(episodes, reflections):
         vectors = reflection.actions(space.encode(dataset.actions(i)))
         actions.append(torch.from_numpy(np.concatenate([vectors, np.zeros_like(vectors[:1])])))
         offsets.append(offsets[-1] + dataset.lengths[i])
+        for name, column in steps.items():  # a last row of no step, as for the actions
+            column.append(torch.from_numpy(np.append(dataset.column(name, i), 0).astype(np.float32)))
+    reward, ends = (torch.cat(column) for column in steps.values())
     made_of = hashlib.sha256(str([identity(dataset), episodes, reflections]).encode())
     made_of.update(digest(tokenizer).encode())
     file = folder / _LATENTS.replace("*", made_of.hexdigest()[:16])
@@ -59,7 +63,7 @@ def encode_episodes(
                 done += len(levels)
                 progress.update(done)
     cached = torch.from_numpy(np.load(file, mmap_mode="c"))
-    return Clips(cached, torch.cat(actions), offsets, shape.levels)
+    return Clips(cached, torch.cat(actions), offsets, shape.levels, reward, ends.bool())
 
 
 def digest(tokenizer: Tokenizer) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import mujoco
 import numpy as np
+from jaxtyping import UInt8
 
 from worldling.errors import EnvError
 
@@ -74,7 +75,7 @@ class Camera:
         self._eye.type, self._eye.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, 0
         self._things = self._thing_of_geom()
 
-    def frame(self, size_px: int = 64) -> np.ndarray:
+    def frame(self, size_px: int = 64) -> UInt8[np.ndarray, "{size_px} {size_px} 3"]:
         """Draw the trial now: uint8 `[size_px, size_px, 3]`."""
         scale = SUPERSAMPLE if size_px * SUPERSAMPLE <= _LARGEST_PX else 1
         side = size_px * scale
@@ -84,7 +85,7 @@ class Camera:
         small = picture.reshape(size_px, scale, size_px, scale, 3).sum(axis=(1, 3), dtype=np.uint16)
         return np.ascontiguousarray(((small + scale * scale // 2) // (scale * scale)).astype(np.uint8)[::-1])
 
-    def masks(self, size_px: int = 64) -> np.ndarray:
+    def masks(self, size_px: int = 64) -> UInt8[np.ndarray, "{size_px} {size_px}"]:
         """Say which thing each pixel shows: uint8 `[size_px, size_px]`, NOTHING, AGENT, PATIENT, OTHER + k."""
         picture = self._draw(size_px, segments=True)[::-1].astype(np.int32)
         segment = picture[..., 0] + (picture[..., 1] << 8) + (picture[..., 2] << 16)

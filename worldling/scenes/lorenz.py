@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from worldling.scenes.chaos import ChaosEnv
 
@@ -59,7 +60,7 @@ def advance(state: np.ndarray, push: np.ndarray) -> np.ndarray:
     return state
 
 
-def exponents(states: np.ndarray, pushes: np.ndarray) -> np.ndarray:
+def exponents(states: Float[np.ndarray, "n 3"], pushes: Float[np.ndarray, "n frames 2"]) -> Float[np.ndarray, "n 3"]:
     """Measure the Lyapunov exponents `[n, 3]`, per unit of time, of trajectories from `[n, 3]` under `[n, frames, 2]`.
 
     By the method of Benettin et al. (1980): the linearised flow carries three vectors along, which are made orthogonal
@@ -83,7 +84,7 @@ def exponents(states: np.ndarray, pushes: np.ndarray) -> np.ndarray:
     return np.asarray(total / ((frames - _ALIGN) * FRAME_TIME))
 
 
-def project(state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def project(state: Float[np.ndarray, "*n 3"]) -> tuple[Float[np.ndarray, "*n 2"], Float[np.ndarray, "*n 2"]]:
     """Say where the ball `[..., 3]` is in the view from the front and from above.
 
     Returns two `[..., 2]`: (right, down) in shares of the side.
@@ -93,7 +94,7 @@ def project(state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([across, _Z0 - _Z * z], -1), np.stack([across, 0.5 - _Y * y], -1)
 
 
-def unproject(front: np.ndarray, above: np.ndarray) -> np.ndarray:
+def unproject(front: Float[np.ndarray, "*n 2"], above: Float[np.ndarray, "*n 2"]) -> Float[np.ndarray, "*n 3"]:
     """The inverse of `project`: two `[..., 2]` to states `[..., 3]`."""
     x = ((front[..., 0] + above[..., 0]) / 2 - 0.5) / _X
     return np.stack([x, (0.5 - above[..., 1]) / _Y, (_Z0 - front[..., 1]) / _Z], -1)

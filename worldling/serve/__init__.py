@@ -1,13 +1,13 @@
-"""The door: one page on loopback in which a person plays a world, beside the real thing if they like.
+"""The web server of `worldling play`: a person plays a world on one page, next to the real environment if they like.
 
-messages    the wire: every message in one table, frame headers, JPEG
-history     the last minute of a session: stored pictures and forked states
-session     one player's dream: held action, step, reset, rewind, branch
-beside      the real environment stepped with the same actions, and the error between them
-connection  one websocket: the clock, the newest frame, at most two in flight
-meter       frames per second and latency, as the server sees them
-recording   mp4 and GIF of what was seen
-port        a listening socket, or the free port to use instead
-app         the web application and `serve`
-player/     the page: no build step, nothing from outside
+messages          wire protocol: every message in one table, frame headers, JPEG
+history           the last minute of a session: stored frames and forked states
+session           one player's roll-out: held action, step, reset, rewind, branch
+real_environment  the real environment, stepped with the same actions, and the error between the two
+connection        one websocket: clock, newest frame, at most two frames in flight
+meter             frames per second and latency, measured on the server
+recording         mp4 and GIF files of what was shown
+port              a listening socket, or the free port to use instead
+app               the web application and `serve`
+player/           the page: no build step, nothing loaded from other sites
 """

@@ -1,4 +1,4 @@
-"""The web application of the player, and `serve`, which runs it until Ctrl-C."""
+"""The web application, and `serve`, which runs it until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from urllib.parse import urlsplit
 from worldling.alarm import DriftAlarm
 from worldling.errors import ServeError, WorldlingError
 from worldling.protocol import WorldModel
-from worldling.serve.beside import Beside, open_beside
 from worldling.serve.connection import Connection
 from worldling.serve.messages import encode_jpeg
 from worldling.serve.port import open_port
+from worldling.serve.real_environment import RealEnvironment, open_real_environment
 from worldling.serve.recording import write_gif, write_mp4
-from worldling.serve.session import KEPT_S, Session, is_pointer
+from worldling.serve.session import HISTORY_S, Session, is_pointer
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -38,27 +38,27 @@ HEADERS = {
 }
 
 
-class Player:
-    """What all sessions of one server share: the world, its one worker thread and the open connections.
+class PlayServer:
+    """What all sessions share: the world, its one worker thread and the open connections.
 
-    One thread steps every session, since a world's backend need not allow two steps at a time.
-    open_real: opens a real environment for a session (called in the worker), or None without --beside; alarm:
-    looks at every frame of every session for drift, or None.
+    One thread steps every session: backends are not thread-safe.
+    open_real: opens a real environment for a session (called in the worker), or None without --beside;
+    alarm: checks every frame of every session for drift, or None.
     """
 
     def __init__(
         self,
         world: WorldModel,
         fps: float,
-        open_real: Callable[[], Beside] | None = None,
+        open_real: Callable[[], RealEnvironment] | None = None,
         alarm: DriftAlarm | None = None,
     ) -> None:
         self.world, self.fps, self.alarm = world, fps, alarm
         self.connections: dict[str, Connection] = {}
         self.beside = open_real is not None
-        self.stopping = threading.Event()  # ends what is being encoded
+        self.stopping = threading.Event()  # stops running video encoders
         self._open_real = open_real
-        self._idle: list[Beside] = []
+        self._idle: list[RealEnvironment] = []
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="world")
 
     async def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -66,7 +66,7 @@ class Player:
         return await asyncio.get_running_loop().run_in_executor(self._worker, function, *arguments)
 
     def describe(self) -> dict[str, Any]:
-        """What the page and scripts need to know of the world, as json values."""
+        """Return what the page and scripts need to know about the world, as json values."""
         world, space = self.world, self.world.action_space
         return {
             "name": world.config.name,
@@ -75,7 +75,7 @@ class Player:
             "backend": world.backend.name,
             "num_starts": len(world.contexts),
             "beside": self.beside,
-            "kept_frames": round(KEPT_S * self.fps),
+            "history_frames": round(HISTORY_S * self.fps),
             "pointer": is_pointer(space),
             "action_space": {
                 "kind": space.kind,
@@ -86,18 +86,18 @@ class Player:
             },
         }
 
-    def opening_jpeg(self) -> bytes:
-        """The last frame of the first context: what the first session starts from, known without any work."""
+    def first_jpeg(self) -> bytes:
+        """Return the last frame of the first context, shown while the first session starts."""
         return encode_jpeg(self.world.contexts[0].frames[self.world.config.context - 1])
 
-    def take_real(self) -> Beside | None:
-        """Return a real environment for one session, used before or new. Call in the worker."""
+    def acquire_real(self) -> RealEnvironment | None:
+        """Return a real environment for one session, reused or new. Call in the worker."""
         if self._open_real is None:
             return None
         return self._idle.pop() if self._idle else self._open_real()
 
-    def give_real(self, real: Beside | None) -> None:
-        """Keep a session's environment for the next one. Call in the worker."""
+    def release_real(self, real: RealEnvironment | None) -> None:
+        """Keep a session's environment for reuse. Call in the worker."""
         if real is not None:
             self._idle.append(real)
 
@@ -108,80 +108,80 @@ class Player:
         self._worker.shutdown()
 
 
-async def _play(request: "web.Request", player: Player) -> "web.WebSocketResponse":
-    """One player, from the handshake to the goodbye."""
+async def _play(request: "web.Request", server: PlayServer) -> "web.WebSocketResponse":
+    """Serve one websocket from handshake to close."""
     from aiohttp import web
 
-    # compress=False: deflate costs more than it saves on JPEG, and delays every frame.
+    # compress=False: JPEG does not shrink further, and deflate would delay every frame.
     ws = web.WebSocketResponse(compress=False, heartbeat=20.0, max_msg_size=65536)
     await ws.prepare(request)
-    name, connection = secrets.token_hex(4), Connection(ws, player.fps, player.call)
-    real: list[Beside | None] = []
+    name, connection = secrets.token_hex(4), Connection(ws, server.fps, server.call)
+    real: list[RealEnvironment | None] = []
 
     def open_session() -> Session:
-        real.append(player.take_real())
-        return Session(player.world, player.fps, real[0], alarm=player.alarm)
+        real.append(server.acquire_real())
+        return Session(server.world, server.fps, real[0], alarm=server.alarm)
 
-    player.connections[name] = connection
+    server.connections[name] = connection
     try:
-        await ws.send_json({"type": "welcome", "session": name, "world": player.describe()})
-        await connection.run(player.opening_jpeg(), open_session)
-    except ConnectionError:  # the page was closed while we spoke
+        await ws.send_json({"type": "welcome", "session": name, "world": server.describe()})
+        await connection.run(server.first_jpeg(), open_session)
+    except ConnectionError:  # the page was closed meanwhile
         pass
     finally:
-        del player.connections[name]
+        del server.connections[name]
         if real:
-            await player.call(player.give_real, real[0])
+            await server.call(server.release_real, real[0])
         await ws.close()
     return ws
 
 
-async def _recording(request: "web.Request", player: Player) -> "web.Response":
-    """The last `seconds` of a session, or its last take, as mp4 or GIF.
+async def _recording(request: "web.Request", server: PlayServer) -> "web.Response":
+    """Return the last `seconds` of a session, or its last recording, as mp4 or GIF.
 
-    Query: `session`, by default the newest; `seconds`, by default 10, or `take=1`.
+    Query: `session`, by default the newest; `seconds`, by default 10, or `recorded=1` for the recording.
     """
     from aiohttp import web
 
     kind, query = request.match_info["kind"], request.query
-    name = query.get("session") or next(reversed(player.connections), "")
-    connection = player.connections.get(name)
+    name = query.get("session") or next(reversed(server.connections), "")
+    connection = server.connections.get(name)
     try:
         if connection is None or connection.session is None:
             raise ServeError(f"`session` must be open, got {name!r}. Open the page first.")
         try:
             seconds = float(query.get("seconds", 10))
-            frames = None if query.get("take") == "1" else round(seconds * player.fps)
+            num_frames = None if query.get("recorded") == "1" else round(seconds * server.fps)
         except (ValueError, OverflowError):
             got = query["seconds"]
             raise ServeError(f"`seconds` must be a number, got {got!r}. Try seconds=10.") from None
-        shots = await player.call(connection.session.clip, frames)
-        # Not in the world's thread: encoding takes a second, and the dream goes on.
+        frames = await server.call(connection.session.clip, num_frames)
+        # Not in the world's thread: encoding takes a second, and the session goes on.
         write = {"mp4": write_mp4, "gif": write_gif}[kind]
-        data = await asyncio.to_thread(write, shots, player.fps, player.stopping.is_set)
+        data = await asyncio.to_thread(write, frames, server.fps, server.stopping.is_set)
     except WorldlingError as error:
         return web.json_response({"error": str(error)}, status=400)
-    file = f"{player.describe()['name']}-{shots[0].index}-{shots[-1].index}.{kind}"
+    file = f"{server.describe()['name']}-{frames[0].index}-{frames[-1].index}.{kind}"
     headers = {"Content-Disposition": f'attachment; filename="{file}"', **HEADERS}
     mime = {"mp4": "video/mp4", "gif": "image/gif"}[kind]
     return web.Response(body=data, content_type=mime, headers=headers)
 
 
-def build_app(player: Player, hosts: tuple[str, ...] | None = LOOPBACK) -> "web.Application":
-    """Assemble the application around `player`, which it closes when it ends.
+def build_app(server: PlayServer, hosts: tuple[str, ...] | None = LOOPBACK) -> "web.Application":
+    """Build the web application around `server`, and close `server` when the application ends.
 
-    hosts: names under which the page may be asked for; None allows any. A page of another site can open
-    websockets to loopback, so the name asked for and the page's origin are both checked.
+    hosts: allowed host names; None allows any. Pages of other sites can open websockets to loopback, so both the
+    Host and the Origin header are checked.
     """
     from aiohttp import WSCloseCode, web
 
     @web.middleware
-    async def only_our_page(request: web.Request, handler: Any) -> web.StreamResponse:
+    async def check_origin(request: web.Request, handler: Any) -> web.StreamResponse:
         origin = request.headers.get("Origin")
         name = urlsplit(f"//{request.host}").hostname
         if (hosts is not None and name not in hosts) or (origin and urlsplit(origin).netloc != request.host):
             ours = ", ".join(hosts or ["its own page"])
-            raise web.HTTPForbidden(text=f"This player answers only to {ours}.\n")
+            raise web.HTTPForbidden(text=f"This server answers only to {ours}.\n")
         response = await handler(request)
         if not response.prepared:
             response.headers.update(HEADERS)
@@ -190,30 +190,30 @@ def build_app(player: Player, hosts: tuple[str, ...] | None = LOOPBACK) -> "web.
     async def page(request: web.Request) -> web.FileResponse:
         return web.FileResponse(PAGE / "index.html")
 
-    async def goodbye(app: web.Application) -> None:
-        player.stopping.set()
-        for connection in list(player.connections.values()):
+    async def close_connections(app: web.Application) -> None:
+        server.stopping.set()
+        for connection in list(server.connections.values()):
             await connection.socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server stopped")
 
     async def close(app: web.Application) -> None:
-        await player.close()
+        await server.close()
 
     async def world(request: web.Request) -> web.Response:
-        return web.json_response(player.describe())
+        return web.json_response(server.describe())
 
     async def websocket(request: web.Request) -> web.WebSocketResponse:
-        return await _play(request, player)
+        return await _play(request, server)
 
     async def recording(request: web.Request) -> web.Response:
-        return await _recording(request, player)
+        return await _recording(request, server)
 
-    app = web.Application(middlewares=[only_our_page])
+    app = web.Application(middlewares=[check_origin])
     app.router.add_get("/", page)
     app.router.add_get("/ws", websocket)
     app.router.add_get("/api/world", world)
     app.router.add_get("/api/recording.{kind:mp4|gif}", recording)
     app.router.add_static("/player/", PAGE)
-    app.on_shutdown.append(goodbye)
+    app.on_shutdown.append(close_connections)
     app.on_cleanup.append(close)
     return app
 
@@ -228,17 +228,17 @@ def serve(
     announce: Callable[[str], None] | None = None,
     alarm: DriftAlarm | None = None,
 ) -> None:
-    """Let people play `world` in a browser until Ctrl-C or SIGTERM.
+    """Serve the page on which people play `world`, until Ctrl-C or SIGTERM.
 
-    beside: show the real environment next to the dream, the one named or (True) the world's own; fps: frames per second at speed 1, by default
-    those of the data; port: 0 takes any free one; announce: called with the page's address once it
-    can be opened, instead of printing it on stderr; alarm: says on the page when a dream has drifted.
-    Raises `ServeError` when the port is taken, the world has no starts, or neither it nor `fps` says its pace;
+    beside: show the real environment next to the dream, the one named or (True) that of the world's card; fps: frames
+    per second at speed 1, by default that of the data; port: 0 takes any free one; announce: called with the page's URL
+    once it can be opened, instead of printing it on stderr; alarm: warns on the page when a dream has drifted.
+    Raises `ServeError` when the port is taken, the world has no starts, or neither it nor `fps` gives a frame rate;
     `EnvError` when `beside` and the environment cannot be opened.
     """
     fps = fps if fps is not None else world.config.fps
     if fps is None:
-        raise ServeError("`fps` must be given for a world that does not say its own, got none. Add --fps 30.")
+        raise ServeError("`fps` must be given for a world without a frame rate of its own, got none. Add --fps 30.")
     if not 0 < fps <= 1000:
         raise ServeError(f"`fps` must be above 0 and at most 1000, got {fps}. Try 30.")
     if not world.contexts:
@@ -246,24 +246,23 @@ def serve(
             "`world.contexts` must hold at least one start, got none. Train it again with worldling train."
         )
     sock = open_port(host, port)
-    player = Player(
-        world, float(fps), (lambda: open_beside(world, "" if beside is True else beside)) if beside else None, alarm
-    )
+    named = beside if isinstance(beside, str) else ""
+    server = PlayServer(world, float(fps), (lambda: open_real_environment(world, named)) if beside else None, alarm)
     try:
-        asyncio.run(_run(player, sock, host, open_browser, announce or say))
+        asyncio.run(_run(server, sock, host, open_browser, announce or print_url))
     except KeyboardInterrupt:  # only where the loop cannot take signals
         pass
     finally:
         sock.close()
 
 
-def say(url: str) -> None:
-    """Tell people where to play."""
+def print_url(url: str) -> None:
+    """Print the page's URL on stderr."""
     print(f"Play at {url} (Ctrl-C stops)", file=sys.stderr, flush=True)
 
 
 async def _run(
-    player: Player, sock: socket.socket, host: str, open_browser: bool, announce: Callable[[str], None]
+    server: PlayServer, sock: socket.socket, host: str, open_browser: bool, announce: Callable[[str], None]
 ) -> None:
     from aiohttp import web
 
@@ -272,11 +271,11 @@ async def _run(
         # On Windows, or outside the main thread, the loop cannot take signals.
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             loop.add_signal_handler(name, stop.set)
-    runner = web.AppRunner(build_app(player, LOOPBACK if host in LOOPBACK else None), access_log=None)
+    runner = web.AppRunner(build_app(server, LOOPBACK if host in LOOPBACK else None), access_log=None)
     await runner.setup()
     try:
-        if player.beside:  # so that a missing simulator is one line in the terminal, not on the page
-            await player.call(lambda: player.give_real(player.take_real()))
+        if server.beside:  # fail here, in the terminal, if the environment is missing
+            await server.call(lambda: server.release_real(server.acquire_real()))
         await web.SockSite(runner, sock, shutdown_timeout=2.0).start()
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{sock.getsockname()[1]}/"
@@ -289,5 +288,5 @@ async def _run(
 
 
 def _has_screen() -> bool:
-    """Tell whether a browser can open a window; if not, webbrowser may start one in the terminal."""
+    """Return whether a browser can open a window; without one, webbrowser may start a text browser."""
     return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

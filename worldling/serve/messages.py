@@ -1,17 +1,17 @@
-"""The wire protocol of the player, whole. Text messages are json objects, frames are binary.
+"""The wire protocol between server and page. Text messages are json objects, frames are binary.
 
-Client to server (json, told apart by `type`):
+Client to server (json; `type` says which message it is):
 
 | type   | fields                   | meaning                                                                |
 |--------|--------------------------|------------------------------------------------------------------------|
-| input  | id: int, action: any     | hold this raw action; ids rise; a frame echoes the last id it includes |
-| ack    | seq: int                 | frame `seq` was drawn; unacknowledged, at most `MAX_IN_FLIGHT` come    |
+| input  | id: int, action: any     | hold this raw action; ids increase; frames carry the last id included  |
+| ack    | seq: int                 | frame `seq` was drawn; at most `MAX_IN_FLIGHT` are sent without an ack |
 | pause  | on: bool                 | stop or start the clock                                                |
 | step   |                          | pause, then make one frame                                             |
-| speed  | value: number or null    | times the world's own frame rate; null is as fast as possible          |
-| reset  | start: int or null       | begin again: at this start, or (null) at the same one                  |
-| peek   | index: int or null       | halt and show a stored frame; null ends that, and the clock goes on    |
-| branch | index: int               | go back to that frame and play on; what came after is dropped          |
+| speed  | value: number or null    | factor on the world's frame rate; null is as fast as possible          |
+| reset  | start: int or null       | start again from this start, or (null) from the same one               |
+| peek   | index: int or null       | stop and show a stored frame; null ends this and restarts the clock    |
+| branch | index: int               | continue from that frame; later frames are deleted                     |
 | rewind | frames: int              | branch this many frames back, or at the oldest frame kept              |
 | record | on: bool                 | start or stop a recording                                              |
 
@@ -21,18 +21,18 @@ Server to client (json):
 |---------|-----------------------------------------------------------------------------------------------|
 | welcome | session: str, for `/api/recording`; world: object, as `/api/world`                            |
 | status  | fps_made, latency_ms: {p50, p95} or null (input received to frame sent), dropped, oldest,     |
-|         | newest, branches: [index], num_branches, paused, speed, start, held, recording, take, note    |
-| error   | message: one line; the connection lives on                                                    |
+|         | newest, branches: [index], num_branches, paused, speed, start, held, recording, recorded, note|
+| error   | message: one line; the connection stays open                                                    |
 
 Server to client (binary): a frame, `HEADER` (little endian, 32 bytes), then one or two JPEGs:
 
 | offset | type    | field        | meaning                                                                  |
 |--------|---------|--------------|--------------------------------------------------------------------------|
 | 0      | uint8   | version      | `VERSION`                                                                |
-| 1      | uint8   | flags        | bit 0 `PEEK`: stored, seen while looking back; bit 1 `OPENING`: a start, |
-|        |         |              | shown before the world is ready; bit 2 `DRIFT`: the drift alarm rings    |
+| 1      | uint8   | flags        | bit 0 `PEEK`: stored, sent in answer to peek; bit 1 `LOADING`: shown     |
+|        |         |              | while the session starts; bit 2 `DRIFT`: the drift alarm is raised       |
 | 2      | uint16  | num_branches | how often this session has branched                                      |
-| 4      | uint32  | seq          | to be acknowledged                                                       |
+| 4      | uint32  | seq          | number of this message, to be acknowledged                               |
 | 8      | uint32  | index        | frames made since the start                                              |
 | 12     | uint32  | input_id     | the last input this frame includes                                       |
 | 16     | float32 | mse          | squared error to the real frame, 0 to 65025; NaN without one             |
@@ -54,21 +54,21 @@ import numpy as np
 from worldling.errors import ServeError, nearest
 
 VERSION = 1
-PEEK, OPENING, DRIFT = 1, 2, 4
+PEEK, LOADING, DRIFT = 1, 2, 4
 MAX_IN_FLIGHT = 2
 HEADER = struct.Struct("<BBHIIIfIII")
 
-_NUMBER, _WHOLE, _NULL = (int, float), (int,), type(None)
+_NUMBER, _INT, _NULL = (int, float), (int,), type(None)
 _FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
-    "input": {"id": _WHOLE, "action": (int, float, list)},
-    "ack": {"seq": _WHOLE},
+    "input": {"id": _INT, "action": (int, float, list)},
+    "ack": {"seq": _INT},
     "pause": {"on": (bool,)},
     "step": {},
     "speed": {"value": (*_NUMBER, _NULL)},
-    "reset": {"start": (*_WHOLE, _NULL)},
-    "peek": {"index": (*_WHOLE, _NULL)},
-    "branch": {"index": _WHOLE},
-    "rewind": {"frames": _WHOLE},
+    "reset": {"start": (*_INT, _NULL)},
+    "peek": {"index": (*_INT, _NULL)},
+    "branch": {"index": _INT},
+    "rewind": {"frames": _INT},
     "record": {"on": (bool,)},
 }
 
@@ -101,7 +101,7 @@ def parse(text: str | bytes) -> dict[str, Any]:
         raise ServeError(f"`type` must be a known message, got {kind!r}. {nearest(str(kind), _FIELDS)}")
     for name, types in _FIELDS[kind].items():
         value = message.get(name)
-        # bool is an int to Python, but `true` is no frame number.
+        # Python's bool is an int, but `true` is not a frame number.
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
             wanted = " or ".join("null" if t is _NULL else t.__name__ for t in types)
             raise ServeError(f"`{kind}.{name}` must be {wanted}, got {value!r}. See messages.py.")
@@ -130,7 +130,7 @@ def pack_frame(
 
 
 def unpack_frame(data: bytes) -> tuple[FrameHeader, bytes, bytes | None]:
-    """Take a frame message apart: header, dream JPEG, real JPEG or None. Raises `ServeError`."""
+    """Parse a binary frame message: header, dream JPEG, real JPEG or None. Raises `ServeError`."""
     if len(data) < HEADER.size or data[0] != VERSION:
         raise ServeError(f"`frame` must have a version {VERSION} header, got {data[:4]!r}. Reload the page.")
     _, flags, branches, seq, index, input_id, mse, dream, real, _ = HEADER.unpack_from(data)
@@ -142,9 +142,9 @@ def unpack_frame(data: bytes) -> tuple[FrameHeader, bytes, bytes | None]:
 
 
 def encode_jpeg(frame: np.ndarray) -> bytes:
-    """Encode a frame uint8 `[H, W, 3]`; colour is kept at full size, since a ball may be two pixels.
+    """Encode a frame uint8 `[H, W, 3]`; colour is not subsampled, since a ball may be two pixels.
 
-    Small frames are enlarged on the page, and so would be the traces of JPEG: they get the finest quality.
+    Small frames get the highest quality: the page enlarges them, and JPEG artefacts with them.
     """
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""How fast frames are made and how soon an input shows, as the server sees it."""
+"""Frame rate and input latency, measured on the server."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class Meter:
         self._made.append(time.monotonic())
 
     def received(self, input_id: int) -> None:
-        """Note that an input arrived now."""
+        """Record that an input arrived now."""
         self._waiting.append((input_id, time.monotonic()))
 
     def sent(self, input_id: int) -> None:
-        """Note that a frame which includes every input up to `input_id` left now."""
+        """Record that a frame that includes all inputs up to `input_id` was sent now."""
         while self._waiting and self._waiting[0][0] <= input_id:
             self._latencies_ms.append((time.monotonic() - self._waiting.popleft()[1]) * 1e3)
 
     def forget(self) -> None:
-        """Drop the inputs that still wait, as when the clock stops: waiting for the player is no latency."""
+        """Drop pending inputs, for when the clock stops: time spent paused is not latency."""
         self._waiting.clear()
 
     def fps(self) -> float:
@@ -36,7 +36,7 @@ class Meter:
         now = time.monotonic()
         while self._made and now - self._made[0] > 2.0:
             self._made.popleft()
-        # Intervals are counted, not frames: 0.1 s apart is 10 a second, however few there are yet.
+        # Count intervals, not frames: two frames 0.1 s apart are 10 frames/s.
         span = self._made[-1] - self._made[0] if self._made else 0.0
         return (len(self._made) - 1) / span if span > 0 else 0.0
 

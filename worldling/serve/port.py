@@ -1,4 +1,4 @@
-"""A listening socket, or one line that says which port to use instead."""
+"""Open a listening socket, or name a free port to use instead."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from worldling.errors import ServeError
 
 
 def open_port(host: str, port: int) -> socket.socket:
-    """Bind `host`:`port`. Raises `ServeError` with one line, and a free port where there is one."""
+    """Bind `host`:`port`. Raises `ServeError`, which names a free port if there is one."""
     if not 0 <= port < 65536:
         raise ServeError(f"`port` must be in 0..65535, got {port}. Use 0 for any free one.")
     try:
@@ -23,7 +23,7 @@ def open_port(host: str, port: int) -> socket.socket:
             ) from None
         if error.errno in (errno.EACCES, errno.EPERM):
             reason = error.strerror
-            raise ServeError(f"`port` must be open to you, got {port}: {reason}. Use --port 8000.") from None
+            raise ServeError(f"`port` must be a port you may use, got {port}: {reason}. Use --port 8000.") from None
         raise ServeError(f"`host` must be an address of this machine, got {host!r}. Use 127.0.0.1.") from None
 
 

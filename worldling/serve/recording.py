@@ -1,4 +1,4 @@
-"""mp4 and GIF files of what a player saw: the dream, or the dream beside the real frames."""
+"""Write mp4 and GIF files of what a player saw: the dream, or the dream next to the real frames."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import chain
 import numpy as np
 
 from worldling.errors import ServeError
-from worldling.serve.history import Shot
+from worldling.serve.history import StoredFrame
 from worldling.serve.messages import decode_jpeg
 
 MIN_SIDE_PX = 256
@@ -19,9 +19,9 @@ PALETTE_FRAMES = 8
 GIF_MAX_FPS = 50  # browsers slow down delays below 20 ms
 
 
-def compose(shot: Shot) -> np.ndarray:
-    """Return the picture to record, uint8 `[H, W, 3]`, even sides; small worlds enlarged in whole steps."""
-    pictures = [decode_jpeg(jpeg) for jpeg in (shot.jpeg, shot.real_jpeg) if jpeg]
+def compose(frame: StoredFrame) -> np.ndarray:
+    """Return the picture to record, uint8 `[H, W, 3]`, with even sides; small frames are enlarged by a whole factor."""
+    pictures = [decode_jpeg(jpeg) for jpeg in (frame.jpeg, frame.real_jpeg) if jpeg]
     scale = -(-MIN_SIDE_PX // min(pictures[0].shape[:2]))
     pictures = [picture.repeat(scale, axis=0).repeat(scale, axis=1) for picture in pictures]
     gap = np.zeros((pictures[0].shape[0], GAP_PX, 3), np.uint8)
@@ -30,14 +30,14 @@ def compose(shot: Shot) -> np.ndarray:
     return np.pad(joined, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
-def write_mp4(shots: list[Shot], fps: float, stopped: Callable[[], bool] = lambda: False) -> bytes:
-    """Encode shots as an H.264 mp4 that plays everywhere, one picture in memory at a time.
+def write_mp4(frames: list[StoredFrame], fps: float, stopped: Callable[[], bool] = lambda: False) -> bytes:
+    """Encode frames as an H.264 mp4 that plays everywhere, one picture in memory at a time.
 
-    Raises `ServeError` if there are none, or as soon as `stopped` says so.
+    Raises `ServeError` if there are none, or as soon as `stopped` returns True.
     """
     import av
 
-    pictures = _pictures(shots, stopped)
+    pictures = _pictures(frames, stopped)
     first = next(pictures)
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as container:
@@ -51,43 +51,43 @@ def write_mp4(shots: list[Shot], fps: float, stopped: Callable[[], bool] = lambd
     return out.getvalue()
 
 
-def write_gif(shots: list[Shot], fps: float, stopped: Callable[[], bool] = lambda: False) -> bytes:
-    """Encode shots as an endless GIF with one palette; keeps every k-th frame above 50 FPS.
+def write_gif(frames: list[StoredFrame], fps: float, stopped: Callable[[], bool] = lambda: False) -> bytes:
+    """Encode frames as an endless GIF with one palette; keeps every k-th frame above 50 FPS.
 
     Raises `ServeError` as `write_mp4` does.
     """
     from PIL import Image
 
     every = max(1, -(-int(fps) // GIF_MAX_FPS))
-    shots = shots[::every]
-    # One palette from frames spread over the clip: a palette per frame would make still areas flicker.
-    some = shots[:: max(1, -(-len(shots) // PALETTE_FRAMES))]
-    spread = [Image.fromarray(picture) for picture in _pictures(some, stopped)]
+    frames = frames[::every]
+    # One palette from frames all over the clip: with a palette per frame, static areas would flicker.
+    sample = frames[:: max(1, -(-len(frames) // PALETTE_FRAMES))]
+    spread = [Image.fromarray(picture) for picture in _pictures(sample, stopped)]
     sheet = Image.new("RGB", (spread[0].width, spread[0].height * len(spread)))
     for row, image in enumerate(spread):
         sheet.paste(image, (0, row * image.height))
     palette = sheet.quantize(256, method=Image.Quantize.MEDIANCUT)
     images = (
         Image.fromarray(picture).quantize(palette=palette, dither=Image.Dither.NONE)
-        for picture in _pictures(shots, stopped)
+        for picture in _pictures(frames, stopped)
     )
     first = next(images)
-    # GIF counts in 10 ms: round each frame's end, not its length, or 15 FPS would play at 16.7.
-    ends = [round(100 * every / fps * (i + 1)) * 10 for i in range(len(shots))]
+    # GIF times are multiples of 10 ms: round each frame's end, not its length, or 15 FPS would play at 16.7.
+    ends = [round(100 * every / fps * (i + 1)) * 10 for i in range(len(frames))]
     durations = [end - begin for begin, end in zip([0, *ends], ends)]
     out = io.BytesIO()
     first.save(out, "GIF", save_all=True, append_images=images, duration=durations, loop=0)
     return out.getvalue()
 
 
-def _pictures(shots: Iterable[Shot], stopped: Callable[[], bool]) -> Iterator[np.ndarray]:
+def _pictures(frames: Iterable[StoredFrame], stopped: Callable[[], bool]) -> Iterator[np.ndarray]:
     """Yield the pictures one by one. Raises `ServeError` if there is none, or once `stopped`."""
     count = 0
-    for count, shot in enumerate(shots, 1):
+    for count, frame in enumerate(frames, 1):
         if stopped():
             raise ServeError(
-                "`recording` must be encoded before the server stops, got no time. Start it and record again."
+                "`recording` must be encoded before the server stops, got a stop. Start the server and record again."
             )
-        yield compose(shot)
+        yield compose(frame)
     if not count:
-        raise ServeError("`shots` must hold at least one frame, got none. Play a little before recording.")
+        raise ServeError("`frames` must hold at least one frame, got none. Play before you save.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 import sys
 import time
@@ -15,6 +16,7 @@ from worldling.config import renamed, to_dict
 from worldling.data.dataset import Dataset
 from worldling.data.store import open_dataset
 from worldling.dynamics.model import Dynamics, DynamicsConfig
+from worldling.dynamics.outcome import outcome_config
 from worldling.errors import ConfigError
 from worldling.learn.frames import frame_pool, split
 from worldling.learn.latents import encode_episodes, forget_latents, identity
@@ -25,6 +27,7 @@ from worldling.machine import cpu_name, find_device, keep_memory
 from worldling.tokenizer.model import Tokenizer, TokenizerConfig
 from worldling.train.dynamics_stage import train_dynamics
 from worldling.train.estimate import estimate, wanted_minutes
+from worldling.train.outcome_stage import train_outcome
 from worldling.train.pictures import draw_curves
 from worldling.train.quality import CONTEXT_FRAMES, PLAYS_WELL, TokenizerCheck, check_world
 from worldling.train.recipe import TrainConfig, world_config
@@ -93,6 +96,11 @@ def train(
     del pool
     began_encoding = time.time()
     clips = encode_episodes(tokenizer, dataset, training, every_reflection, where, autocast_for(where), folder, quiet)
+    clips = clips.to(where)
+    outcome, predicted = None, outcome_config(clips.reward, clips.ends)
+    if predicted.is_there:
+        outcome = train_outcome(predicted, clips, tokenizer, folder, config, where, quiet)
+        networks = dataclasses.replace(networks, outcome=predicted)
     spent = first.seconds + time.time() - began_encoding
     contexts = starting_clips(dataset, held)
     source = to_dict(dataset.meta)
@@ -121,7 +129,7 @@ def train(
             "versions": {"torch": torch.__version__, "python": platform.python_version()},
             "trained": time.strftime("%Y-%m-%d", time.gmtime(began)),
         }
-        return World(networks, tokenizer, dynamics, card, contexts, mean)
+        return World(networks, tokenizer, dynamics, card, contexts, mean, outcome=outcome)
 
     def show(dynamics: Dynamics, stage: Stage[Dynamics]) -> World:
         world = world_of(dynamics.eval(), stage)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from worldling.alarm import FILE, DriftAlarm, through
+from worldling.alarm import FILE, DriftAlarm, reconstruct
 from worldling.judge.case import Case
 from worldling.judge.horizon.reading import Grid
 from worldling.judge.measures.bootstrap import Bootstrap
@@ -94,9 +94,9 @@ def judge_alarm(
     fitting = np.arange(len(real)) % (FIT + HELD_OUT) < FIT
     alarm = DriftAlarm.fit(case.world, real[fitting], STEPS)
     held_out, visible = real[~fitting], np.stack([film.seen for film in films])[~fitting, :, :, 2] >= VISIBLE
-    drawn = through(case.world, held_out)
+    drawn = reconstruct(case.world, held_out)
     short, long = _rings(alarm, drawn, STEPS), _rings(alarm, made["reencoded"], grid.ahead)
-    monitored = {"world": made["world"], "simulator": through(case.world, made["simulator"])}
+    monitored = {"world": made["world"], "simulator": reconstruct(case.world, made["simulator"])}
     if "random_weights" in made:  # it too was shown real frames, and these are what it is compared with
         monitored["random_weights"] = np.concatenate([made["world"][:, :1], made["random_weights"][:, 1:]], 1)
     rings = {name: _picked(_rings(alarm, films, grid.ahead), grid) for name, films in monitored.items()}
@@ -193,12 +193,12 @@ def _times(case: Case, alarm: DriftAlarm, clip: np.ndarray) -> tuple[float, floa
     """Time one look, and one frame predicted alone by the world, in ms."""
     context, space = case.context, case.world.action_space
     shown, rest = np.repeat(clip[:1], context, axis=0), np.stack([space.noop] * max(1, context - 1))[: context - 1]
-    watch, state = alarm.watch(case.world, clip[:1]), case.world.start(shown[None], rest[None])
+    monitor, state = alarm.monitor(case.world, clip[:1]), case.world.start(shown[None], rest[None])
     frames: list[np.ndarray] = []
     made = time_steps(
         lambda _: frames.append(case.world.step(state, space.noop[None]).frame), 0.0, 0.0, least_steps=_TIMED
     )
-    looks = time_steps(lambda i: watch.look(frames[i % len(frames)][0]), 0.0, 0.0, least_steps=_TIMED)
+    looks = time_steps(lambda i: monitor.update(frames[i % len(frames)][0]), 0.0, 0.0, least_steps=_TIMED)
     return looks.percentile_ms(50), made.percentile_ms(50)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from worldling.alarm import through
+from worldling.alarm import reconstruct
 from worldling.judge.case import Case
 from worldling.judge.horizon.alarm import AlarmResult, AlarmTiming, alarm_plays, judge_alarm
 from worldling.judge.horizon.reading import WINDOW, Grid, Looked, kinetic, look, overlaps, permanence, place_errors
@@ -197,7 +197,7 @@ def _frames(case: Case, plays: Sequence[Play], films: Sequence[Film], grid: Grid
         "truth": truth,
         "simulator": simulator,
         "others": others,
-        "reencoded": through(case.world, truth),
+        "reencoded": reconstruct(case.world, truth),
         "world": predict(case, case.world, plays, films[:n], grid.ahead),
         "copy_last": np.broadcast_to(truth[:, :1], truth.shape),
     }
@@ -221,7 +221,7 @@ def predict(
     state = world.start(shown, actions[:, :last], seed=[case.settings.seed + row for row in range(len(plays))])
     column, total = {t: i for i, t in enumerate(ahead)}, ahead[-1]
     frames = np.empty((len(plays), len(ahead), *shown.shape[2:]), np.uint8)
-    frames[:, 0] = through(world, shown[:, -1])
+    frames[:, 0] = reconstruct(world, shown[:, -1])
     with Progress("horizon", total, "frames", case.quiet) as progress:
         for t in range(1, total + 1):
             step = world.step(state, actions[:, last + t - 1], decode=t in column)

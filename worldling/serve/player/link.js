@@ -1,8 +1,8 @@
-// The websocket: opens it, opens it again when it drops, and takes frame messages apart.
+// The websocket: opens it, reconnects when it drops, and parses frame messages.
 // The table of all messages is in worldling/serve/messages.py.
 
-export const HEADER_BYTES = 32, VERSION = 1, PEEK = 1, OPENING = 2, DRIFT = 4;
-const FIRST_WAIT_MS = 400, LONGEST_WAIT_MS = 4000;
+export const HEADER_BYTES = 32, VERSION = 1, PEEK = 1, LOADING = 2, DRIFT = 4;
+const MIN_WAIT_MS = 400, MAX_WAIT_MS = 4000;
 
 export function unpack(buffer) {
   const view = new DataView(buffer);
@@ -20,24 +20,25 @@ export class Link {
   // on: {frame(frame), message(object), up(), down(seconds until the next try)}
   constructor(on) {
     this.on = on;
-    this.wait = FIRST_WAIT_MS;
+    this.wait = MIN_WAIT_MS;
     this.open();
   }
 
   open() {
-    const socket = this.socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
+    const scheme = location.protocol === "https:" ? "wss" : "ws";
+    const socket = this.socket = new WebSocket(`${scheme}://${location.host}/ws`);
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => {
       if (typeof data !== "string") return this.on.frame(unpack(data));
       const message = JSON.parse(data);
-      if (message.type === "status") this.wait = FIRST_WAIT_MS;  // a session that opened, not only a socket
+      if (message.type === "status") this.wait = MIN_WAIT_MS;  // a session has opened, not only a socket
       this.on.message(message);
     };
     socket.onopen = () => this.on.up();
     socket.onclose = () => {
       this.on.down(this.wait / 1000);
       setTimeout(() => this.open(), this.wait);
-      this.wait = Math.min(LONGEST_WAIT_MS, this.wait * 1.6);
+      this.wait = Math.min(MAX_WAIT_MS, this.wait * 1.6);
     };
   }
 

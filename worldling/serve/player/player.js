@@ -1,18 +1,18 @@
-// The page: draws what comes, sends what is held, and shows how fast both are.
+// The page: draws the frames, sends the held action, and shows frame rates and latency.
 
-import { DRIFT, Link, OPENING, PEEK } from "./link.js";
+import { DRIFT, Link, LOADING, PEEK } from "./link.js";
 import { Controls } from "./controls.js";
-import { Film } from "./film.js";
-import { Curve, Timeline } from "./past.js";
+import { Recorder } from "./recorder.js";
+import { PsnrCurve, Timeline } from "./timeline.js";
 
 const SPEEDS = [[0.25, "¼×"], [0.5, "½×"], [1, "1×"], [2, "2×"], [4, "4×"], [8, "8×"], [null, "max"]];
-const TAP_MS = 200, CRISP_BELOW_PX = 200, DRIFT_SHOWN_MS = 1000;
+const TAP_MS = 200, PIXELATED_BELOW_PX = 200, DRIFT_SHOWN_MS = 1000;
 const $ = (id) => document.getElementById(id);
 const screens = [$("dream"), $("real")].map((canvas) => ({ canvas, context: canvas.getContext("2d") }));
 
 let world, session, controls, timeline, curve, status;
-let waiting = null;          // decoded, not drawn yet: only ever the newest
-let lastSeq = 0, shownIndex = 0, opened = false, dirty = true;
+let waiting = null;          // the newest frame that is decoded and not yet drawn
+let lastSeq = 0, shownIndex = 0, loaded = false, dirty = true;
 let hiddenPause = false, lostSince = 0, failure = "", drifted = -Infinity;
 let drawn = [], inputs = [], latencies = [], inputId = 0;
 
@@ -21,13 +21,14 @@ let drawn = [], inputs = [], latencies = [], inputId = 0;
 async function receive(frame) {
   const socket = link.socket;
   try {
-    const pictures = await Promise.all([frame.dream, frame.real].filter(Boolean).map((jpeg) => createImageBitmap(jpeg)));
+    const jpegs = [frame.dream, frame.real].filter(Boolean);
+    const pictures = await Promise.all(jpegs.map((jpeg) => createImageBitmap(jpeg)));
     if (socket !== link.socket || frame.seq < lastSeq) return;
     lastSeq = frame.seq;
     waiting = { ...frame, pictures };
   } catch (error) {
     link.send({ type: "ack", seq: frame.seq });
-    toast(`A picture could not be read: ${error.message}`);
+    toast(`A frame could not be decoded: ${error.message}`);
   }
 }
 
@@ -44,14 +45,14 @@ function draw(now) {
   dirty = true;
   if (frame.flags & DRIFT) drifted = now;
   $("drift").hidden = now - drifted > DRIFT_SHOWN_MS;
-  if (frame.flags & OPENING) return;
-  opened = true;
+  if (frame.flags & LOADING) return;
+  loaded = true;
   if (frame.flags & PEEK) return;
   drawn.push(now);
   while (inputs.length && inputs[0].id <= frame.inputId) latencies.push(performance.now() - inputs.shift().at);
   latencies = latencies.slice(-200);
-  if (timeline.looking === null) timeline.see(frame.index, frame.pictures[0]);
-  if (world.beside) curve.see(frame.index, frame.mse);
+  if (timeline.peekIndex === null) timeline.add(frame.index, frame.pictures[0]);
+  if (world.beside) curve.add(frame.index, frame.mse);
 }
 
 let lastTick = performance.now();
@@ -59,11 +60,11 @@ function tick(now) {
   if (controls) controls.poll(Math.min(0.1, (now - lastTick) / 1000));
   lastTick = now;
   if (waiting) draw(now);
-  if (dirty && timeline && now - (tick.painted ?? 0) > 80) {
-    [tick.painted, dirty] = [now, false];
+  if (dirty && timeline && now - (tick.redrawnAt ?? 0) > 80) {
+    [tick.redrawnAt, dirty] = [now, false];
     timeline.draw();
     if (world.beside) curve.draw();
-    badge();
+    showBadge();
   }
   requestAnimationFrame(tick);
 }
@@ -72,21 +73,21 @@ function tick(now) {
 
 const link = new Link({
   frame: receive,
-  up() { lastSeq = 0; [opened, waiting] = [false, null]; },
+  up() { lastSeq = 0; [loaded, waiting] = [false, null]; },
   down(seconds) {
     lostSince ||= performance.now();
-    if (failure) return cover("The world could not start", failure);
+    if (failure) return showOverlay("The session could not start", failure);
     const long = performance.now() - lostSince > 3000;
-    cover(long ? "The server is not there" : "Connection lost",
-      long ? "Start it again in the terminal with worldling play. This page comes back by itself." : "Trying again…");
-    $("facts").textContent = `next try in ${seconds.toFixed(0) || 1} s`;
+    showOverlay(long ? "The server does not answer" : "Connection lost",
+      long ? "Start it again in the terminal with worldling play. This page then reconnects." : "Trying again…");
+    $("facts").textContent = `reconnecting in ${seconds.toFixed(0) || 1} s`;
   },
   message(message) {
-    ({ welcome, status: stand, error: trouble })[message.type](message);
+    ({ welcome, status: showStatus, error: showError })[message.type](message);
   },
 });
 
-const film = new Film(link, toast);
+const recorder = new Recorder(link, toast);
 
 function welcome(message) {
   ({ world, session } = message);
@@ -101,76 +102,79 @@ function welcome(message) {
       link.send({ type: "input", id: inputId, action });
     },
   });
-  timeline = new Timeline($("timeline"), world.kept_frames, world.fps, {
-    peek(index) { forget(); link.send({ type: "peek", index }); dirty = true; },
-    branch(index) { forget(); link.send({ type: "branch", index }); dirty = true; },
+  timeline = new Timeline($("timeline"), world.history_frames, world.fps, {
+    peek(index) { clearInputs(); link.send({ type: "peek", index }); dirty = true; },
+    branch(index) { clearInputs(); link.send({ type: "branch", index }); dirty = true; },
     cancel() { link.send({ type: "peek", index: null }); dirty = true; },
   });
-  curve = new Curve($("curve"), $("curve-now"), world.kept_frames);
-  forget();
+  curve = new PsnrCurve($("curve"), $("curve-now"), world.history_frames);
+  clearInputs();
   for (const element of ["real-screen", "curve-block", "dream-caption"]) $(element).hidden = !world.beside;
-  for (const { canvas } of screens) canvas.classList.toggle("crisp", world.size_px < CRISP_BELOW_PX);
+  for (const { canvas } of screens) canvas.classList.toggle("pixelated", world.size_px < PIXELATED_BELOW_PX);
   document.title = `${world.name} · Worldling`;
   $("name").textContent = world.name;
-  $("facts").textContent = world.beside ? "starting the real environment…" : "waking up…";
-  arrange();
+  $("facts").textContent = world.beside ? "starting the real environment…" : "loading the model…";
+  layOut();
   if (hiddenPause || document.hidden) { hiddenPause = true; link.send({ type: "pause", on: true }); }
   const speed = SPEEDS[$("speed").value][0];
   if (speed !== 1) link.send({ type: "speed", value: speed });
 }
 
-function trouble({ message }) {
+function showError({ message }) {
   if (status) toast(message);
-  else failure = message;  // it never started, and the socket closes next
+  else failure = message;  // the session never started, and the socket closes next
 }
 
-function stand(message) {
+function showStatus(message) {
   status = message;
   failure = "";
-  $("cover").hidden = true;
-  if (lostSince) toast("Connected again. This is a new session.");
+  $("overlay").hidden = true;
+  if (lostSince) toast("Reconnected. This is a new session.");
   lostSince = 0;
   if (status.paused) inputs = [];
   Object.assign(timeline, { oldest: status.oldest, branches: status.branches });
-  if (timeline.looking === null) timeline.newest = Math.max(timeline.newest, status.newest);
-  controls.rest(status.held);
-  $("facts").textContent = `${world.size_px} px · ${Number(world.fps.toFixed(1))} frames a second · ${world.backend}`;
-  $("hud-made").textContent = status.fps_made ? tidy(status.fps_made) : "–";
+  if (timeline.peekIndex === null) timeline.newest = Math.max(timeline.newest, status.newest);
+  controls.setNeutral(status.held);
+  $("facts").textContent = `${world.size_px} px · ${Number(world.fps.toFixed(1))} frames/s · ${world.backend}`;
+  $("hud-made").textContent = status.fps_made ? format(status.fps_made) : "–";
   const since = performance.now() - 2000;
   drawn = drawn.filter((at) => at > since);
   const span = (drawn.at(-1) - drawn[0]) / 1000;
-  $("hud-shown").textContent = drawn.length > 1 ? tidy((drawn.length - 1) / span) : "–";
+  $("hud-shown").textContent = drawn.length > 1 ? format((drawn.length - 1) / span) : "–";
   const ordered = [...latencies].sort((a, b) => a - b);
   for (const [name, q] of [["p50", 0.5], ["p95", 0.95]]) {
-    $(`hud-${name}`).textContent = ordered.length ? tidy(ordered[Math.min(ordered.length - 1, Math.floor(q * ordered.length))]) : "–";
+    const at = Math.min(ordered.length - 1, Math.floor(q * ordered.length));
+    $(`hud-${name}`).textContent = ordered.length ? format(ordered[at]) : "–";
   }
   $("pause").setAttribute("aria-pressed", String(status.paused));
-  $("pause-word").textContent = status.paused ? "Play" : "Pause";
-  $("start-word").textContent = world.beside ? `seed ${status.start}` : `${status.start % world.num_starts + 1} of ${world.num_starts}`;
-  $("branches").textContent = status.num_branches ? `${status.num_branches} ${status.num_branches === 1 ? "branch" : "branches"}` : "";
-  film.stand(status, world.fps, session);
+  $("pause-label").textContent = status.paused ? "Play" : "Pause";
+  const { start, num_branches: count } = status;
+  const context = `${start % world.num_starts + 1} of ${world.num_starts}`;
+  $("start-label").textContent = world.beside ? `seed ${start}` : context;
+  $("branches").textContent = count ? `${count} ${count === 1 ? "branch" : "branches"}` : "";
+  recorder.update(status, world.fps, session);
   $("note").textContent = status.note;
   $("note").hidden = !status.note;
   dirty = true;
 }
 
-const tidy = (number) => (number < 9.95 ? number.toFixed(1) : String(Math.round(number)));
+const format = (number) => (number < 9.95 ? number.toFixed(1) : String(Math.round(number)));
 
-// Waiting while paused or looking back is the player's, not the machine's: it must not count as latency.
-function forget() { inputs = []; }
+// Time spent paused or looking at stored frames is not latency.
+function clearInputs() { inputs = []; }
 
 // ---- commands -----------------------------------------------------------------------------------------------
 
 const commands = {
-  pause() { hiddenPause = false; forget(); link.send({ type: "pause", on: !status?.paused }); },
+  pause() { hiddenPause = false; clearInputs(); link.send({ type: "pause", on: !status?.paused }); },
   step() { hiddenPause = false; link.send({ type: "step" }); },
-  reset() { begin(null); },
-  next() { begin((status?.start ?? 0) + 1); },
-  record() { film.toggle(); },
+  reset() { reset(null); },
+  next() { reset((status?.start ?? 0) + 1); },
+  record() { recorder.toggle(); },
 };
 
-function begin(start) {
-  forget();
+function reset(start) {
+  clearInputs();
   timeline.clear();
   curve.clear();
   drifted = -Infinity;
@@ -178,24 +182,24 @@ function begin(start) {
   controls.restart();
 }
 
-// Rewind: a tap goes one second back; held, it runs backwards at twice the speed until let go.
+// Rewind: a tap goes one second back; while held, it plays backwards at twice the speed.
 const rewinding = { timer: 0, tap: 0 };
 function rewind(down) {
   if (!timeline || down === Boolean(rewinding.tap)) return;
   if (down) {
     rewinding.tap = performance.now();
-    let place = timeline.newest;
+    let index = timeline.newest;
     rewinding.timer = setInterval(() => {
       if (performance.now() - rewinding.tap < TAP_MS) return;
-      place = Math.max(timeline.oldest, place - world.fps / 15);
-      timeline.look(place);
+      index = Math.max(timeline.oldest, index - world.fps / 15);
+      timeline.peek(index);
     }, 1000 / 30);
     return;
   }
   clearInterval(rewinding.timer);
   rewinding.tap = 0;
-  if (timeline.looking !== null) timeline.leave(true);
-  else { forget(); link.send({ type: "rewind", frames: Math.max(1, Math.round(world.fps)) }); }
+  if (timeline.peekIndex !== null) timeline.endPeek(true);
+  else { clearInputs(); link.send({ type: "rewind", frames: Math.max(1, Math.round(world.fps)) }); }
 }
 
 function command(name, down) {
@@ -207,7 +211,7 @@ const KEYS = {
   Space: "pause", Period: "step", NumpadDecimal: "step", KeyR: "reset", KeyN: "next", KeyV: "record",
   Backspace: "rewind", BracketLeft: "rewind",
 };
-// A focused button takes Space and Enter, a focused slider the arrows; all else is the game's.
+// A focused button takes Space and Enter, a focused slider the arrow keys; all other keys play.
 const isWidget = (element, key) => (element?.matches?.("button") && ["Space", "Enter"].includes(key))
   || (element?.matches?.("input") && /^(Arrow|Page|Home|End)/.test(key));
 
@@ -237,22 +241,22 @@ $("rewind").onpointerdown = (event) => { event.target.setPointerCapture(event.po
 $("rewind").onlostpointercapture = () => rewind(false);
 $("rewind").onclick = (event) => { if (!event.detail) { rewind(true); rewind(false); } };
 $("speed").oninput = (event) => {
-  const [value, word] = SPEEDS[event.target.value];
-  $("speed-word").textContent = word;
-  event.target.setAttribute("aria-valuetext", word);
+  const [value, label] = SPEEDS[event.target.value];
+  $("speed-label").textContent = label;
+  event.target.setAttribute("aria-valuetext", label);
   link.send({ type: "speed", value });
 };
-// After a click the keys belong to the game again; with the keyboard, focus stays where it is.
+// After a click the keys play again; after keyboard use, focus stays where it is.
 addEventListener("pointerup", () => setTimeout(() => {
   if (document.activeElement?.matches("button, input, #timeline")) document.activeElement.blur();
 }));
 
-// ---- the look -----------------------------------------------------------------------------------------------
+// ---- layout -------------------------------------------------------------------------------------------------
 
-function cover(title, text) {
-  $("cover-title").textContent = title;
-  $("cover-text").textContent = text;
-  $("cover").hidden = false;
+function showOverlay(title, text) {
+  $("overlay-title").textContent = title;
+  $("overlay-text").textContent = text;
+  $("overlay").hidden = false;
 }
 
 function toast(text) {
@@ -262,15 +266,16 @@ function toast(text) {
   toast.timer = setTimeout(() => { $("toast").hidden = true; }, 6000);
 }
 
-function badge() {
-  const back = timeline.looking === null ? 0 : (timeline.newest - timeline.looking) / world.fps;
-  const text = timeline.looking !== null ? `${back.toFixed(1)} s ago` : status?.paused ? `paused at ${(shownIndex / world.fps).toFixed(1)} s` : "";
-  $("badge").hidden = !text || !opened;
+function showBadge() {
+  const back = timeline.peekIndex === null ? 0 : (timeline.newest - timeline.peekIndex) / world.fps;
+  const paused = status?.paused ? `paused at ${(shownIndex / world.fps).toFixed(1)} s` : "";
+  const text = timeline.peekIndex !== null ? `${back.toFixed(1)} s ago` : paused;
+  $("badge").hidden = !text || !loaded;
   $("badge").textContent = text;
 }
 
-// As large as fits; small worlds in whole steps, so that every pixel has the same size.
-function arrange() {
+// As large as fits; small frames by a whole factor, so that every pixel has the same size.
+function layOut() {
   if (!world) return;
   const count = world.beside ? 2 : 1, narrow = innerWidth <= 860;
   const gap = parseFloat(getComputedStyle($("stage")).columnGap);
@@ -278,14 +283,14 @@ function arrange() {
   const down = narrow ? innerHeight * 0.62 : innerHeight - (world.beside ? 330 : 190);
   let side = Math.floor(Math.max(160, Math.min(across, down)));
   const pixel = world.size_px / devicePixelRatio;  // one screen pixel per world pixel
-  if (world.size_px < CRISP_BELOW_PX && side > pixel) side = Math.floor(side / pixel) * pixel;
+  if (world.size_px < PIXELATED_BELOW_PX && side > pixel) side = Math.floor(side / pixel) * pixel;
   for (const { canvas } of screens) canvas.style.width = canvas.style.height = `${side}px`;
   dirty = true;
 }
 
-// Touch shows thumb pads instead of key names; a touch screen on a laptop is found out at the first touch.
-const touched = () => { document.body.classList.add("touch"); arrange(); };
-if (matchMedia("(hover: none) and (pointer: coarse)").matches) touched();
-addEventListener("pointerdown", (event) => event.pointerType === "touch" && touched());
-addEventListener("resize", arrange);
+// On touch screens, buttons replace key names; on a laptop a touch screen is detected at the first touch.
+const useTouch = () => { document.body.classList.add("touch"); layOut(); };
+if (matchMedia("(hover: none) and (pointer: coarse)").matches) useTouch();
+addEventListener("pointerdown", (event) => event.pointerType === "touch" && useTouch());
+addEventListener("resize", layOut);
 requestAnimationFrame(tick);

@@ -1,61 +1,66 @@
-// From an action space to what a person can press. A scheme is
-//   pads     [{word, label, keys, toggle}]  things to hold; each is a button on the page and some keys
-//   axes     [{name, low, high, rest}]      sliders, for boxes nobody has named
-//   choices  [{name, count}]                pickers, for multi-discrete spaces
-//   note     one line for people
-//   action(input)  the raw action, where input is {strength(word) 0..1, recent [words], target, sliders, picked}
-// Words: up, down, left, right, fire, and "#3" or "#-3" for number keys.
+// Make a control scheme from an action space. A scheme is
+//   buttons  [{control, label, keys, toggle}]  a button on the page each, and its keys
+//   axes     [{name, low, high, neutral}]      sliders, for box axes without a known name
+//   choices  [{name, count}]                   pickers, for multi-discrete spaces
+//   note     one line shown to the player
+//   action(input)  the raw action; input: {strength(control) 0..1, recent [controls], target, sliders, picked}
+// A control is one of up, down, left, right, fire, or "#3" or "#-3" for number keys.
 
 const ALIASES = {
   up: ["UP", "FORWARD", "GAS", "ACCELERATE", "THROTTLE", "NORTH"], down: ["DOWN", "BACKWARD", "BACK", "BRAKE", "SOUTH"],
   left: ["LEFT", "STEERLEFT", "TURNLEFT", "WEST"], right: ["RIGHT", "STEERRIGHT", "TURNRIGHT", "EAST"],
   fire: ["FIRE", "SHOOT", "ATTACK", "JUMP"],
 };
-const AXES = {  // the words that move a named axis down and up
+const AXES = {  // the controls that decrease and increase a named axis
   STEER: ["left", "right"], STEERING: ["left", "right"], X: ["left", "right"], Y: ["down", "up"],
   GAS: [null, "up"], THROTTLE: [null, "up"], BRAKE: [null, "down"],
 };
 export const KEYS = { up: ["↑", "W"], down: ["↓", "S"], left: ["←", "A"], right: ["→", "D"], fire: ["F"] };
 
 const plain = (name) => name.toUpperCase().replace(/[^A-Z0-9]/g, "");
-const keysOf = (word) => KEYS[word] ?? [word[1] === "-" ? `⇧${word.slice(2)}` : word.slice(1)];
-const wordFor = (name) => Object.keys(ALIASES).find((word) => ALIASES[word].includes(plain(name)));
+const keysOf = (control) => KEYS[control] ?? [control[1] === "-" ? `⇧${control.slice(2)}` : control.slice(1)];
+const controlFor = (name) => Object.keys(ALIASES).find((control) => ALIASES[control].includes(plain(name)));
 
 export function makeScheme(space, pointer) {
-  const empty = { pads: [], axes: [], choices: [], note: "", action: () => [] };
+  const empty = { buttons: [], axes: [], choices: [], note: "", action: () => [] };
   const made = pointer ? pointing(space) : {
     discrete, box, multi_binary: switches, multi_discrete: pickers,
-    none: () => ({ note: "This world takes no actions. Watch it." }),
+    none: () => ({ note: "This world takes no actions." }),
   }[space.kind](space);
   return { ...empty, ...made };
 }
 
 function discrete({ nvec: [count], names }) {
   const numbers = new Map(names.map((name, i) => [plain(name), i]));
-  const says = {};
-  for (const word in ALIASES) says[word] = ALIASES[word].find((name) => numbers.has(name));
-  if (!says.up && !says.down && says.left && says.right) [says.up, says.down] = [says.right, says.left];  // Pong
-  const known = new Set(Object.values(says).filter(Boolean));
+  const nameOf = {};
+  for (const control in ALIASES) nameOf[control] = ALIASES[control].find((name) => numbers.has(name));
+  const isPong = !nameOf.up && !nameOf.down && nameOf.left && nameOf.right;
+  if (isPong) [nameOf.up, nameOf.down] = [nameOf.right, nameOf.left];
+  const known = new Set(Object.values(nameOf).filter(Boolean));
   const isCombination = (name) => [...known].some((a) => name !== a && name.startsWith(a) && !known.has(name));
 
-  const pads = [];
+  const buttons = [];
   for (let i = names.length ? 0 : 1; i < count; i++) {
-    const name = plain(names[i] ?? ""), words = Object.keys(ALIASES).filter((word) => says[word] === name);
+    const name = plain(names[i] ?? ""), controls = Object.keys(ALIASES).filter((control) => nameOf[control] === name);
     if (name === "NOOP" || isCombination(name)) continue;
-    if (words.length) pads.push({ word: words[0], label: names[i].toLowerCase(), keys: words.map((w) => KEYS[w][0]) });
-    else if (i < 10) pads.push({ word: `#${i}`, label: names[i]?.toLowerCase() ?? `choice ${i}`, keys: [String(i)] });
+    const label = names[i]?.toLowerCase() ?? `choice ${i}`;
+    if (controls.length) buttons.push({ control: controls[0], label, keys: controls.map((one) => KEYS[one][0]) });
+    else if (i < 10) buttons.push({ control: `#${i}`, label, keys: [String(i)] });
   }
-  const rank = Object.keys(ALIASES), place = ({ word }) => (rank.includes(word) ? rank.indexOf(word) : rank.length);
-  pads.sort((a, b) => place(a) - place(b));
+  const order = Object.keys(ALIASES);
+  const rank = (control) => (order.includes(control) ? order.indexOf(control) : order.length);
+  buttons.sort((a, b) => rank(a.control) - rank(b.control));
   return {
-    pads, note: names.length ? "" : "Nothing held is choice 0.",
+    buttons, note: names.length ? "" : "With nothing held, the action is choice 0.",
     action({ recent }) {
-      const number = recent.find((word) => word[0] === "#" && word[1] !== "-" && Number(word.slice(1)) < count);
+      const isChoice = (control) => control[0] === "#" && control[1] !== "-" && Number(control.slice(1)) < count;
+      const number = recent.find(isChoice);
       if (number) return Number(number.slice(1));
-      const words = recent.filter((word) => says[word]);
-      // The most that is held and has a name together, such as UPRIGHTFIRE; else the newest alone.
-      for (const some of [words, words.slice(0, 2), ...words.map((word) => [word])]) {
-        const name = [...new Set([...some].sort((a, b) => rank.indexOf(a) - rank.indexOf(b)).map((w) => says[w]))].join("");
+      const controls = recent.filter((control) => nameOf[control]);
+      // The largest held combination that has a name, such as UPRIGHTFIRE; else the newest control alone.
+      for (const combination of [controls, controls.slice(0, 2), ...controls.map((control) => [control])]) {
+        const sorted = [...combination].sort((a, b) => rank(a) - rank(b));
+        const name = [...new Set(sorted.map((control) => nameOf[control]))].join("");
         if (name && numbers.has(name)) return numbers.get(name);
       }
       return 0;
@@ -65,50 +70,54 @@ function discrete({ nvec: [count], names }) {
 
 function pointing({ low, high }) {
   return {
-    pads: ["up", "left", "down", "right"].map((word) => ({ word, label: word, keys: KEYS[word] })),
-    note: "Move the pointer or a finger over the picture; the ring is the target. Arrows nudge it.",
+    buttons: ["up", "left", "down", "right"].map((control) => ({ control, label: control, keys: KEYS[control] })),
+    note: "Move the mouse or a finger over the picture. The ring is the target. Arrow keys move it.",
     action: ({ target }) => target?.map((part, i) => low[i] + part * (high[i] - low[i])) ?? null,
   };
 }
 
 function box({ low, high, names }) {
-  const taken = new Set(), pads = [], axes = [];
-  const ways = low.map((_, i) => {
+  const used = new Set(), buttons = [], axes = [];
+  const parts = low.map((_, i) => {
     const byName = AXES[plain(names[i] ?? "")];
-    const byPlace = names.some((name) => AXES[plain(name)]) ? null : [["left", "right"], ["down", "up"]][i];
-    const words = (byName ?? byPlace ?? [`#-${i + 1}`, `#${i + 1}`]).map((word) => (taken.has(word) ? null : word));
-    words.forEach((word) => word && taken.add(word));
-    const name = names[i] ?? `axis ${i + 1}`, rest = Math.min(Math.max(0, low[i]), high[i]);
-    words.forEach((word, side) => {
-      if (!word || (side === 0 && rest === low[i])) return;
-      // An axis called "right" has the buttons left and right; one whose other way has no word, such as "away", − and +.
-      const label = !words[0] ? name : wordFor(name) === words[1] ? word : `${name} ${byName ? word : "−+"[side]}`;
-      pads.push({ word, label, keys: keysOf(word) });
+    const byPosition = names.some((name) => AXES[plain(name)]) ? null : [["left", "right"], ["down", "up"]][i];
+    const wanted = byName ?? byPosition ?? [`#-${i + 1}`, `#${i + 1}`];
+    const controls = wanted.map((control) => (used.has(control) ? null : control));
+    controls.forEach((control) => control && used.add(control));
+    const name = names[i] ?? `axis ${i + 1}`, neutral = Math.min(Math.max(0, low[i]), high[i]);
+    controls.forEach((control, side) => {
+      if (!control || (side === 0 && neutral === low[i])) return;
+      // An axis called "right" has the buttons left and right; "away", whose opposite is not a control, has − and +.
+      const full = `${name} ${byName ? control : "−+"[side]}`;
+      const label = !controls[0] ? name : controlFor(name) === controls[1] ? control : full;
+      buttons.push({ control, label, keys: keysOf(control) });
     });
-    if (!byName) axes.push({ i, name, low: low[i], high: high[i], rest });
-    return { words, rest };
+    if (!byName) axes.push({ i, name, low: low[i], high: high[i], neutral });
+    return { controls, neutral };
   });
   return {
-    pads, axes,
-    action: ({ strength, sliders }) => ways.map(({ words, rest }, i) => {
-      const from = sliders[i] ?? rest, [minus, plus] = words.map((word) => (word ? strength(word) : 0));
+    buttons, axes,
+    action: ({ strength, sliders }) => parts.map(({ controls, neutral }, i) => {
+      const from = sliders[i] ?? neutral, [minus, plus] = controls.map((control) => (control ? strength(control) : 0));
       return Math.min(high[i], Math.max(low[i], from + plus * (high[i] - from) + minus * (low[i] - from)));
     }),
   };
 }
 
 function switches({ nvec, names }) {
-  const words = nvec.map((_, i) => wordFor(names[i] ?? "") ?? `#${i + 1}`);
+  const controls = nvec.map((_, i) => controlFor(names[i] ?? "") ?? `#${i + 1}`);
   return {
-    pads: words.map((word, i) => ({ word, label: names[i] ?? `switch ${i + 1}`, keys: keysOf(word), toggle: word[0] === "#" })),
-    action: ({ strength }) => words.map((word) => (strength(word) > 0.5 ? 1 : 0)),
+    buttons: controls.map((control, i) => {
+      return { control, label: names[i] ?? `switch ${i + 1}`, keys: keysOf(control), toggle: control[0] === "#" };
+    }),
+    action: ({ strength }) => controls.map((control) => (strength(control) > 0.5 ? 1 : 0)),
   };
 }
 
 function pickers({ nvec, names }) {
   return {
     choices: nvec.map((count, i) => ({ name: names[i] ?? `part ${i + 1}`, count })),
-    note: "Number keys change a part.",
+    note: "Number keys change a value.",
     action: ({ picked }) => [...picked],
   };
 }

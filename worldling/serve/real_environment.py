@@ -1,4 +1,4 @@
-"""The real environment, stepped with the same actions as the dream, so that both can be seen at once."""
+"""The real environment, stepped with the same actions as the dream and shown next to it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def squared_error(dream: np.ndarray, real: np.ndarray) -> float:
     return float(frame_error(dream, real)) * 255.0**2
 
 
-def open_beside(world: WorldModel, env_id: str = "") -> "Beside":
+def open_real_environment(world: WorldModel, env_id: str = "") -> "RealEnvironment":
     """Open the environment that `world` was recorded from.
 
     env_id: the environment as the user named it, see data/find_environment.py; empty takes the one that the world's
@@ -56,15 +56,15 @@ def open_beside(world: WorldModel, env_id: str = "") -> "Beside":
             f"`--beside` must name an environment with the world's actions ({ours.kind}, {ours.size} numbers), got "
             f"{env_id or known} with {theirs.kind}, {theirs.size} numbers. Name the one it was recorded from."
         )
-    return Beside(environment)
+    return RealEnvironment(environment)
 
 
-class Beside:
-    """A real environment that follows a session.
+class RealEnvironment:
+    """A real environment stepped along with a session.
 
-    environment: owned; has `reset(seed)`, `step(action)` and `close()` as `data.environment` gives them;
-    frame: the newest real frame uint8 `[H, W, 3]`, which stays when the episode is over.
-    A simulator cannot be forked in general, so going back is a reset with the same seed and the same actions.
+    environment: owned; has `reset(seed)`, `step(action)` and `close()`, as in `data.environment`;
+    frame: the newest real frame uint8 `[H, W, 3]`, kept when the episode is over.
+    A simulator cannot be forked in general, so going back resets it with the same seed and replays the actions.
     """
 
     def __init__(self, environment: Any) -> None:
@@ -73,28 +73,28 @@ class Beside:
         self._seed = 0
         self._warm_up: list[Any] = []
         self._log: list[Any] = []
-        self._sums: list[int] = []
-        self._over_at: int | None = None
-        self._drifted = False
+        self._checksums: list[int] = []
+        self._ended_at: int | None = None
+        self._diverged = False
 
     @property
     def note(self) -> str:
-        """One line the player should know, or nothing."""
-        if self._over_at is not None:
+        """A warning for the player, one line, or an empty string."""
+        if self._ended_at is not None:
             return "The real episode is over. Reset to start both again."
-        if self._drifted:
-            return "The real environment did not replay exactly; the error is no longer fair."
+        if self._diverged:
+            return "The real environment did not replay exactly. The error is no longer valid."
         return ""
 
     def start(self, seed: int, actions: np.ndarray) -> np.ndarray:
-        """Reset and take the `actions` `[T - 1, ...]`; returns the frames uint8 `[T, H, W, 3]`.
+        """Reset, then step through `actions` `[T - 1, ...]`; returns the frames uint8 `[T, H, W, 3]`.
 
-        The actions are those of one of the world's contexts: they move as the training data moves, where
-        a no-op may not (Push-T's would send the agent to a corner).
+        The actions are those of one of the world's contexts, so that the start resembles the training data. No-ops
+        would not: in Push-T they send the agent to a corner.
         """
-        self._seed, self._warm_up, self._drifted = seed, list(actions), False
+        self._seed, self._warm_up, self._diverged = seed, list(actions), False
         frames = self._restart()
-        if self._over_at is not None:
+        if self._ended_at is not None:
             raise ServeError(
                 f"`start` must leave the real episode running, got {seed}, where it ends within the context. "
                 "Choose the next start."
@@ -103,37 +103,37 @@ class Beside:
 
     def step(self, action: Any) -> np.ndarray | None:
         """Take one action; returns the frame `[H, W, 3]`, or None once the episode is over."""
-        if self._over_at is not None:
+        if self._ended_at is not None:
             return None
         self._log.append(action)
         return self._step(action)
 
-    def back_to(self, num_steps: int) -> None:
-        """Be again where we were `num_steps` after the start. Costs that many real steps."""
-        log, sums = self._log[:num_steps], self._sums[: num_steps + 1]
+    def rewind_to(self, num_steps: int) -> None:
+        """Go back to `num_steps` after the start. Costs that many real steps."""
+        log, sums = self._log[:num_steps], self._checksums[: num_steps + 1]
         self._restart()
         for action in log:
             self._log.append(action)
             self._step(action)
-        self._drifted = self._drifted or self._sums != sums
+        self._diverged = self._diverged or self._checksums != sums
 
     def close(self) -> None:
         """Close the environment."""
         self._environment.close()
 
     def _restart(self) -> np.ndarray:
-        self._over_at = None
+        self._ended_at = None
         frames = [self._environment.reset(self._seed)]
         for action in self._warm_up:
             frames.append(self._step(action))
-        self._log, self._sums = [], [zlib.crc32(np.ascontiguousarray(frames[-1]))]
+        self._log, self._checksums = [], [zlib.crc32(np.ascontiguousarray(frames[-1]))]
         self.frame = frames[-1]
         return np.stack(frames)
 
     def _step(self, action: Any) -> np.ndarray:
         transition = self._environment.step(action)
         if transition.terminated or transition.truncated:
-            self._over_at = len(self._log)
-        self._sums.append(zlib.crc32(np.ascontiguousarray(transition.frame)))
+            self._ended_at = len(self._log)
+        self._checksums.append(zlib.crc32(np.ascontiguousarray(transition.frame)))
         self.frame = transition.frame
         return transition.frame

@@ -8,17 +8,17 @@ import pytest
 from dot_world import DotEnvironment, DotWorld, actions_of, play
 
 from worldling.errors import ServeError
-from worldling.serve.beside import Beside, open_beside, squared_error
+from worldling.serve.real_environment import RealEnvironment, open_real_environment, squared_error
 from worldling.serve.session import Session
 from worldling.types import ActionSpace
 
 
 def test_dream_and_real_start_alike_and_the_error_is_theirs():
     world = DotWorld()
-    session = Session(world, 10, Beside(DotEnvironment(world)), start=2)
-    assert session.shot.mse == 0 and session.shot.real_jpeg == session.shot.jpeg
-    shots = play(session, actions_of(10))
-    assert all(s.real_jpeg for s in shots) and max(s.mse for s in shots) > 0
+    session = Session(world, 10, RealEnvironment(DotEnvironment(world)), start=2)
+    assert session.current.mse == 0 and session.current.real_jpeg == session.current.jpeg
+    frames = play(session, actions_of(10))
+    assert all(s.real_jpeg for s in frames) and max(s.mse for s in frames) > 0
 
 
 def test_squared_error():
@@ -28,39 +28,39 @@ def test_squared_error():
 
 def test_going_back_takes_the_real_one_along():
     world, actions = DotWorld(), actions_of(40)
-    session = Session(world, 10, Beside(DotEnvironment(world)))
-    shots = play(session, actions)
+    session = Session(world, 10, RealEnvironment(DotEnvironment(world)))
+    frames = play(session, actions)
     session.branch(17)
     again = play(session, actions[17:])
-    assert [(s.real_jpeg, s.mse) for s in again] == [(s.real_jpeg, s.mse) for s in shots[17:]]
-    assert session.standing()["note"] == ""
+    assert [(s.real_jpeg, s.mse) for s in again] == [(s.real_jpeg, s.mse) for s in frames[17:]]
+    assert session.status()["note"] == ""
 
 
 def test_the_end_of_the_real_episode_is_said_and_the_dream_goes_on():
     world = DotWorld()
-    session = Session(world, 10, Beside(DotEnvironment(world, length=8)))  # 3 of them are the context
-    shots = play(session, [2] * 9)
-    assert [np.isnan(s.mse) for s in shots] == [False] * 5 + [True] * 4
-    assert shots[-1].real_jpeg == shots[4].real_jpeg and "over" in session.standing()["note"]
+    session = Session(world, 10, RealEnvironment(DotEnvironment(world, length=8)))  # 3 of them are the context
+    frames = play(session, [2] * 9)
+    assert [np.isnan(s.mse) for s in frames] == [False] * 5 + [True] * 4
+    assert frames[-1].real_jpeg == frames[4].real_jpeg and "over" in session.status()["note"]
     session.branch(2)
-    assert session.standing()["note"] == "" and not np.isnan(play(session, [2])[0].mse)
+    assert session.status()["note"] == "" and not np.isnan(play(session, [2])[0].mse)
 
 
 def test_an_environment_that_does_not_replay_is_admitted():
     world = DotWorld()
     real = DotEnvironment(world)
-    session = Session(world, 10, Beside(real))
+    session = Session(world, 10, RealEnvironment(real))
     play(session, [2] * 6)
     reset = real.reset
     real.reset = lambda seed: reset(seed + 1)
     session.branch(3)
-    assert "did not replay exactly" in session.standing()["note"]
+    assert "did not replay exactly" in session.status()["note"]
 
 
 def test_a_start_that_ends_within_the_context_is_refused():
     world = DotWorld()
     with pytest.raises(ServeError, match="`start` must leave the real episode running"):
-        Session(world, 10, Beside(DotEnvironment(world, length=2)))
+        Session(world, 10, RealEnvironment(DotEnvironment(world, length=2)))
 
 
 @pytest.mark.parametrize("env_id", [None, "", "video", "physion"])
@@ -68,7 +68,7 @@ def test_a_world_without_an_environment_has_no_beside(env_id):
     world = DotWorld()
     world.card = {"source": {"env_id": env_id}}
     with pytest.raises(ServeError, match="`--beside` must have an environment"):
-        open_beside(world)
+        open_real_environment(world)
 
 
 def test_code_of_ones_own_is_opened_only_when_named(tmp_path, monkeypatch):
@@ -82,11 +82,11 @@ def test_code_of_ones_own_is_opened_only_when_named(tmp_path, monkeypatch):
     world.card = {"source": {"env_id": "dots.py:Game", "env_kwargs": {"space": "discrete"}, "frame_skip": 1}}
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ServeError, match=r"code of somebody's own.*--beside dots\.py:Game"):
-        open_beside(world)
+        open_real_environment(world)
     assert not ran.exists()
     with pytest.raises(ServeError, match=r"with the world's actions \(discrete, 4 numbers\), got dots\.py:Game"):
-        open_beside(world, "dots.py:Game")
+        open_real_environment(world, "dots.py:Game")
     assert ran.exists()
     world.action_space = ActionSpace("discrete", (5,))
-    session = Session(world, 20, open_beside(world, "dots.py:Game"))
+    session = Session(world, 20, open_real_environment(world, "dots.py:Game"))
     assert session.advance().real_jpeg

@@ -1,5 +1,5 @@
-// The last minute: a strip of small pictures to go back in, and the curve of likeness between dream and real.
-// Both put the newest frame at the right edge and `keptFrames` to its left, so they line up.
+// The last minute: a timeline of thumbnails to go back in, and the PSNR curve between dream and real.
+// Both have the newest frame at the right edge and `historyFrames` to its left, so they are aligned.
 
 const THUMB_PX = 64;
 const DB_RANGE = [10, 50];
@@ -8,7 +8,7 @@ const colour = (name) => style.getPropertyValue(name).trim();
 
 export const psnr = (mse) => Math.min(99, 10 * Math.log10(255 ** 2 / Math.max(mse, 1e-9)));
 
-// Make the canvas as sharp as the screen and return its context, width and height in CSS pixels.
+// Set the canvas to the screen's resolution and return its context, width and height in CSS pixels.
 function prepare(canvas) {
   const { width, height } = canvas.getBoundingClientRect(), ratio = window.devicePixelRatio || 1;
   const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
@@ -21,26 +21,26 @@ function prepare(canvas) {
 
 export class Timeline {
   // on: {peek(index), branch(index), cancel()}
-  constructor(canvas, keptFrames, fps, on) {
-    Object.assign(this, { canvas, keptFrames, fps, on });
+  constructor(canvas, historyFrames, fps, on) {
+    Object.assign(this, { canvas, historyFrames, fps, on });
     this.thumbs = new Map();  // second since the start -> {index, picture}
     this.oldest = this.newest = 0;
     this.branches = [];
-    this.looking = null;      // the index under the finger or the arrow keys
-    this.listening = new AbortController();
-    this.listen();
+    this.peekIndex = null;      // the stored frame on show, or null
+    this.listeners = new AbortController();
+    this.addListeners();
   }
 
-  close() { this.listening.abort(); }
+  close() { this.listeners.abort(); }
 
   clear() {
     this.thumbs.clear();
     this.oldest = this.newest = 0;
-    this.looking = null;
+    this.peekIndex = null;
   }
 
-  // A frame was drawn: keep a small copy of the first one of each second.
-  see(index, picture) {
+  // Add a drawn frame; the first one of each second is kept as a thumbnail.
+  add(index, picture) {
     if (index < this.newest) {
       for (const [second, thumb] of this.thumbs) if (thumb.index > index) this.thumbs.delete(second);
     }
@@ -50,14 +50,14 @@ export class Timeline {
     const small = Object.assign(document.createElement("canvas"), { width: THUMB_PX, height: THUMB_PX });
     small.getContext("2d").drawImage(picture, 0, 0, THUMB_PX, THUMB_PX);
     this.thumbs.set(second, { index, picture: small });
-    for (const [old, thumb] of this.thumbs) if (thumb.index < this.newest - this.keptFrames) this.thumbs.delete(old);
+    for (const [old, thumb] of this.thumbs) if (thumb.index < this.newest - this.historyFrames) this.thumbs.delete(old);
   }
 
   draw() {
     const { context, width, height } = prepare(this.canvas);
-    const x = (index) => width * (1 - (this.newest - index) / this.keptFrames);
-    const seconds = Math.max(1, Math.ceil((height * this.keptFrames) / (width * this.fps)));
-    const slot = (seconds * this.fps * width) / this.keptFrames;
+    const x = (index) => width * (1 - (this.newest - index) / this.historyFrames);
+    const seconds = Math.max(1, Math.ceil((height * this.historyFrames) / (width * this.fps)));
+    const slot = (seconds * this.fps * width) / this.historyFrames;
     for (const [second, { picture }] of this.thumbs) {
       if (second % seconds) continue;  // they would overlap
       const left = x(second * this.fps), shown = Math.min(slot - 1, width - left);
@@ -65,11 +65,11 @@ export class Timeline {
       const part = Math.min(1, shown / height);
       context.drawImage(picture, 0, 0, THUMB_PX * part, THUMB_PX, left, 0, height * part, height);
     }
-    if (this.newest < this.keptFrames * 0.8) {
+    if (this.newest < this.historyFrames * 0.8) {
       context.font = `11px ${style.fontFamily}`;
       context.textBaseline = "middle";
-      context.fillStyle = colour("--soft");
-      context.fillText(`${Math.round(this.keptFrames / this.fps)} s ago`, 10, height / 2);
+      context.fillStyle = colour("--muted");
+      context.fillText(`${Math.round(this.historyFrames / this.fps)} s ago`, 10, height / 2);
     }
     context.fillStyle = colour("--accent");
     for (const index of this.branches) {
@@ -78,85 +78,87 @@ export class Timeline {
       context.arc(x(index), 5, 4, 0, 7);
       context.fill();
     }
-    if (this.looking !== null) {
+    if (this.peekIndex !== null) {
       context.fillStyle = "#0d1014b8";
-      context.fillRect(x(this.looking), 0, width, height);
-      context.fillStyle = colour("--ink");
-      context.fillRect(x(this.looking) - 1, 0, 2, height);
+      context.fillRect(x(this.peekIndex), 0, width, height);
+      context.fillStyle = colour("--text");
+      context.fillRect(x(this.peekIndex) - 1, 0, 2, height);
     }
     this.canvas.setAttribute("aria-valuemin", this.oldest);
     this.canvas.setAttribute("aria-valuemax", this.newest);
-    this.canvas.setAttribute("aria-valuenow", this.looking ?? this.newest);
-    const ago = (this.newest - (this.looking ?? this.newest)) / this.fps;
+    this.canvas.setAttribute("aria-valuenow", this.peekIndex ?? this.newest);
+    const ago = (this.newest - (this.peekIndex ?? this.newest)) / this.fps;
     this.canvas.setAttribute("aria-valuetext", ago ? `${ago.toFixed(1)} seconds ago` : "now");
   }
 
-  look(index) {
-    this.looking = Math.round(Math.min(this.newest, Math.max(this.oldest, index)));
-    this.on.peek(this.looking);
+  peek(index) {
+    this.peekIndex = Math.round(Math.min(this.newest, Math.max(this.oldest, index)));
+    this.on.peek(this.peekIndex);
   }
 
-  // End the look back: play on from there, or (cancelled) from where we were.
-  leave(branch) {
-    if (this.looking === null) return;
-    const index = this.looking;
-    this.looking = null;
+  // Continue from the stored frame on show (branch), or from the newest.
+  endPeek(branch) {
+    if (this.peekIndex === null) return;
+    const index = this.peekIndex;
+    this.peekIndex = null;
     if (branch && index < this.newest) this.on.branch(index);
     else this.on.cancel();
   }
 
-  listen() {
-    const options = { signal: this.listening.signal }, canvas = this.canvas;
+  addListeners() {
+    const options = { signal: this.listeners.signal }, canvas = this.canvas;
     const at = (event) => {
       const box = canvas.getBoundingClientRect();
-      return this.newest - (1 - (event.clientX - box.left) / box.width) * this.keptFrames;
+      return this.newest - (1 - (event.clientX - box.left) / box.width) * this.historyFrames;
     };
     let dragging = false;
     canvas.addEventListener("pointerdown", (event) => {
       if (event.button) return;
       canvas.setPointerCapture(event.pointerId);
       dragging = true;
-      this.look(at(event));
+      this.peek(at(event));
     }, options);
-    canvas.addEventListener("pointermove", (event) => dragging && this.looking !== null && this.look(at(event)), options);
-    canvas.addEventListener("pointerup", () => { dragging = false; this.leave(true); }, options);
-    canvas.addEventListener("pointercancel", () => { dragging = false; this.leave(false); }, options);
+    canvas.addEventListener("pointermove", (event) => {
+      if (dragging && this.peekIndex !== null) this.peek(at(event));
+    }, options);
+    canvas.addEventListener("pointerup", () => { dragging = false; this.endPeek(true); }, options);
+    canvas.addEventListener("pointercancel", () => { dragging = false; this.endPeek(false); }, options);
     canvas.addEventListener("keydown", (event) => {
       const stride = Math.max(1, Math.round(this.fps / 4));
       const moves = { ArrowLeft: -stride, ArrowRight: stride, PageUp: -4 * stride, PageDown: 4 * stride };
-      if (event.key in moves) this.look((this.looking ?? this.newest) + moves[event.key]);
-      else if (event.key === "Enter") this.leave(true);
-      else if (event.key === "Escape") this.leave(false);
+      if (event.key in moves) this.peek((this.peekIndex ?? this.newest) + moves[event.key]);
+      else if (event.key === "Enter") this.endPeek(true);
+      else if (event.key === "Escape") this.endPeek(false);
       else return;
       event.preventDefault();
       event.stopPropagation();
     }, options);
-    canvas.addEventListener("blur", () => this.leave(false), options);
+    canvas.addEventListener("blur", () => this.endPeek(false), options);
   }
 }
 
-export class Curve {
-  constructor(canvas, output, keptFrames) {
-    Object.assign(this, { canvas, output, keptFrames });
-    this.points = [];  // [index, dB], rising in index
+export class PsnrCurve {
+  constructor(canvas, output, historyFrames) {
+    Object.assign(this, { canvas, output, historyFrames });
+    this.points = [];  // [index, dB], sorted by index
   }
 
   clear() { this.points = []; }
 
-  see(index, mse) {
+  add(index, mse) {
     while (this.points.length && this.points.at(-1)[0] >= index) this.points.pop();
     this.points.push([index, Number.isNaN(mse) ? null : psnr(mse)]);
-    const oldest = index - this.keptFrames;
+    const oldest = index - this.historyFrames;
     if (this.points[0][0] < oldest) this.points = this.points.filter(([at]) => at >= oldest);
-    // The start is the real frame itself: no likeness to speak of.
-    const known = Number.isNaN(mse) || index === 0;
-    this.output.textContent = known ? "–" : `${psnr(mse).toFixed(1)} dB PSNR · ${mse.toFixed(1)} MSE`;
+    // The first frame is the real one itself: its PSNR means nothing.
+    const none = Number.isNaN(mse) || index === 0;
+    this.output.textContent = none ? "–" : `${psnr(mse).toFixed(1)} dB PSNR · ${mse.toFixed(1)} MSE`;
   }
 
   draw() {
     const { context, width, height } = prepare(this.canvas);
     const newest = this.points.at(-1)?.[0] ?? 0, [low, high] = DB_RANGE;
-    const x = (index) => width * (1 - (newest - index) / this.keptFrames);
+    const x = (index) => width * (1 - (newest - index) / this.historyFrames);
     const y = (db) => 5 + (height - 10) * (1 - (Math.min(high, Math.max(low, db)) - low) / (high - low));
     context.font = `11px ${style.fontFamily}`;
     context.textBaseline = "middle";
@@ -167,7 +169,7 @@ export class Curve {
       context.moveTo(44, y(db));
       context.lineTo(width, y(db));
       context.stroke();
-      context.fillStyle = colour("--soft");
+      context.fillStyle = colour("--muted");
       context.fillText(`${db} dB`, 8, y(db));
     }
     context.strokeStyle = colour("--accent");
