@@ -53,6 +53,21 @@ def load_module(place: str, text: str, name: str) -> ModuleType:
         ) from None
 
 
+class CallablePackage(ModuleType):
+    """A folder of the package that is also a function: `worldling.train(...)` beside `worldling.train.train`."""
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Call the function that the folder stands for, loaded when first called."""
+        return load_callable(self.__dict__["_stands_for"], "name")(*arguments, **named)
+
+
+def make_callable(package: str, function: str) -> None:
+    """Let the loaded package called `package` be called as `function`, a module:callable."""
+    module = sys.modules[package]
+    module._stands_for = function  # type: ignore[attr-defined]
+    module.__class__ = CallablePackage
+
+
 def _from_path(module: str) -> ModuleType:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())  # an installed command does not look beside the caller by itself

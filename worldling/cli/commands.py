@@ -228,20 +228,18 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _play(a: argparse.Namespace) -> None:
-    from worldling.alarm import DriftAlarm
-    from worldling.serve.app import serve
+    from worldling.serve.play import play
 
     if isinstance(a.beside, str) and a.world is None and names_world(a.beside):
         a.world, a.beside = a.beside, True  # `play --beside pusht`
     (world,) = open_worlds([a.world or "pusht"], a.world_arg, a.backend, quiet=a.json)
-    if a.alarm == "" and world.path is None:
-        raise ConfigError("`--alarm` must be given DATA for a world without a folder, got none. Add a data set.")
-    alarm = None if a.alarm is None else DriftAlarm.fit_on(world, a.alarm) if a.alarm else DriftAlarm.load(world.path)
+    alarm = False if a.alarm is None else a.alarm or True
 
     def announce(url: str) -> None:
         print(json.dumps({"url": url, "world": world.config.name, "backend": world.backend.name}), flush=True)
 
-    serve(world, a.host, a.port, a.beside, a.fps, not a.no_browser, announce if a.json else None, alarm)
+    shown = {"announce": announce} if a.json else {}
+    play(world, a.beside, a.port, a.host, a.fps, not a.no_browser, alarm=alarm, **shown)
 
 
 def _record(a: argparse.Namespace) -> dict[str, Any]:
@@ -282,13 +280,10 @@ def _import(a: argparse.Namespace) -> dict[str, Any]:
 
 
 def _train(a: argparse.Namespace) -> dict[str, Any]:
-    from worldling.config import replace
-    from worldling.train.recipe import TrainConfig
-    from worldling.train.train import train
+    from worldling.train.by_name import train_by_name
 
-    config = TrainConfig(size=a.size, minutes=a.minutes, steps=a.steps, passes=a.passes, seed=a.seed, mirror=a.mirror)
-    config = replace(config, **pairs(a.set, "set"))
-    world = train(a.data, a.out, config, a.device, a.json)
+    settings = {name: getattr(a, name) for name in ("size", "minutes", "steps", "passes", "seed", "mirror")}
+    world = train_by_name(a.data, a.out, a.device, a.json, **{**settings, **pairs(a.set, "set")})
     return {"world": str(a.out), **{k: world.card[k] for k in ("quality", "cost", "parameters")}}
 
 

@@ -38,8 +38,7 @@ def open_worlds(names: list[str], arguments: list[str], backend: str, quiet: boo
 
     Raises `ConfigError` if `arguments` or `backend` apply to none of the worlds, and what opening a world raises.
     """
-    from worldling.backends.load import load
-    from worldling.foreign import foreign_world
+    from worldling.backends.load import open_world
 
     foreign = [name for name in names if names_code(name)]
     if arguments and not foreign:
@@ -49,9 +48,7 @@ def open_worlds(names: list[str], arguments: list[str], backend: str, quiet: boo
             f"`--backend` must be left out for {', '.join(foreign)}, got {backend}. A world not ours runs its own code."
         )
     given = pairs(arguments, "world-arg")
-    worlds: list[WorldModel] = [
-        foreign_world(name, given) if name in foreign else load(name, backend, quiet=quiet) for name in names
-    ]
+    worlds: list[WorldModel] = [open_world(name, backend, quiet, given) for name in names]
     for world in worlds:
         verdict = training_verdict(world.card)
         if verdict and not quiet:
