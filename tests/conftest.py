@@ -52,7 +52,9 @@ def build_world(passes=1, grid=8, size_px=64, seed=0, warp=0, clips=False):
     card = {"source": {"env_id": "test/Tiny-v0", "size_px": size_px, "action_space": {"kind": "discrete", "nvec": [3]}}}
     nothing = np.zeros(4)
     rest = (nothing, nothing.astype(bool), nothing.astype(bool))
-    contexts = [Episode(frames, actions, *rest) for frames, actions in zip(*build_clip())] if clips else []
+    contexts = (
+        [Episode(frames, actions, *rest) for frames, actions in zip(*build_clip(), strict=False)] if clips else []
+    )
     return World(config, tokenizer, dynamics, card, contexts)
 
 
@@ -100,3 +102,14 @@ def square_data(tmp_path_factory):
                 Episode(np.stack(frames), actions, np.zeros(19, np.float32), flags, flags, meta={"seed": number})
             )
     return folder
+
+
+@pytest.fixture
+def unchecked_shapes():
+    """Let functions run without their shape checks, which torch.compile cannot look into."""
+    import jaxtyping
+
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", before)

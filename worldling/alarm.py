@@ -79,7 +79,7 @@ class DriftAlarm:
         clips: Sequence[np.ndarray] | np.ndarray,
         steps: Sequence[int] | np.ndarray | None = None,
         rate: float = FALSE_ALARM_RATE,
-    ) -> "DriftAlarm":
+    ) -> DriftAlarm:
         """Learn from real clips uint8 `[E, T, H, W, 3]`, each from its start on.
 
         clips: at least `MIN_CLIPS`, better 2 / rate; steps `[T]`: the number of each frame, if not all of a clip are
@@ -108,7 +108,7 @@ class DriftAlarm:
         return alarm
 
     @classmethod
-    def fit_on(cls, world: WorldModel, data: str | Path, rate: float = FALSE_ALARM_RATE, seed: int = 0) -> "DriftAlarm":
+    def fit_on(cls, world: WorldModel, data: str | Path, rate: float = FALSE_ALARM_RATE, seed: int = 0) -> DriftAlarm:
         """Learn from `FIT_CLIPS` clips drawn at random from the data set in folder `data`, as the world was trained on.
 
         Raises `DatasetError`, or `ShapeError` if its frames have another size than the world's.
@@ -127,7 +127,7 @@ class DriftAlarm:
             dataset.close()
         return cls.fit(world, clips, steps, rate)
 
-    def monitor(self, world: WorldModel, frames: np.ndarray) -> "Monitor":
+    def monitor(self, world: WorldModel, frames: np.ndarray) -> Monitor:
         """Return a monitor of a roll-out from real frames uint8 `[T, H, W, 3]`, or of B from `[B, T, H, W, 3]`."""
         frames = check_frames(frames)
         return Monitor(self, reconstruct(world, frames[..., -1, :, :, :]))
@@ -142,7 +142,7 @@ class DriftAlarm:
         return np.stack(
             [
                 self._excess(rows[1:] - rows[0], *self._ranges(rows[0]), change) / self.limit
-                for rows, change in zip(features, changes)
+                for rows, change in zip(features, changes, strict=False)
             ]
         )
 
@@ -161,7 +161,7 @@ class DriftAlarm:
         return path
 
     @classmethod
-    def load(cls, folder: str | Path) -> "DriftAlarm":
+    def load(cls, folder: str | Path) -> DriftAlarm:
         """Read the alarm of the world in `folder`.
 
         Raises `CheckpointError` if there is none, or it belongs to other weights.
@@ -211,9 +211,10 @@ class Monitor:
 
     def __init__(self, alarm: DriftAlarm, start: np.ndarray) -> None:
         self.alarm = alarm
-        self._start, self._previous = frame_features(start), brightness(start)
+        self._start = frame_features(start)
+        self._previous: np.ndarray | None = brightness(start)
         starts = np.atleast_2d(self._start)
-        low, high = zip(*(alarm._ranges(row) for row in starts))
+        low, high = zip(*(alarm._ranges(row) for row in starts), strict=False)
         self._low, self._high = (np.stack(side).reshape(self._start.shape) for side in (low, high))
 
     def update(self, frame: np.ndarray) -> Detection:
@@ -299,7 +300,7 @@ def _change(before: np.ndarray, now: np.ndarray) -> np.ndarray:
     return np.log(_mean(np.abs(now - before)) / 255 + _CHANGE_EPSILON)
 
 
-def _clip_features(clips: np.ndarray, steps: Sequence[int] | None) -> tuple[np.ndarray, np.ndarray]:
+def _clip_features(clips: np.ndarray, steps: Sequence[int] | np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Return features `[n, T, F]` of clips, and changes `[n, T - 1]`, NaN where frames are not consecutive."""
     numbers = np.arange(clips.shape[1]) if steps is None else np.asarray(steps)[: clips.shape[1]]
     features = np.stack([frame_features(clip) for clip in clips])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 import os
 import tempfile
 import typing
@@ -37,9 +38,30 @@ _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: 
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """Turn a (nested) dataclass into plain json values."""
-    values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    """Turn a (nested) dataclass into plain json values, without fields marked `if_set` that are not.
+
+    Such a field came later: files and digests from before it stay as they were.
+    """
+    values: dict[str, Any] = json.loads(json.dumps(_fields(config)))
     return values
+
+
+def _fields(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        named = ((f, getattr(value, f.name)) for f in dataclasses.fields(value))
+        return {f.name: _fields(item) for f, item in named if item or not f.metadata.get("if_set")}
+    if isinstance(value, dict):
+        return {key: _fields(item) for key, item in value.items()}
+    return [_fields(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def finite(value: Any) -> Any:
+    """Return json values with null for numbers that are none (NaN, infinity), which json does not know."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def renamed(cls: type, values: dict[str, Any]) -> dict[str, Any]:

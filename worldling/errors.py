@@ -7,6 +7,7 @@
     │   └── ShapeError              an array has the wrong shape or dtype
     ├── ActionError                 an action does not belong to the action space
     ├── EnvError           an environment is unknown, missing or draws no pixels
+    │   └── EpisodeError            it raised an exception within an episode
     ├── CheckpointError             a world or training checkpoint is missing, truncated or foreign
     ├── BackendError                an inference backend is not there or cannot be built
     ├── JudgeError                  a suite cannot be run on this world or data
@@ -49,6 +50,10 @@ class ActionError(WorldlingError):
 
 class EnvError(WorldlingError):
     """An environment is unknown, its package is missing, or it draws no pixels."""
+
+
+class EpisodeError(EnvError):
+    """An environment raised an exception within an episode; the next episode may go well."""
 
 
 class CheckpointError(WorldlingError):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from abc import ABC, abstractmethod
+from abc import ABC, ABCMeta, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +60,7 @@ class ForeignState:
     repeat: Callable[[Any, int], Any]
     index: int = 0
 
-    def fork(self, n: int | None = None) -> "ForeignState":
+    def fork(self, n: int | None = None) -> ForeignState:
         """Return a copy; n: of B * n rows, each repeated n times in place. Raises as `ForeignWorld.repeat`."""
         if n is None:
             return dataclasses.replace(self)  # what is held is never changed, so that both may hold it
@@ -152,8 +152,10 @@ class ForeignWorld(ABC):
         return ForeignState(self.watch(frames, actions, seeds), batch, self.repeat)
 
     def step(self, state: ForeignState, action: Any, decode: bool = True) -> Step:
-        """Make the next frame of every row, as in `WorldModel.step`. Raises `ActionError`, or `ShapeError` if
-        `predict` gives something else than frames and a state."""
+        """Make the next frame of every row, as in `WorldModel.step`.
+
+        Raises `ActionError`, or `ShapeError` if `predict` gives something else than frames and a state.
+        """
         frames = self._advance(state, self.action_space.check(action, (state.batch,)))
         return Step(frames if decode else None, self.encode(frames), state.index)
 
@@ -224,7 +226,7 @@ def foreign_world(text: str, arguments: Mapping[str, Any]) -> WorldModel:
             f"`--world-arg` must give what {text} takes, {inspect.signature(make)}, got: {error}. "
             "Write --world-arg NAME=VALUE for each."
         ) from None
-    if inspect.isabstract(make):
+    if isinstance(make, ABCMeta) and inspect.isabstract(make):
         unwritten = ", ".join(sorted(make.__abstractmethods__))
         raise ConfigError(f"`{text}` must be a whole world, got a class without {unwritten}. Write it.")
     world: WorldModel = make(**arguments)

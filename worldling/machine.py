@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import multiprocessing
 import os
 import platform
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,13 +41,29 @@ class Hardware:
     threads: int
 
 
-def hardware(device: "torch.device | None" = None) -> Hardware:
+def hardware(device: torch.device | None = None) -> Hardware:
     """Return what computes on a torch `device` (None is the CPU)."""
     import torch
 
     gpu = getattr(device, "type", "cpu") == "cuda"
     name = torch.cuda.get_device_name(device) if gpu else cpu_name()
     return Hardware(name, os.cpu_count(), torch.get_num_threads())
+
+
+def end_with_parent() -> None:
+    """Let this worker process end as soon as the process that started it is gone, even if that was killed.
+
+    Whatever the worker was at is lost, as it is for a process that is killed itself.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, name="end with parent", daemon=True).start()
 
 
 def keep_memory() -> None:

@@ -66,7 +66,7 @@ class WorldState(Protocol):
         """Frames made since `start`."""
         ...
 
-    def fork(self, n: int | None = None) -> "WorldState":
+    def fork(self, n: int | None = None) -> WorldState:
         """Return an independent copy that steps as this one would; n: of B * n rows, each repeated n times in place."""
         ...
 
@@ -110,7 +110,7 @@ class WorldModel(Protocol):
         ...
 
     @property
-    def device(self) -> "torch.device | None":
+    def device(self) -> torch.device | None:
         """The torch device that it runs on, for timing; None is the CPU."""
         ...
 
@@ -150,17 +150,17 @@ class WorldModel(Protocol):
     def rollout(self, state: Any, actions: np.ndarray, decode: Literal[True] = True) -> np.ndarray: ...
 
     @overload
-    def rollout(self, state: Any, actions: np.ndarray, decode: Literal[False]) -> "torch.Tensor": ...
+    def rollout(self, state: Any, actions: np.ndarray, decode: Literal[False]) -> torch.Tensor: ...
 
-    def rollout(self, state: Any, actions: np.ndarray, decode: bool = True) -> "np.ndarray | torch.Tensor":
+    def rollout(self, state: Any, actions: np.ndarray, decode: bool = True) -> np.ndarray | torch.Tensor:
         """Step through raw actions `[B, T, ...]`: frames uint8 `[B, T, H, W, 3]`, or latents `[B, T, N, C]`."""
         ...
 
-    def encode(self, frames: np.ndarray) -> "torch.Tensor":
+    def encode(self, frames: np.ndarray) -> torch.Tensor:
         """Turn frames uint8 `[..., H, W, 3]` into latents, floats `[..., N, C]`; pixels will do."""
         ...
 
-    def decode(self, latents: "torch.Tensor") -> np.ndarray:
+    def decode(self, latents: torch.Tensor) -> np.ndarray:
         """Turn latents `[..., N, C]` into frames uint8 `[..., H, W, 3]`."""
         ...
 

@@ -39,7 +39,7 @@ class State:
         """B, the number of rows."""
         return len(self.latent)
 
-    def fork(self, n: int | None = None) -> "State":
+    def fork(self, n: int | None = None) -> State:
         """Return an independent copy that steps as this one would.
 
         n: of B * n rows, each repeated n times in place (b0 b0 b1 b1 ...). Raises `ShapeError` if n is below 1.
@@ -50,7 +50,7 @@ class State:
             raise ShapeError(f"`n` must be at least 1, got {n}. Say how often each row is repeated.")
         return self.rows([row for row in range(self.batch) for _ in range(n)])
 
-    def rows(self, rows: Sequence[int]) -> "State":
+    def rows(self, rows: Sequence[int]) -> State:
         """Return an independent copy of some rows, repeats allowed."""
         pick = torch.as_tensor(list(rows))
         there = pick.to(self.latent.device)
@@ -60,7 +60,7 @@ class State:
         )
 
     @torch.inference_mode()
-    def put_row(self, row: int, other: "State") -> None:
+    def put_row(self, row: int, other: State) -> None:
         """Overwrite one row with the only row of `other`, a state of the same world."""
         for there, here in zip(self._tensors().values(), other._tensors().values(), strict=True):
             there[row] = here[0]
@@ -74,7 +74,7 @@ class State:
         write_tensors(path, self._tensors(), {"format": FORMAT, "index": self.index, "batched": self.batched})
 
     @classmethod
-    def load(cls, path: str | Path, like: "State | None" = None) -> "State":
+    def load(cls, path: str | Path, like: State | None = None) -> State:
         """Read what `save` wrote: a state that steps as the saved one would.
 
         like: a state of the world that is to go on from it, such as `world.blank(1)`, of any number of rows: the

@@ -47,13 +47,13 @@ class TickInputs(NamedTuple):
         return (*self.small, *self.memory)
 
     @classmethod
-    def from_flat(cls, tensors: Sequence[Tensor], warps: bool) -> "TickInputs":
+    def from_flat(cls, tensors: Sequence[Tensor], warps: bool) -> TickInputs:
         """Undo `flat`; warps: whether there is a `shown` among them."""
         latent, previous, action, age, noise, *rest = tensors
         shown = rest.pop(0) if warps else None
         return cls(latent, previous, action, age, noise, shown, tuple(rest))
 
-    def split(self, count: int) -> list["TickInputs"]:
+    def split(self, count: int) -> list[TickInputs]:
         """Return views of `count` parts of the rows, as equal as can be."""
         parts = zip(*(tensor.tensor_split(count) for tensor in self.flat()), strict=True)
         return [self.from_flat(part, self.shown is not None) for part in parts]
@@ -75,7 +75,7 @@ class TickOutputs(NamedTuple):
         return (self.latent, *(() if self.frame is None else (self.frame,)), *self.memory)
 
     @classmethod
-    def from_flat(cls, tensors: Sequence[Tensor], decode: bool) -> "TickOutputs":
+    def from_flat(cls, tensors: Sequence[Tensor], decode: bool) -> TickOutputs:
         """Undo `flat`; decode: whether there is a frame among them."""
         latent, *rest = tensors
         frame = rest.pop(0) if decode else None
@@ -90,6 +90,7 @@ class Tick(nn.Module):
         self.tokenizer, self.dynamics, self.decode = tokenizer, dynamics, decode
 
     def forward(self, inputs: TickInputs) -> TickOutputs:
+        """Make the next frame."""
         h, memory = self.look_back(inputs)
         shown = None if inputs.shown is None else Rendered(frames_to_float(inputs.shown), self.tokenizer)
         latent = denoise(self.dynamics.head, h, inputs.latent, inputs.noise, self.dynamics.config.passes, shown)
@@ -111,4 +112,5 @@ class FlatTick(nn.Module):
         self.tick, self.warps = tick, tick.dynamics.config.warp > 0
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Make the next frame."""
         return self.tick(TickInputs.from_flat(tensors, self.warps)).flat()

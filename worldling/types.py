@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     import torch
 
 
+#: A Box of whole numbers of which no axis has more values is a table of choices.
+MOST_CHOICES = 5
+
+
 def frames_to_float(frames: torch.Tensor) -> torch.Tensor:
     """Turn uint8 frames `[..., H, W, 3]` into floats `[..., 3, H, W]` in [-1, 1]."""
     return frames.movedim(-1, -3).float().div(127.5).sub(1.0)
@@ -48,6 +52,15 @@ def check_frames(frames: Any, name: str = "frames", ndim: tuple[int, ...] = (4, 
     return array
 
 
+def _is_bounded(space: Any) -> bool:
+    """Tell whether the bounds of a Box say what its actions are: the largest number of a type stands for none."""
+    low, high = np.asarray(space.low), np.asarray(space.high)
+    kind = np.dtype(space.dtype)
+    limit = 0.99 * float(np.finfo(kind).max) if kind.kind == "f" else 2.0**24  # beyond, float32 skips whole numbers
+    bounds = np.concatenate([low.ravel(), high.ravel()]).astype(np.float64)
+    return bool(bounds.size and np.isfinite(bounds).all() and (np.abs(bounds) < min(limit, 1e30)).all())
+
+
 @dataclass(frozen=True)
 class ActionSpace:
     """What actions a world understands, and how they become vectors of size A.
@@ -56,6 +69,7 @@ class ActionSpace:
         "multi_binary" (`len(nvec)` switches), "box" (floats between `low` and `high`) or
         "none" (video without actions).
     names: one name per choice (discrete), switch or axis; for people and for key bindings.
+    whole: of a box: its numbers are whole; `check` rounds others to the nearest.
     """
 
     kind: str
@@ -63,6 +77,7 @@ class ActionSpace:
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
     names: tuple[str, ...] = ()
+    whole: bool = field(default=False, metadata={"if_set": True})
 
     def __post_init__(self) -> None:
         for key in ("nvec", "low", "high", "names"):
@@ -123,7 +138,7 @@ class ActionSpace:
                     f"`action` must lie between {list(self.low)} and {list(self.high)}, got values from "
                     f"{array.min():g} to {array.max():g}. Clip it first."
                 )
-            return array
+            return np.rint(array) if self.whole else array
         if array.dtype.kind == "f" and not (array == np.round(array)).all():
             raise ActionError(f"`action` must be whole numbers, got {array.ravel()[:4]}. {self._wanted(lead)}")
         array = array.astype(np.int64)
@@ -153,7 +168,9 @@ class ActionSpace:
         return np.concatenate(parts, axis=-1)
 
     def sample(self, rng: np.random.Generator) -> np.ndarray:
-        """Draw one raw action uniformly."""
+        """Draw one raw action uniformly; the bounds of a box are drawn too."""
+        if self.kind == "box" and self.whole:
+            return rng.integers(np.asarray(self.low, int), np.asarray(self.high, int) + 1).astype(np.float32)
         if self.kind == "box":
             return rng.uniform(self.low, self.high).astype(np.float32)
         if self.kind == "none":
@@ -164,20 +181,39 @@ class ActionSpace:
 
     @classmethod
     def from_gymnasium(cls, space: Any, names: tuple[str, ...] = ()) -> ActionSpace:
-        """Describe a Gymnasium Discrete, MultiDiscrete, MultiBinary or Box (bounded, 1-D) space."""
-        kind = type(space).__name__
+        """Describe a Gymnasium Discrete, MultiDiscrete, MultiBinary or bounded Box space of any shape, or a subclass.
+
+        Choices count from 0 whatever the space's `start` is. A Box of whole numbers becomes switches if it holds zeros
+        and ones, choices if no axis has more than `MOST_CHOICES` values, else a box of whole numbers; shapes are flat.
+        Raises `ActionError`, for bounds that are as good as none too (infinite, or the largest number of their type).
+        """
+        kinds = [kind.__name__ for kind in type(space).__mro__]  # by name: the spaces of the old gym are these too
+        kind = next((kind for kind in kinds if kind in ("Discrete", "MultiDiscrete", "MultiBinary", "Box")), "")
         if kind == "Discrete":
             return cls("discrete", (int(space.n),), names=names)
         if kind == "MultiDiscrete":
             return cls("multi_discrete", tuple(int(n) for n in np.ravel(space.nvec)), names=names)
         if kind == "MultiBinary":
             return cls("multi_binary", (2,) * int(np.prod(space.shape)), names=names)
-        if kind == "Box" and np.isfinite(space.low).all() and np.isfinite(space.high).all():
+        if kind == "Box" and _is_bounded(space):
             low, high = np.ravel(space.low).tolist(), np.ravel(space.high).tolist()
-            return cls("box", low=tuple(low), high=tuple(high), names=names)
+            if np.dtype(space.dtype).kind == "f":
+                return cls("box", low=tuple(low), high=tuple(high), names=names)
+            nvec = tuple(int(b) - int(a) + 1 for a, b in zip(low, high, strict=True))
+            if all((a, b) == (0, 1) for a, b in zip(low, high, strict=True)):
+                return cls("multi_binary", nvec, names=names)
+            if max(nvec) <= MOST_CHOICES:
+                return cls("multi_discrete", nvec, names=names)
+            return cls("box", low=tuple(map(float, low)), high=tuple(map(float, high)), names=names, whole=True)
+        got = " ".join(str(space).split())[:160]
         raise ActionError(
-            f"`action_space` must be Discrete, MultiDiscrete, MultiBinary or a bounded Box, got {space}. "
-            "Wrap the environment so that its actions are one of these."
+            f"`action_space` must be Discrete, MultiDiscrete, MultiBinary or a bounded Box, got {got}. "
+            + (
+                "Give the Box the bounds that the environment really uses, for example with "
+                "gymnasium.wrappers.RescaleAction."
+                if kind == "Box"
+                else "Wrap the environment so that its actions are one of these."
+            )
         )
 
     def _axes(self, lead: tuple[int, ...] | None) -> str:

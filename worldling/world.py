@@ -33,8 +33,10 @@ from worldling.types import ActionSpace, Episode, Step, check_frames, float_to_f
 
 @dataclass(frozen=True)
 class WorldConfig:
-    """Everything needed to build a world's networks. context: real frames to start from; outcome: what is predicted of
-    reward and termination, nothing by default."""
+    """Everything needed to build a world's networks.
+
+    context: real frames to start from; outcome: what is predicted of reward and termination, nothing by default.
+    """
 
     name: str
     size: str
@@ -80,7 +82,7 @@ class Backend(Protocol):
         """Return `TickOutputs.memory` alone: what to remember of a real frame."""
         ...
 
-    def like(self, world: "World") -> "Backend":
+    def like(self, world: World) -> Backend:
         """Return what runs `world`, the same networks with other weights, as this does, or the nearest to it.
 
         Cost: some seconds at most; a backend that would need longer gives one that does not.
@@ -114,7 +116,7 @@ class Reference:
         """Return the keys and values of a real frame, as in `Backend.remember`."""
         return self.ticks[False].look_back(inputs)[1]
 
-    def like(self, world: "World") -> "Backend":
+    def like(self, world: World) -> Backend:
         """Return the reference of another world."""
         return Reference(world.tokenizer, world.dynamics)
 
@@ -198,7 +200,7 @@ class World:
         config = self.dynamics.config
         noise = torch.randn(count - 1, *latents.shape[2:], generator=torch.Generator().manual_seed(0)).to(self.device)
         nats = []
-        for now, action in zip(latents.split(chunk), vectors.split(chunk)):
+        for now, action in zip(latents.split(chunk), vectors.split(chunk), strict=False):
             given, target = now[:, :-1], to_levels(now[:, 1:], config.levels)
             previous = torch.cat([given[:, :1], given[:, :-1]], 1)
             age = clip_age(torch.arange(count - 1, device=self.device).expand(len(now), -1), config)
@@ -232,8 +234,10 @@ class World:
 
     @torch.inference_mode()
     def outcomes(self, latent: Tensor, following: Tensor, vectors: Tensor) -> tuple[np.ndarray | None, ...]:
-        """Return the reward float32 `[B]` of steps between latents `[B, N, C]`, and bool `[B]` whether they end the
-        episode; None for what is not predicted. vectors `[B, A]`: encoded actions."""
+        """Return the reward of steps between latents `[B, N, C]`, and whether they end the episode.
+
+        float32 and bool `[B]`; None for what is not predicted. vectors `[B, A]`: encoded actions.
+        """
         if self.outcome is None:
             return None, None
         found = self.outcome.read(self.outcome(latent, following, vectors.to(self.device)))
@@ -319,8 +323,10 @@ class World:
         return pixels.copy() if warps else pixels  # what callers do to their frame must not reach the state
 
     def _look(self, frames: Any, actions: Any) -> tuple[Tensor, Tensor, bool]:
-        """Check clips and the actions between their frames, as `start` takes them; returns latents `[B, T, N, C]`,
-        action vectors `[B, T - 1, A]`, and whether they came with a batch axis."""
+        """Check clips and the actions between their frames, as `start` takes them.
+
+        Returns latents `[B, T, N, C]`, action vectors `[B, T - 1, A]`, and whether they came with a batch axis.
+        """
         frames = check_frames(frames)
         batched = frames.ndim == 5
         frames = frames if batched else frames[None]
@@ -346,7 +352,7 @@ class World:
         if config.passes == 1:
             return torch.zeros_like(state.latent)
         rows = []
-        for seed, index in zip(state.seeds.tolist(), state.memory.index.tolist()):
+        for seed, index in zip(state.seeds.tolist(), state.memory.index.tolist(), strict=False):
             generator = torch.Generator().manual_seed((seed * 1_000_003 + index) % 2**63)
             rows.append(torch.randn(config.tokens, config.channels, generator=generator))
         return torch.stack(rows).to(self.device)

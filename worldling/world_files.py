@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from worldling.checkpoint import load_into, read_json, read_tensors, write_tensors
-from worldling.config import from_dict, to_dict, write_atomic
-from worldling.data.store import DatasetMeta, DatasetWriter, open_dataset
+from worldling.config import finite, from_dict, to_dict, write_atomic
+from worldling.data.dataset import DatasetMeta
+from worldling.data.store import DatasetWriter, open_dataset
 from worldling.dynamics.model import Dynamics
 from worldling.dynamics.outcome import Outcome
 from worldling.errors import CheckpointError, ConfigError, nearest
@@ -63,7 +64,7 @@ def save_world(world: World, path: str | Path, half: bool = True) -> Path:
         picture = io.BytesIO()
         Image.fromarray(world.mean_frame).save(picture, "png")
         write_atomic(path / "mean.png", picture.getvalue())
-    write_atomic(path / "card.json", json.dumps(world.card, indent=2) + "\n")
+    write_atomic(path / "card.json", json.dumps(finite(world.card), indent=2) + "\n")
     if world.contexts:
         _save_contexts(world, path / "contexts")
     write_atomic(path / "config.json", json.dumps({"format": FORMAT, **to_dict(world.config)}, indent=2) + "\n")

@@ -15,7 +15,7 @@ def warping(make_world):
     return make_world(warp=2, clips=True)
 
 
-@pytest.fixture()
+@pytest.fixture
 def own_cache(tmp_path, monkeypatch):
     """A user's cache folder of the test's own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

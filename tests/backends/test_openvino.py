@@ -52,7 +52,7 @@ def test_a_world_that_warps_stays_within_its_bound(warping, name):
 def test_it_reads_what_it_is_shown_as_the_reference_does(world, tiny_clip):
     fast = use_backend(copy.copy(world), "openvino-f32", quiet=True)
     ours, theirs = (w.start(*tiny_clip) for w in (fast, world))
-    for a, b in zip(ours.memory.tensors, theirs.memory.tensors):
+    for a, b in zip(ours.memory.tensors, theirs.memory.tensors, strict=False):
         assert torch.allclose(a, b, atol=1e-4)
     assert torch.equal(ours.memory.stamp, theirs.memory.stamp) and torch.allclose(
         ours.previous, theirs.previous, atol=1e-6
@@ -67,7 +67,7 @@ def test_reading_remembers_what_making_the_frame_would(warping, rows):
     inputs = fast.inputs(state, torch.zeros(rows, fast.action_space.size))
     read, made = fast.backend.remember(inputs), fast.backend.tick(inputs, decode=True).memory
     assert len(read) == len(made) == len(state.memory.tensors)
-    assert all(a.shape == b.shape and torch.equal(a, b) for a, b in zip(read, made))
+    assert all(a.shape == b.shape and torch.equal(a, b) for a, b in zip(read, made, strict=False))
 
 
 @pytest.mark.parametrize(

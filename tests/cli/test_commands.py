@@ -10,6 +10,7 @@ from worldling.backends.choose import BACKENDS
 from worldling.cli import build_parser, commands, main
 from worldling.cli.options import BACKENDS as BACKEND_WORDS
 from worldling.cli.options import count, whole
+from worldling.errors import DiskFullError
 
 
 def test_help_of_every_command_teaches(capsys):
@@ -176,3 +177,24 @@ def test_the_version_is_told(capsys):
 def test_a_wrong_command_is_json_when_asked_for(capsys):
     assert main(["recrod", "--json"]) == 2
     assert "record" in json.loads(capsys.readouterr().out)["message"]
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "no"), OSError(30, "Read-only"), DiskFullError("full")])
+def test_a_data_set_that_cannot_be_written_to_is_described(square_data, monkeypatch, capsys, error):
+    def refused(path, data):
+        raise error
+
+    monkeypatch.setattr("worldling.data.contact_sheet.write_atomic", refused)
+    assert main(["info", str(square_data), "--json"]) == 0
+    out, err = capsys.readouterr()
+    told = json.loads(out)
+    assert told["frames"] == 80 and told["contact_sheet"] is None
+    assert len(err.splitlines()) == 1 and "no contact sheet" in err
+
+
+def test_json_has_null_for_numbers_that_are_none(monkeypatch, capsys):
+    found = {"a": float("nan"), "b": [1.5, float("inf")], "c": {"d": (float("-inf"), "x", True, None)}}
+    monkeypatch.setattr(commands, "_list", lambda a: found)
+    assert main(["list", "--json"]) == 0
+    strict = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert strict == {"a": None, "b": [1.5, None], "c": {"d": [None, "x", True, None]}}

@@ -9,6 +9,8 @@ from PIL import Image
 from worldling.data.contact_sheet import dataset_info, write_contact_sheet
 from worldling.data.record import record
 from worldling.data.store import open_dataset
+from worldling.errors import DatasetError
+from worldling.types import ActionSpace, Episode
 
 TOY = "toy_environments:worldling_toy/Square-v0"
 
@@ -43,3 +45,44 @@ def test_a_contact_sheet_shows_the_frames(tmp_path, size_px, side):
     assert image.shape == (height, 92 + 5 * side, 3), "three episodes, then two strips with actions"
     first = image[36 : 36 + side, 92 : 92 + side]
     assert (np.abs(first[..., 2].astype(int) - 40) < 3).mean() > 0.5, "the toy's ground is dark blue"
+
+
+def write(path, space, actions, reward=None):
+    from worldling.data.store import DatasetMeta, DatasetWriter
+
+    count = len(actions)
+    reward = np.ones(count, np.float32) if reward is None else reward
+    flags = np.zeros(count, bool)
+    with DatasetWriter(path, DatasetMeta("x", 16, space)) as writer:
+        writer.write(Episode(np.zeros((count + 1, 16, 16, 3), np.uint8), actions, reward, flags, flags))
+    return path
+
+
+@pytest.mark.parametrize(
+    "space, actions, keys",
+    [
+        (ActionSpace("box", low=(0, 0), high=(1, 1), names=("# recorded on the bench",)), np.ones((9, 2)), "01"),
+        (ActionSpace("discrete", (3,), names=("a", "b")), np.ones(9, int), "012"),
+        (ActionSpace("multi_binary", (2, 2), names=("a", "b", "c")), np.ones((9, 2), int), "01"),
+        (ActionSpace("multi_discrete", (3, 2), names=("push", "push")), np.ones((9, 2), int), ("push (0)", "push (1)")),
+    ],
+)
+def test_names_that_do_not_fit_do_not_keep_a_data_set_from_being_described(tmp_path, space, actions, keys):
+    told = dataset_info(write(tmp_path / "d", space, actions.astype(space.dtype)))["actions"]
+    assert list(told.get("axes", told.get("share"))) == list(keys)
+    assert write_contact_sheet(tmp_path / "d").is_file()
+
+
+def test_actions_that_are_not_those_of_the_space_are_one_line(tmp_path):
+    path = write(tmp_path / "d", ActionSpace("discrete", (5,)), np.arange(9) % 5)
+    text = (path / "dataset.json").read_text()
+    (path / "dataset.json").write_text(text.replace("5\n", "3\n"))
+    with pytest.raises(DatasetError, match=r"actions as its dataset\.json says") as caught:
+        dataset_info(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_sums_leave_out_rewards_that_are_no_numbers(tmp_path):
+    reward = np.array([1, np.nan, 2, np.inf, -1, 0], np.float32)
+    told = dataset_info(write(tmp_path / "d", ActionSpace("discrete", (2,)), np.zeros(6, int), reward))["reward"]
+    assert told == {"sum": 2.0, "min": -1.0, "max": 2.0, "nonzero": 3, "not_finite": 2}

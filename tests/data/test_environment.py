@@ -134,3 +134,12 @@ def test_carracing_looks_the_same_at_every_size(size_px):
     assert np.abs(shrink(frame, 32).astype(int) - shrink(seen, 32)).mean() < 3
     assert set(env.state()) == {"position", "angle", "velocity", "angular_velocity"}
     assert env.action_space.names == ("steer", "gas", "brake")
+
+
+@pytest.mark.parametrize("seen", ["grayscale", "ram", "rgb"])
+def test_atari_is_recorded_in_colour_whatever_is_observed(seen):
+    pytest.importorskip("ale_py")
+    env, usual = (open_environment("ALE/Breakout-v5", 64, env_kwargs=k) for k in ({"obs_type": seen}, {}))
+    frames = env.reset(1), usual.reset(1)
+    assert np.array_equal(*frames) and (frames[0][..., 0] != frames[0][..., 2]).any()
+    assert np.array_equal(env.step(1).frame, usual.step(1).frame)

@@ -1,7 +1,10 @@
 """The container: what goes in comes out, anyone can read it, and damage is told."""
 
+import errno
 import json
 import pickle
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -252,3 +255,72 @@ def test_only_a_few_of_many_shards_are_open_at_once(tmp_path, monkeypatch):
     assert len(dataset.shards) == 6 and len(dataset._files) == 2
     for i in (0, 5, 0, 3, 1, 5, 2, 4):
         assert np.array_equal(dataset.frames(i), episodes[i].frames) and len(dataset._files) <= 2
+
+
+HINDERED = [
+    (errno.EAGAIN, "another program has it open"),
+    (errno.EACCES, "no right to read"),
+    (errno.EIO, "the disk does not answer"),
+    (errno.ENOENT, "it is gone"),
+    (errno.ENOLCK, "gives no locks"),
+]
+
+
+@pytest.mark.parametrize("number, cause", HINDERED)
+@pytest.mark.parametrize("as_text", [False, True])
+def test_a_shard_that_cannot_be_reached_is_not_called_damaged(written, monkeypatch, number, cause, as_text):
+    path, _ = written
+    opened = h5py.File
+
+    def hindered(name, *given, **named):
+        if "shard-0-0001" in str(name):
+            text = f"Unable to synchronously open file (errno = {number})"
+            raise OSError(text) if as_text else OSError(number, text)
+        return opened(name, *given, **named)
+
+    monkeypatch.setattr("worldling.data.dataset.h5py.File", hindered)
+    with pytest.raises(DatasetError, match=cause) as caught:
+        open_dataset(path)
+    said = str(caught.value)
+    assert "shard-0-0001" in said and "damaged" not in said and "Delete" not in said and "\n" not in said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks differ")
+def test_a_shard_open_elsewhere_for_writing_is_told_as_such(written):
+    path, _ = written
+    script = f"import h5py, sys; f = h5py.File({str(path / 'shard-0-0000.h5')!r}, 'r+'); print(1, flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        with pytest.raises(DatasetError, match="another program has it open for writing"):
+            open_dataset(path)
+        other.communicate(b"\n")
+    assert open_dataset(path).num_frames > 0
+
+
+def test_where_few_files_may_be_open_fewer_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "SHARD_FRAMES", 10)
+    with DatasetWriter(tmp_path / "data", META) as writer:
+        for i in range(6):
+            writer.write(make_episode(12, i))
+    opened, live = h5py.File, []
+
+    def scarce(*given, **named):
+        live[:] = [file for file in live if file.id.valid]
+        if len(live) >= 2:
+            raise OSError(errno.EMFILE, "Too many open files")
+        live.append(opened(*given, **named))
+        return live[-1]
+
+    monkeypatch.setattr("worldling.data.dataset.h5py.File", scarce)
+    dataset = open_dataset(tmp_path / "data")
+    for i in (0, 5, 0, 3):
+        assert np.array_equal(dataset.frames(i), make_episode(12, i).frames)
+
+
+def test_engine_state_that_some_shards_lack_is_left_out(written):
+    path, _ = written
+    with h5py.File(sorted(path.glob("*.h5"))[-1], "r+") as file:
+        del file["state/time"]
+    dataset = open_dataset(path)
+    assert dataset.state_names == ("pose",)
+    assert [set(episode.state) for episode in dataset] == [{"pose"}] * len(dataset)

@@ -84,13 +84,16 @@ def test_age_shows_the_window_the_sinks_and_nothing_later():
 def test_rows_of_different_age_share_a_batch():
     config = DynamicsConfig(action_size=1, grid=4, channels=4, width=32, head_dim=16, backbone="ST", window=4, sinks=1)
     a, b = Memory.empty(config, 1), Memory.empty(config, 1)
-    fresh = lambda: [torch.randn(1, config.tokens, config.width) for _ in range(2)]
+
+    def fresh():
+        return [torch.randn(1, config.tokens, config.width) for _ in range(2)]
+
     for _ in range(7):
         a.remember(fresh(), config)
     for _ in range(2):
         b.remember(fresh(), config)
     both = Memory(
-        [torch.cat(pair) for pair in zip(a.tensors, b.tensors)],
+        [torch.cat(pair) for pair in zip(a.tensors, b.tensors, strict=False)],
         torch.cat([a.stamp, b.stamp]),
         torch.cat([a.index, b.index]),
     )
@@ -98,6 +101,6 @@ def test_rows_of_different_age_share_a_batch():
     both.remember(new, config)
     a.remember([n[:1] for n in new], config)
     b.remember([n[1:] for n in new], config)
-    for together, x, y in zip(both.tensors, a.tensors, b.tensors):
+    for together, x, y in zip(both.tensors, a.tensors, b.tensors, strict=False):
         assert torch.equal(together, torch.cat([x, y]))
     assert torch.equal(both.age(config), torch.cat([a.age(config), b.age(config)]))

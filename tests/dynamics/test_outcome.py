@@ -50,5 +50,5 @@ def test_a_reward_counts_as_the_nearest_value():
 
 @pytest.mark.parametrize("rewards", [(1.0, 0.0), (0.0, 0.0), tuple(map(float, range(MAX_VALUES + 1)))])
 def test_values_that_do_not_rise_or_are_too_many_are_told(rewards):
-    with pytest.raises(ConfigError, match="`outcome.rewards` must be at most 32 rising values"):
+    with pytest.raises(ConfigError, match=r"`outcome.rewards` must be at most 32 rising values"):
         OutcomeConfig(rewards)

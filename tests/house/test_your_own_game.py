@@ -25,7 +25,7 @@ COMMANDS = [line for body in re.findall(r"```bash\n(.*?)```", TEXT, re.DOTALL) f
 (FROM_PYTHON,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 #: what makes each command short enough for a test; the page's own values are what people use
 SHORT = {
-    "record": ["--frames", "300"],
+    "record": ["--frames", "900"],
     "info": [],
     "train": ["--steps", "3", "--size", "xs"],
     "play": ["--no-browser", "--port", "0", "--backend", "reference"],

@@ -11,7 +11,9 @@ def test_clips_follow_the_episode_and_jump_only_from_their_sinks():
     clips = Clips(levels, torch.arange(60.0)[:, None], [0, 25, 60], 4)
     batch = clips.sample(64, 8, 2, torch.Generator().manual_seed(0))
     jumped = 0
-    for action, position, target in zip(batch["action"][..., 0], batch["position"], batch["target"][..., 0, 0]):
+    for action, position, target in zip(
+        batch["action"][..., 0], batch["position"], batch["target"][..., 0, 0], strict=False
+    ):
         assert torch.equal(action - action[0], position.float())  # rows and positions advance together
         assert (action < 25).all() or (action >= 25).all()
         assert torch.equal(target, (action.long() + 1) % 4)

@@ -1,5 +1,6 @@
 """A stage trains any model: it resumes on the same curve, keeps what it is given, and refuses what is not its own."""
 
+import itertools
 import json
 
 import pytest
@@ -34,14 +35,19 @@ def test_a_resumed_stage_ends_with_the_weights_of_an_uninterrupted_one(tmp_path)
     parts = run(make_stage(tmp_path / "parts"))
     assert parts.step == whole.step == 6
     for a, b in zip(
-        [*whole.model.parameters(), *whole.ema.parameters()], [*parts.model.parameters(), *parts.ema.parameters()]
+        [*whole.model.parameters(), *whole.ema.parameters()],
+        [*parts.model.parameters(), *parts.ema.parameters()],
+        strict=False,
     ):
         assert torch.equal(a, b)
 
 
 def test_generators_depend_on_step_purpose_and_seed_alone(tmp_path):
     stage, other = make_stage(tmp_path), make_stage(tmp_path, seed=1)
-    draw = lambda s, *purpose: torch.rand(4, generator=s.generator(*purpose))
+
+    def draw(stage, *purpose):
+        return torch.rand(4, generator=stage.generator(*purpose))
+
     assert torch.equal(draw(stage), draw(stage))
     assert not torch.equal(draw(stage), draw(stage, "noise")) and not torch.equal(draw(stage), draw(other))
     before = draw(stage)
@@ -107,7 +113,7 @@ def rates(stage, until=1.0):
 def test_an_open_ended_stage_keeps_its_rate_until_just_enough_time_is_left(tmp_path):
     seen = rates(make_stage(tmp_path, Budget(20.0), open_ended=True))
     assert seen[60:950] == [1.0] * 890, "the last fifth is for cooling"
-    assert seen[-1] < 0.02 and all(a >= b for a, b in zip(seen[961:], seen[962:], strict=False))
+    assert seen[-1] < 0.02 and all(a >= b for a, b in itertools.pairwise(seen[961:]))
     assert len(seen) == 1200
 
 

@@ -86,7 +86,7 @@ def test_the_whole_remembers_the_true_frame_where_there_is_one():
     """Shown true frames, its memory is what it would be had it drawn them."""
     torch.manual_seed(0)
     whole = lively(Whole(SHAPE))
-    latents, actions = dream(whole.step)
+    latents, _actions = dream(whole.step)
     shown, memories = iter(latents[:, 1:].unbind(1)), []
 
     def told(latent, previous, action, memory):

@@ -71,10 +71,12 @@ class DotWorld(ForeignWorld):
         time.sleep(self.step_s)
         self.num_steps += 1
         places, seeds, index = state
-        noise = [np.random.default_rng([seed, at]).normal(0, 0.3, 2) for seed, at in zip(seeds, index)]
-        places = np.stack([moved(self.action_space, place, action) for place, action in zip(places, actions)])
+        noise = [np.random.default_rng([seed, at]).normal(0, 0.3, 2) for seed, at in zip(seeds, index, strict=False)]
+        places = np.stack(
+            [moved(self.action_space, place, action) for place, action in zip(places, actions, strict=False)]
+        )
         places, index = np.clip(places + noise, 4, 60), index + 1
-        frames = [paint(place, at, self.size_px) for place, at in zip(places, index)]
+        frames = [paint(place, at, self.size_px) for place, at in zip(places, index, strict=False)]
         return np.stack(frames), (places, seeds, index)
 
 

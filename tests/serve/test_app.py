@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("aiohttp")
-from dot_world import DotWorld  # noqa: E402
-from page import drive  # noqa: E402
+from dot_world import DotWorld
+from page import drive
 
-import worldling.serve  # noqa: E402
-from worldling.cli import main  # noqa: E402
-from worldling.errors import EnvError, ServeError  # noqa: E402
-from worldling.serve.app import serve  # noqa: E402
-from worldling.serve.port import open_port  # noqa: E402
+import worldling.serve
+from worldling.cli import main
+from worldling.errors import EnvError, ServeError
+from worldling.serve.app import serve
+from worldling.serve.port import open_port
 
 
 def test_recordings():

@@ -69,7 +69,7 @@ LABELS = [  # space, what its buttons say
 
 
 def answers(space_and_more: list[Any], expression: str) -> list[Any]:
-    """Run the page's own file on each case `[space, ...]`, called `one` in the expression; return what it says of each."""
+    """Run the page's own file on each case `[space, ...]`, `one` in the expression; return what it says of each."""
     source = (Path(worldling.serve.__file__).parent / "player" / "schemes.js").read_text()
     code = f"{source}\nconsole.log(JSON.stringify({json.dumps(space_and_more)}.map((one) => {expression})));"
     done = subprocess.run(["node", "--input-type=module", "-"], input=code, capture_output=True, text=True)

@@ -118,7 +118,7 @@ def test_a_calm_code_changes_less_at_the_same_picture():
         model = Tokenizer(TokenizerConfig())
         optimizer = optimizer_for(model, 4e-3)
         for _ in range(150):
-            loss, error = tokenizer_loss(
+            loss, _error = tokenizer_loss(
                 model, pairs[torch.randperm(23)[:4]], dots.mean(0).expand(4, -1, -1, -1), 0.0, calm, 8
             )
             optimizer.zero_grad()

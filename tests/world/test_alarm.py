@@ -86,7 +86,7 @@ def test_an_update_changes_neither_frame_nor_alarm(alarm):
     monitor.forget_previous()
     again = monitor.update(frames[1])  # its change is not checked now, and nothing else is out of range
     assert again.score <= first.score and not again.raised
-    assert all(np.array_equal(a, b) for a, b in zip(before, (frames, alarm.starts, alarm.deviations)))
+    assert all(np.array_equal(a, b) for a, b in zip(before, (frames, alarm.starts, alarm.deviations), strict=False))
 
 
 def test_frames_that_do_not_follow_each_other_have_no_change(alarm):

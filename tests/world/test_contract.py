@@ -204,5 +204,5 @@ def contract_of(world):
 @pytest.mark.parametrize("law", LAWS)
 def test_every_law_can_be_broken(law):
     for broken in BROKEN[law]:
-        with pytest.raises((AssertionError, ConfigError), match="must|give|context"):
+        with pytest.raises((AssertionError, ConfigError), match=r"must|give|context"):
             getattr(contract_of(broken), law)()

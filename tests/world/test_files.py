@@ -30,7 +30,7 @@ def test_writing_again_replaces_the_clips_to_start_from(tiny_world, tiny_clip, t
     space, world = tiny_world.config.action_space, copy.copy(tiny_world)
     world.card = {"source": to_dict(DatasetMeta("Toy-v0", 64, space))}
     nothing = np.zeros(4, np.float32)
-    for frames, actions in zip(*tiny_clip):
+    for frames, actions in zip(*tiny_clip, strict=False):
         world.contexts = [Episode(frames, actions, nothing, nothing > 0, nothing > 0)]
         save_world(world, tmp_path / "w")
         (again,) = load_world(tmp_path / "w").contexts
@@ -42,7 +42,7 @@ def test_writing_again_replaces_the_clips_to_start_from(tiny_world, tiny_clip, t
 def test_truncated_weights_are_told(folder, keep):
     file = folder / "weights.safetensors"
     file.write_bytes(file.read_bytes()[:keep])
-    with pytest.raises(CheckpointError, match="weights.safetensors.*must"):
+    with pytest.raises(CheckpointError, match=r"weights.safetensors.*must"):
         load_world(folder)
 
 

@@ -40,7 +40,7 @@ def test_what_is_missing_is_named():
         parts = {key: value for key, value in whole.items() if key != gone}
         with pytest.raises(ConfigError, match=f"`world` must .* without {gone}"):
             check_world(type("Partial", (), parts)())
-    with pytest.raises(ConfigError, match="without config.fps"):
+    with pytest.raises(ConfigError, match=r"without config.fps"):
         check_world(type("Partial", (), {**whole, "config": type("C", (), {"name": "", "context": 1})})())
 
 
@@ -59,7 +59,7 @@ def test_rows_of_what_is_held_are_repeated_in_place(holds):
 def test_what_cannot_be_repeated_is_told():
     state = Still(holds=lambda frames: object()).start(np.zeros((1, 1, 4, 4, 3), np.uint8), np.zeros((1, 0, 0)))
     assert state.fork().batch == 1
-    with pytest.raises(ConfigError, match="`repeat` must .* object"):
+    with pytest.raises(ConfigError, match=r"`repeat` must .* object"):
         state.fork(2)
 
 

@@ -18,7 +18,7 @@ def nearly_all_equal(a, b):
 def test_batch_equals_alone(tiny_world, tiny_clip):
     frames, actions = tiny_clip
     together = tiny_world.start(frames, actions)
-    alone = [tiny_world.start(f, a) for f, a in zip(frames, actions)]
+    alone = [tiny_world.start(f, a) for f, a in zip(frames, actions, strict=False)]
     for action in ACTIONS:
         batch = tiny_world.step(together, [action] * 3)
         for row, state in enumerate(alone):
@@ -67,7 +67,7 @@ def test_a_head_that_warps_looks_at_the_frame_on_show_whatever_is_done_to_it(mak
 def test_rows_that_stand_still_go_on_as_if_nothing_had_been(make_world, tiny_clip):
     world, (frames, actions) = make_world(warp=2), tiny_clip
     together, alone = world.start(frames, actions), world.start(frames[1:2], actions[1:2])
-    for t, action in enumerate(ACTIONS):
+    for t in range(len(ACTIONS)):
         rows = torch.tensor([0, 2] if t % 3 else [0, 1, 2])
         made = world.advance(together, torch.zeros(3, 3), rows=rows)
         if 1 in rows:
@@ -85,7 +85,7 @@ def test_same_seed_and_actions_same_frames(passes, make_world, tiny_clip):
 def test_a_seed_for_each_row_gives_what_each_row_gives_alone(make_world, tiny_clip):
     world, (frames, actions) = make_world(2), tiny_clip
     together = world.rollout(world.start(frames[[0, 0]], actions[[0, 0]], seed=[7, 8]), [ACTIONS, ACTIONS])
-    for row, seed in zip(together, (7, 8)):
+    for row, seed in zip(together, (7, 8), strict=False):
         assert np.array_equal(world.rollout(world.start(frames[0], actions[0], seed=seed), ACTIONS)[0], row)
 
 
@@ -145,7 +145,7 @@ def test_surprise_looks_at_the_past_alone_and_at_each_clip_alone(tiny_world, tin
     frames, actions = tiny_clip
     found = tiny_world.surprise(frames, actions)
     assert found.shape == (3, 4)
-    for clip, action, row in zip(frames, actions, found):
+    for clip, action, row in zip(frames, actions, found, strict=False):
         np.testing.assert_allclose(tiny_world.surprise(clip, action), row, rtol=1e-4)
     later = frames.copy()
     later[:, 3:] = 0

@@ -94,5 +94,5 @@ def test_what_is_no_whole_state_is_told(damage, tiny_world, tmp_path):
 @pytest.mark.parametrize("other", [{"grid": 4}, {"warp": 2}], ids=["grid", "warp"])
 def test_the_state_of_another_world_is_told(other, tiny_world, make_world, tmp_path):
     make_world(**other).blank(3).save(tmp_path / "state")
-    with pytest.raises(CheckpointError, match="of a row must be .* for this world, got .* state of another world"):
+    with pytest.raises(CheckpointError, match=r"of a row must be .* for this world, got .* state of another world"):
         State.load(tmp_path / "state", like=tiny_world.blank(1))

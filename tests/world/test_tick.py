@@ -36,7 +36,7 @@ def test_parts_are_the_whole(inputs):
 
 @pytest.mark.parametrize("decode", [True, False])
 @torch.inference_mode()
-def test_a_flat_tick_is_the_tick_and_one_graph(world, inputs, decode):
+def test_a_flat_tick_is_the_tick_and_one_graph(world, inputs, unchecked_shapes, decode):
     tick = Tick(world.tokenizer, world.dynamics, decode)
     made = tick(inputs)
     assert (made.frame is None) != decode and same(TickOutputs.from_flat(made.flat(), decode), made)

@@ -37,7 +37,7 @@ NOT_QUANTIZED = (
 )
 
 
-def quantize(world: World, model: "ov.Model", quiet: bool = True) -> "ov.Model":
+def quantize(world: World, model: ov.Model, quiet: bool = True) -> ov.Model:
     """Return `model` (one frame in f32, batch free) with int8 weights and activations.
 
     Raises `BackendError` if nncf is not installed or the world has no clips to start from.

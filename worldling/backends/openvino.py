@@ -80,7 +80,7 @@ class OpenVino:
         """Turn latents `[B, N, C]` into frames uint8 `[B, H, W, 3]`, in f32."""
         return self._decoder(latents)
 
-    def like(self, world: World) -> "OpenVino":
+    def like(self, world: World) -> OpenVino:
         """Return a backend of the same precision for `world`; bf16 instead of int8, which would need calibration."""
         return OpenVino(world, "openvino-bf16" if self.name == "openvino-int8" else self.name)
 
@@ -96,7 +96,7 @@ class OpenVino:
             call.begin(part)
         return [torch.cat(column) for column in zip(*[call.end() for call in calls], strict=True)]
 
-    def _prepare(self, batch: int, wanted: Outputs, streams: int = 1, number: int = 0) -> "_Call":
+    def _prepare(self, batch: int, wanted: Outputs, streams: int = 1, number: int = 0) -> _Call:
         """Return call `number` of the graph for `batch` rows, compiling it if needed (some tenths of a second)."""
         key = (batch, wanted, streams)
         if key not in self._compiled:
@@ -105,7 +105,7 @@ class OpenVino:
             self._calls[*key, number] = _Call(self._compiled[key], self.num_memory, self.memory_dtype)
         return self._calls[*key, number]
 
-    def _compile(self, batch: int, wanted: Outputs, streams: int) -> "ov.CompiledModel":
+    def _compile(self, batch: int, wanted: Outputs, streams: int) -> ov.CompiledModel:
         ov = import_openvino()
         model = self.model.clone()
         latent, frame, *_ = model.get_results()
@@ -129,7 +129,7 @@ class OpenVino:
         return core().compile_model(model, "CPU", settings)
 
 
-def _model(world: World, name: str, quiet: bool) -> tuple["ov.Model", str]:
+def _model(world: World, name: str, quiet: bool) -> tuple[ov.Model, str]:
     """Return the graph of backend `name`, read from disk or built now, and a phrase that says which."""
     file = file_name(world, name)
     path = cache.find(world, file)
@@ -148,7 +148,7 @@ def _model(world: World, name: str, quiet: bool) -> tuple["ov.Model", str]:
 class _Call:
     """One graph of one batch size: `begin` copies all inputs but the memory and starts; `end` waits."""
 
-    def __init__(self, compiled: "ov.CompiledModel", num_memory: int, memory_dtype: torch.dtype) -> None:
+    def __init__(self, compiled: ov.CompiledModel, num_memory: int, memory_dtype: torch.dtype) -> None:
         self.request, self.memory_dtype = compiled.create_infer_request(), memory_dtype
         self.small = [_buffer(port) for port in compiled.inputs[:-num_memory]]
         self.outputs = [_buffer(port) for port in compiled.outputs]
@@ -190,7 +190,7 @@ def _buffer(port: Any) -> Tensor:
     return torch.zeros(tuple(port.shape), dtype=dtype[port.get_element_type().get_type_name()])
 
 
-def _shared(tensor: Tensor) -> "ov.Tensor":
+def _shared(tensor: Tensor) -> ov.Tensor:
     """Return an OpenVINO tensor over the memory of `tensor`, which must stay alive as long."""
     import openvino as ov
 

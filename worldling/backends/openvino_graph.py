@@ -35,7 +35,7 @@ def import_openvino() -> Any:
 
 
 @functools.cache
-def core() -> "ov.Core":
+def core() -> ov.Core:
     """Return OpenVINO's core, one for the whole process.
 
     Each new core replaces the thread's signal stack. If the older of two is freed first, the younger restores its freed
@@ -54,7 +54,7 @@ def is_built(world: World, name: str) -> bool:
     return cache.find(world, file_name(world, name)) is not None
 
 
-def export(world: World) -> "ov.Model":
+def export(world: World) -> ov.Model:
     """Return one frame's computation, of tensors as in `FlatTick`, as an f32 graph whose batch axis is free."""
     example = world.inputs(world.blank(2, torch.float32), torch.zeros(2, world.action_space.size))
     model = convert(FlatTick(Tick(world.tokenizer, world.dynamics, decode=True)), example.flat())
@@ -63,7 +63,7 @@ def export(world: World) -> "ov.Model":
     return model
 
 
-def convert(module: torch.nn.Module, example: tuple[Tensor, ...]) -> "ov.Model":
+def convert(module: torch.nn.Module, example: tuple[Tensor, ...]) -> ov.Model:
     """Return a module's computation as an f32 graph whose batch axis is free; example: its inputs, of two rows."""
     import warnings
 
@@ -75,7 +75,7 @@ def convert(module: torch.nn.Module, example: tuple[Tensor, ...]) -> "ov.Model":
         )
 
 
-def _replace_argmax(top: "ov.Node") -> None:
+def _replace_argmax(top: ov.Node) -> None:
     """Replace an argmax over the few levels of a channel by comparisons, 10x faster: OpenVINO's is for long axes."""
     import openvino.opset13 as op
 
@@ -92,7 +92,7 @@ def _replace_argmax(top: "ov.Node") -> None:
         reader.replace_source_output(level.output(0))
 
 
-def read(path: Path) -> "ov.Model":
+def read(path: Path) -> ov.Model:
     """Load a graph. Raises `BackendError` if the file is damaged."""
     try:
         return core().read_model(path)
@@ -103,7 +103,7 @@ def read(path: Path) -> "ov.Model":
         ) from None
 
 
-def save(world: World, model: "ov.Model", file: str, compress: bool) -> str:
+def save(world: World, model: ov.Model, file: str, compress: bool) -> str:
     """Save a graph for the next start; returns a phrase that says where."""
     folder = cache.writable_folder(world)
     if folder is None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from worldling.cli.judging import add_cost, add_judge
 from worldling.cli.options import BACKENDS, Parser, count, names_world, open_worlds, pairs, whole
-from worldling.config import to_dict
+from worldling.config import finite, to_dict
 from worldling.data.formats.registry import import_data, known_formats
 from worldling.errors import ConfigError, DatasetError, DiskFullError, WorldlingError
 
@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
         refused = f"the disk must be readable and writable, got: {error}. Choose another folder, or its permissions."
         return _fail(WorldlingError(refused), arguments)
     if result is not None:
-        print(json.dumps(result) if arguments.json else _format(result))
+        print(json.dumps(finite(result), allow_nan=False) if arguments.json else _format(result))
     return 0
 
 
@@ -158,12 +158,12 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--workers", type=int, default=2, help="number of processes")
 
     p = command("import", _import, "make a data set from files of another format, such as a folder of videos")
-    p.add_argument("path", help="the files, most often a folder")
+    p.add_argument("path", help="the files, or their folder")
     p.add_argument("--out", required=True, help="folder of the data set")
-    p.add_argument("--size-px", type=int, default=64, help="side of the pictures kept")
-    p.add_argument("--format", help=f"{known_formats()} (default: the one that the files look like)")
+    p.add_argument("--size-px", type=int, default=64, help="side of the frames in pixels")
+    p.add_argument("--format", help=f"{known_formats()} (default: detected from the files)")
     p.add_argument(
-        "--frame-skip", type=int, help="keep every n-th frame, only where there are no actions (default: 1; physion 8)"
+        "--frame-skip", type=int, help="keep every n-th frame; only for data without actions (default: 1; physion 8)"
     )
 
     p = command(
@@ -303,7 +303,13 @@ def _info(a: argparse.Namespace) -> dict[str, Any]:
     if (Path(a.path) / "dataset.json").is_file():
         from worldling.data.contact_sheet import dataset_info, write_contact_sheet
 
-        return {**dataset_info(a.path), "contact_sheet": str(write_contact_sheet(a.path))}
+        info = dataset_info(a.path)
+        try:
+            sheet = str(write_contact_sheet(a.path))
+        except (OSError, DiskFullError) as error:  # a folder on a medium that can only be read, or full
+            sheet = None
+            print(f"no contact sheet: {a.path} cannot be written to ({error})", file=sys.stderr, flush=True)
+        return {**info, "contact_sheet": sheet}
     from worldling.world_files import bundled_worlds, find_world, load_world
 
     if Path(a.path).is_dir() and not (Path(a.path) / "config.json").exists():

@@ -123,7 +123,8 @@ def _cost(a: argparse.Namespace) -> dict[str, Any] | None:
         from worldling.cost.plan import plan
 
         users, size_px = 1 if a.users is None else a.users, 64 if a.size_px is None else a.size_px
-        found = plan(prices, a.fps, users, size_px, a.train_frames, a.size)
+        planned_costs = plan(prices, a.fps, users, size_px, a.train_frames, a.size)
+        found, text = to_json(planned_costs), plan_text(planned_costs)
     else:
         from worldling.backends.load import load
         from worldling.cost.ledger import world_cost
@@ -131,10 +132,11 @@ def _cost(a: argparse.Namespace) -> dict[str, Any] | None:
 
         world = load(a.world, backend="reference" if a.report else a.backend or "auto", quiet=a.json or bool(a.report))
         batch = BATCHES[-1] if a.batch is None else a.batch
-        found = world_cost(
+        ledger = world_cost(
             world, prices, a.device_class, a.report, a.users, a.occupancy, a.fps, batch, a.seconds, a.json
         )
+        found, text = to_json(ledger), ledger_text(ledger)
     if a.json:
-        return to_json(found)
-    print(plan_text(found) if a.plan else ledger_text(found))
+        return found
+    print(text)
     return None

@@ -13,6 +13,7 @@ from worldling.config import write_atomic
 from worldling.data.dataset import Dataset
 from worldling.data.environment import shrink
 from worldling.data.store import open_dataset
+from worldling.errors import ActionError, DatasetError
 from worldling.types import ActionSpace
 
 _LABEL_PX = 92
@@ -26,8 +27,10 @@ def dataset_info(path: str | Path) -> dict[str, Any]:
 
     Keys: env_id, frames, episodes, cut_episodes (pieces whose environment had not ended), shortest,
     longest, minutes (real time), size_px, fps, frame_skip, bytes (on disk), shards, policy, seed, license,
-    actions (kind, and per choice its share or per axis its mean, std, min and max), reward (sum, min, max,
-    nonzero), terminated, truncated, state (column: shape of one row), versions. Raises `DatasetError`.
+    actions (kind, and per choice its share or per axis its mean, std, min and max), reward (sum, min, max and
+    nonzero of those that are numbers; not_finite: of the others), terminated, truncated,
+    state (column: shape of one row), versions.
+    Raises `DatasetError`, for actions that are not those of dataset.json too.
     """
     dataset = open_dataset(path)
     meta = dataset.meta
@@ -35,7 +38,14 @@ def dataset_info(path: str | Path) -> dict[str, Any]:
         name: np.concatenate([dataset.column(name, i) for i in range(len(dataset))])
         for name in ("action", "reward", "terminated", "truncated")
     }
-    reward = columns["reward"]
+    try:
+        meta.action_space.check(columns["action"], lead=(len(columns["action"]),))
+    except ActionError as error:
+        raise DatasetError(
+            f"`{path}` must hold actions as its dataset.json says, got others: its environment changed while it was "
+            f"recorded ({error}). Record it again."
+        ) from None
+    reward = columns["reward"][np.isfinite(columns["reward"])]
     info = {
         "path": str(path),
         "env_id": meta.env_id,
@@ -56,9 +66,10 @@ def dataset_info(path: str | Path) -> dict[str, Any]:
         "actions": _action_statistics(meta.action_space, columns["action"]),
         "reward": {
             "sum": float(reward.sum(dtype=np.float64)),
-            "min": float(reward.min()),
-            "max": float(reward.max()),
+            "min": float(reward.min()) if reward.size else None,
+            "max": float(reward.max()) if reward.size else None,
             "nonzero": int(np.count_nonzero(reward)),
+            "not_finite": len(columns["reward"]) - len(reward),
         },
         "terminated": int(columns["terminated"].sum()),
         "truncated": int(columns["truncated"].sum()),
@@ -129,9 +140,16 @@ def _strip(sheet: Image.Image, top: int, side: int, label: str, frames: list[np.
             draw.text((left + 2, top + side), captions[column][: side // 6], _INK)
 
 
+def _names(space: ActionSpace) -> tuple[str, ...]:
+    """Return one name per choice, switch or axis, each another; numbers where the space does not name them all."""
+    count = space.nvec[0] if space.kind == "discrete" else space.shape[0]
+    names = space.names if len(space.names) == count else tuple(map(str, range(count)))
+    return tuple(name if names.count(name) == 1 else f"{name} ({i})" for i, name in enumerate(names))
+
+
 def _caption(space: ActionSpace, action: np.ndarray) -> str:
     if space.kind == "discrete":
-        return space.names[int(action)] if space.names else str(int(action))
+        return _names(space)[int(action)]
     if space.kind == "box":
         return " ".join(f"{value:.2g}" if abs(value) < 10 else f"{value:.0f}" for value in action)
     return " ".join(str(value) for value in action)
@@ -140,8 +158,8 @@ def _caption(space: ActionSpace, action: np.ndarray) -> str:
 def _action_statistics(space: ActionSpace, actions: np.ndarray) -> dict[str, Any]:
     if space.kind == "none":
         return {"kind": "none"}
+    names = _names(space)
     if space.kind == "box":
-        names = space.names or tuple(str(i) for i in range(len(space.low)))
         return {
             "kind": "box",
             "axes": {
@@ -150,10 +168,8 @@ def _action_statistics(space: ActionSpace, actions: np.ndarray) -> dict[str, Any
             },
         }
     if space.kind == "discrete":
-        names = space.names or tuple(str(i) for i in range(space.nvec[0]))
         shares = np.bincount(actions, minlength=space.nvec[0]) / len(actions)
         return {"kind": "discrete", "share": dict(zip(names, shares.round(4).tolist(), strict=True))}
-    names = space.names or tuple(str(i) for i in range(len(space.nvec)))
     return {
         "kind": space.kind,
         "share": {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,8 +44,8 @@ class Dataset:
     """A data set opened for reading. `dataset[i]` is an `Episode`; pixels are read when asked for.
 
     meta: what it was recorded from; lengths: frames of each episode; num_frames: their sum;
-    state_names: engine state columns. The latest few files stay open until `close`; not safe across a fork (it can be
-    pickled to a spawned process).
+    state_names: engine state columns that all shards have. The latest few files stay open until `close`;
+    not safe across a fork (it can be pickled to a spawned process).
     """
 
     def __init__(self, path: Path, meta: DatasetMeta, shards: list[Path]) -> None:
@@ -111,12 +113,21 @@ class Dataset:
     def _read(self, shard: int, name: str, start: int, stop: int) -> np.ndarray:
         try:
             return np.asarray(self._open(shard)[name][start:stop])
-        except (OSError, KeyError) as error:
+        except OSError as error:
+            raise unread(self.shards[shard], error) from None
+        except KeyError as error:
             raise broken(self.shards[shard], str(error)) from None
 
     def _open(self, shard: int) -> h5py.File:
         """Return a shard's file; those not asked for longest are closed, since files and their caches are limited."""
-        file = self._files.pop(shard, None) or h5py.File(self.shards[shard], "r", rdcc_nbytes=_CACHE_BYTES)
+        file = self._files.pop(shard, None)
+        try:
+            file = file or h5py.File(self.shards[shard], "r", rdcc_nbytes=_CACHE_BYTES)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE) or not self._files:
+                raise
+            self.close()  # others need few of them open: so do we
+            file = h5py.File(self.shards[shard], "r", rdcc_nbytes=_CACHE_BYTES)
         self._files[shard] = file  # the last one is the latest
         while len(self._files) > _OPEN_FILES:
             self._files.pop(next(iter(self._files))).close()
@@ -136,14 +147,15 @@ class Dataset:
                 raise broken(path, f"its pixels are {pixels.dtype} {list(pixels.shape)}, not {size} px")
             if len(offsets) < 2 or offsets[-1] != len(pixels) or (np.diff(offsets) < 2).any():
                 raise broken(path, "its episode_offsets do not match its pixels")
-            self.state_names = self.state_names or tuple(sorted(file.get("state", ())))
+            states = tuple(sorted(file.get("state", ())))
+            self.state_names = tuple(name for name in self.state_names if name in states) if shard else states
             count = len(offsets) - 1
             seeds, numbers, cuts = (
                 file[name][:].tolist() if name in file else [-1] * count
                 for name in ("episode_seed", "episode_number", "episode_cut")
             )
         except OSError as error:
-            raise broken(path, str(error)) from None
+            raise unread(path, error) from None
         worker = path.stem.split("-")[1]
         for i in range(count):
             meta = {
@@ -159,11 +171,37 @@ class Dataset:
 
 
 def broken(path: Path, reason: str) -> DatasetError:
-    """Build the error for a shard that cannot be read."""
+    """Build the error for a shard whose contents are wrong."""
     return DatasetError(
         f"`{path}` must be a whole shard of a worldling data set, got a damaged or foreign file ({reason}). "
         "Delete it to use the other shards, or record again."
     )
+
+
+#: What keeps us from a file that may well be whole, and what helps.
+_HINDRANCES = {
+    errno.EAGAIN: "another program has it open for writing. Wait for it or close it",
+    errno.ENOLCK: "its disk gives no locks. Set HDF5_USE_FILE_LOCKING=FALSE",
+    errno.EACCES: "you have no right to read it. Change its rights, or ask its owner",
+    errno.EPERM: "you have no right to read it. Change its rights, or ask its owner",
+    errno.EMFILE: "too many files are open. Close some, or raise the limit (ulimit -n)",
+    errno.ENFILE: "too many files are open on this machine. Close some",
+    errno.EIO: "the disk does not answer. Check it, and copy the data set elsewhere",
+    errno.ESTALE: "the network drive was lost. Connect it again",
+    errno.ENOENT: "it is gone. Copy the folder again, or run once more without it",
+    errno.ENOMEM: "there is no memory left. Close other programs",
+}
+
+
+def unread(path: Path, error: OSError) -> DatasetError:
+    """Build the error for a shard that could not be read: damaged only if it was opened and is wrong."""
+    said = re.search(r"errno\s*=\s*(\d+)", str(error))
+    number = error.errno or (int(said[1]) if said else 0)
+    if number in _HINDRANCES:
+        return DatasetError(
+            f"`{path}` must be readable, got no way to it: {_HINDRANCES[number]}. Nothing is wrong in it."
+        )
+    return broken(path, str(error))
 
 
 def shard_order(path: Path) -> tuple[int, int]:

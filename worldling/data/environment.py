@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,8 @@ from PIL import Image
 
 from worldling.data import simulators
 from worldling.data.find_environment import accepts, canonical, find_spec, own_fault, runs_code
+from worldling.data.interface import answered, episode_fault, flag, number, old_interface
+from worldling.data.pictures import Pictures
 from worldling.errors import ConfigError, EnvError, WorldlingError
 from worldling.types import ActionSpace
 
@@ -60,36 +63,54 @@ class Environment:
         self.env_kwargs = dict(env_kwargs)
         self.info: dict[str, Any] = {}
         self.license, self.package = simulator.license, simulator.package
-        self._simulator = simulator
+        self._simulator, self._pictures = simulator, Pictures(env_id)
         self._repeat = 1 if simulator.skip_keyword else frame_skip
         names = simulator.names
-        if not names and hasattr(raw.unwrapped, "get_action_meanings"):
-            names = tuple(raw.unwrapped.get_action_meanings())
+        if not names:
+            with suppress(Exception):  # many have no such method, and some something else under its name
+                names = tuple(map(str, raw.unwrapped.get_action_meanings()))
         described = ActionSpace.from_gymnasium(raw.action_space)
         size = described.nvec[0] if described.kind == "discrete" else int(np.prod(described.shape))
         if len(names) != size:  # CarRacing(continuous=False) has other actions than its default
             names = ()
         self.action_space = ActionSpace.from_gymnasium(raw.action_space, names)
-        self.fps = (simulator.fps or float(raw.metadata.get("render_fps") or 30)) / frame_skip
+        self.fps = (simulator.fps or simulators.declared_fps(raw)) / frame_skip
 
     def reset(self, seed: int | None = None) -> UInt8[np.ndarray, "{self.size_px} {self.size_px} 3"]:
-        """Start an episode from `seed` and return its first frame `[H, W, 3]`."""
-        observation, self.info = self.raw.reset(seed=seed)
+        """Start an episode from `seed` and return its first frame `[H, W, 3]`.
+
+        Raises `EnvError` if the environment draws no picture or follows another interface than Gymnasium's,
+        `EpisodeError` if it raises an exception.
+        """
+        try:
+            answer = self.raw.reset(seed=seed)
+        except (Exception, SystemExit) as error:
+            raise self._fault("reset", error) from error
+        if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], dict | None)):
+            raise old_interface(self.env_id, "reset() that does not return observation and info")
+        observation, info = answer
+        self.info = info or {}
         return self._frame(observation)
 
     def step(self, action: Any) -> Transition:
         """Take one raw action for `frame_skip` simulator frames.
 
-        Raises `ActionError` if the action does not belong to `action_space`.
+        Raises `ActionError` if the action does not belong to `action_space`; else as `reset` does.
         """
         native = self._native(self.action_space.check(action, lead=()))
         total = 0.0
         for _ in range(self._repeat):
-            observation, reward, terminated, truncated, self.info = self.raw.step(native)
-            total += float(reward)
-            if terminated or truncated:
+            try:
+                answer = self.raw.step(native)
+            except (Exception, SystemExit) as error:
+                raise self._fault("step", error) from error
+            observation, reward, terminated, truncated, info = answered(self.env_id, answer)
+            self.info = info or {}
+            total += number(self.env_id, reward)
+            ended, stopped = (flag(self.env_id, value) for value in (terminated, truncated))
+            if ended or stopped:
                 break
-        return Transition(self._frame(observation), total, bool(terminated), bool(truncated))
+        return Transition(self._frame(observation), total, ended, stopped)
 
     def state(self) -> dict[str, np.ndarray]:
         """Return the engine's state now, as copies; empty if the simulator shows none.
@@ -109,23 +130,43 @@ class Environment:
         if self.action_space.kind == "discrete":
             return int(action) + int(space.start)
         if self.action_space.kind == "box":
-            action = np.clip(action.reshape(space.shape), space.low, space.high)
-        return np.asarray(action).reshape(space.shape).astype(space.dtype)
+            return np.asarray(np.clip(action.reshape(space.shape).astype(space.dtype), space.low, space.high))
+        start = space.low if hasattr(space, "low") else getattr(space, "start", 0)
+        return np.asarray(action.reshape(space.shape) + start).astype(space.dtype)
 
     def _frame(self, observation: Any) -> np.ndarray:
-        picture: np.ndarray | None
-        if self._simulator.picture is not None:
-            picture = self._simulator.picture(self.raw.unwrapped, observation, self.size_px)
-        else:
-            picture = simulators.observed_picture(observation)
-            if picture is None:
-                picture = self.raw.render()
-        if not (isinstance(picture, np.ndarray) and picture.ndim == 3 and picture.shape[-1] == 3):
+        try:
+            drawn = self._drawn(observation)
+        except (Exception, SystemExit) as error:
+            raise self._fault("render", error) from error
+        if drawn is None:
+            modes = simulators.declared(self.raw, "render_modes")
             raise EnvError(
                 f"`env_id` must draw pixels, got none from {self.env_id!r} (no image in its observation, no "
-                "rgb_array from render()). Choose an environment that draws, or env_kwargs that make it draw."
+                f"rgb_array from render(), whose modes are {modes or 'none'}). Choose an environment that draws, "
+                "or env_kwargs that make it draw."
             )
-        return shrink(picture.astype(np.uint8, copy=False), self.size_px)
+        return shrink(self._pictures.convert(drawn), self.size_px)
+
+    def _drawn(self, observation: Any) -> Any:
+        """Return what stands for a picture, in any shape, or None: that of the simulator we know, a colour picture
+        observed, `render()`, any other picture observed."""
+        if self._simulator.picture is not None:
+            return self._simulator.picture(self.raw.unwrapped, observation, self.size_px)
+        picture = simulators.observed_picture(observation)
+        if picture is None:
+            picture = self.raw.render()
+        return simulators.observed_picture(observation, colour=False) if picture is None else picture
+
+    def _fault(self, call: str, error: BaseException) -> Exception:
+        """Return what to raise where the environment raised `error` in `call`."""
+        if isinstance(error, WorldlingError):
+            return error
+        from gymnasium.error import DependencyNotInstalled
+
+        if isinstance(error, (ImportError, DependencyNotInstalled)):  # some import what draws only when they draw
+            return simulators.missing(self.env_id, self._simulator, error)
+        return episode_fault(self.env_id, call, error)
 
 
 def check_size_px(size_px: int) -> None:

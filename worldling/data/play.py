@@ -6,7 +6,10 @@ recording can be resumed and repeated.
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +19,11 @@ from worldling.data.dataset import DatasetMeta
 from worldling.data.environment import Environment, Transition, open_environment
 from worldling.data.policies import Policy, load_policy
 from worldling.data.store import PIECE_FRAMES, DatasetWriter
-from worldling.errors import EnvError
+from worldling.errors import EnvError, EpisodeError
 from worldling.types import Episode
 
+_GIVE_UP = (4, 40)  # so many episodes in a row that fail at once mean that all will, at first and later
+_TELL = 3  # so many faults are told, the others counted
 _FLAT_FRAMES = 50  # so many one-coloured frames at the start mean that nothing is drawn
 
 
@@ -33,6 +38,16 @@ class Job:
     frames: int
     number: int  # of its first episode
     env_id: str
+
+
+@dataclass(frozen=True)
+class Played:
+    """What a worker saw. cut_by_errors: episodes that an exception of the environment ended; steps: taken;
+    not_finite: those with a reward that is NaN or infinite."""
+
+    cut_by_errors: int
+    steps: int
+    not_finite: int
 
 
 @dataclass
@@ -62,29 +77,58 @@ def episode_seed(seed: int, worker: int, number: int) -> int:
     return int(np.random.SeedSequence([seed, worker, number]).generate_state(1)[0] >> 1)
 
 
-def play(job: Job, stopped: Callable[[], bool], report: Callable[[int], None]) -> None:
-    """Record one worker's share; return early, cleanly, when `stopped()`; report frames done at each step."""
+def play(job: Job, stopped: Callable[[], bool], report: Callable[[int], None]) -> Played:
+    """Record one worker's share; return early, cleanly, when `stopped()`; report frames done at each step.
+
+    An episode in which the environment raises is kept up to there, and the next one is played in a new environment.
+    Raises `EnvError` when so many episodes in a row do not reach a second frame that none will.
+    """
     make_act = load_policy(job.policy) if isinstance(job.policy, str) else job.policy
     meta = job.meta
-    env = open_environment(job.env_id, meta.size_px, meta.frame_skip, meta.env_kwargs)
+
+    def opened() -> Environment:
+        return open_environment(job.env_id, meta.size_px, meta.frame_skip, meta.env_kwargs)
+
+    env, faults, fruitless, steps, not_finite = opened(), 0, 0, 0, 0
     try:
         with DatasetWriter(job.path, meta, job.worker) as writer:
             number, blank = job.number, _BlankWatch(meta.env_id)
             held: list[Episode] = []  # nothing is kept before something was seen
             while writer.num_frames < job.frames and not stopped():
-                seed = episode_seed(meta.seed, job.worker, number)
+                seed, length = episode_seed(meta.seed, job.worker, number), 0
 
                 def enough(count: int) -> bool:
                     report(min(writer.num_frames + count, job.frames))
                     return writer.num_frames + count >= job.frames or stopped()
 
-                for piece, cut in _pieces(env, make_act, seed, enough, blank):
-                    held.append(piece.episode({"seed": seed, "number": number, "cut": cut}))
-                    while held and blank.seen:
-                        writer.write(held.pop(0))
+                try:
+                    for piece, cut in _pieces(env, make_act, seed, enough, blank):
+                        held.append(piece.episode({"seed": seed, "number": number, "cut": cut}))
+                        length += len(piece.steps)
+                        not_finite += sum(not math.isfinite(step.reward) for step in piece.steps)
+                        while held and blank.seen:
+                            writer.write(held.pop(0))
+                except EpisodeError as error:
+                    faults, fruitless = faults + 1, 0 if length else fruitless + 1
+                    if fruitless >= _GIVE_UP[steps > 0]:
+                        raise
+                    _tell(f"episode {number} (seed {seed}) was cut after {length} steps: {error}", faults)
+                    with suppress(Exception):  # it is broken
+                        env.close()
+                    env = opened()
+                steps += length
                 number += 1
     finally:
-        env.close()
+        with suppress(Exception):  # what was recorded is whole
+            env.close()
+    return Played(faults, steps, not_finite)
+
+
+def _tell(line: str, number: int) -> None:
+    """Say what went wrong, the first few times."""
+    if number <= _TELL:
+        more = "" if number < _TELL else " (others are only counted)"
+        print(f"{line}{more}", file=sys.stderr, flush=True)
 
 
 def _pieces(
@@ -93,7 +137,8 @@ def _pieces(
     """Play one episode and yield it in pieces, with whether each was cut off before the environment ended.
 
     enough: told the number of frames held after every step, says whether to stop there. A piece after a
-    cut begins with the frame the one before ended with, so no transition is lost.
+    cut begins with the frame the one before ended with, so no transition is lost. If the environment raises, what
+    was played is yielded first.
     """
     frame = env.reset(seed)
     act = make_act(env, seed)
@@ -101,20 +146,26 @@ def _pieces(
     blank.see(frame)
     while True:
         action = env.action_space.check(act(frame, env.info), lead=())
-        step = env.step(action)
+        try:
+            step = env.step(action)
+            state = env.state()
+        except EpisodeError:
+            if piece.steps:
+                yield piece, True
+            raise
         frame = step.frame
         blank.see(frame)
         piece.actions.append(action)
         piece.steps.append(step)
         piece.frames.append(frame)
-        piece.states.append(env.state())
+        piece.states.append(state)
         over = step.terminated or step.truncated
         last = over or enough(len(piece.frames))
         if last or len(piece.frames) == PIECE_FRAMES:
             yield piece, not over
             if last:
                 return
-            piece = Piece([frame], [piece.states[-1]])
+            piece = Piece([frame], [state])
 
 
 class _BlankWatch:

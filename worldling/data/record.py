@@ -6,8 +6,10 @@ is a readable data set, and can be resumed.
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
@@ -17,12 +19,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from worldling.config import to_dict
 from worldling.data.dataset import DatasetMeta
 from worldling.data.environment import Environment, open_environment
-from worldling.data.play import Job, play
+from worldling.data.play import Job, Played, play
 from worldling.data.policies import Policy, load_policy, policy_name
+from worldling.data.recorder_lock import NAME as LOCK
+from worldling.data.recorder_lock import only_recorder
 from worldling.data.store import DatasetWriter, open_dataset, read_meta
-from worldling.errors import ConfigError, DatasetError
+from worldling.errors import ConfigError, DatasetError, EpisodeError
+from worldling.machine import end_with_parent
 from worldling.progress import Progress
 
 
@@ -41,12 +47,15 @@ def record(
 ) -> dict[str, Any]:
     """Record `frames` frames of an environment into the data set folder `path`.
 
-    env_id: a Gymnasium id, my_game:MyGame-v0 or my_game.py:MyGame, see find_environment.py; policy: see
-    `worldling.data.policies`; frame_skip None takes the simulator's habit; workers: processes, each with its own
-    seeds and shards; resume: go on with a recording of the same settings until it has `frames` frames. Ctrl-C
-    finishes the piece in hand, leaves a readable data set and raises `KeyboardInterrupt`. Returns a summary of the
-    whole data set: path, env_id, frames, episodes, size_px, frame_skip, fps, policy, seed and workers.
-    Raises `EnvError`, `ConfigError`, `DatasetError` if `path` is taken, `DiskFullError`.
+    env_id: a Gymnasium id, my_game:MyGame-v0 or my_game.py:MyGame, see find_environment.py;
+    policy: see `worldling.data.policies`; frame_skip None takes the simulator's habit; workers: processes,
+    each with its own seeds and shards; resume: go on with a recording of the same settings until it has
+    `frames` frames. Ctrl-C finishes the piece in hand, leaves a readable data set and raises
+    `KeyboardInterrupt`. An episode in which the environment raises an exception is told on stderr, kept up to there,
+    and recording goes on. Returns a summary of the whole data set: path, env_id, frames, episodes, size_px, frame_skip,
+    fps, policy, seed and workers; and, of this run, cut_by_errors: episodes that an exception ended.
+    Raises `EnvError`, `ConfigError`, `DatasetError` if `path` is taken or another recorder is at work in it,
+    `DiskFullError`.
     """
     path = Path(path)
     if frames < 2 or workers < 1:
@@ -60,23 +69,27 @@ def record(
     env = open_environment(env_id, size_px, frame_skip, env_kwargs)
     try:
         meta = _describe(env, policy_name(policy), seed)
+        layout = _state_layout(env, seed) if resume else None
     finally:
         env.close()
-    taken, next_number = _recorded(path, meta, resume)
-    missing = max(0, frames - taken)
-    DatasetWriter(path, meta).close()  # dataset.json first, so that a killed recording can be read
-    share = [missing // workers + (worker < missing % workers) for worker in range(workers)]
-    jobs = [
-        Job(str(path), meta, policy, worker, frames, next_number.get(worker, 0), env_id)
-        for worker, frames in enumerate(share)
-        if frames > 0
-    ]
-    with _interruptible() as stop, Progress(f"recording {env_id}", missing, "frames", quiet) as bar:
-        bar.update(0)
-        if len(jobs) == 1:
-            play(jobs[0], stop.is_set, bar.update)
-        elif jobs:
-            _play_in_processes(jobs, stop, bar)
+    played: list[Played] = []
+    with only_recorder(path):
+        taken, next_number = _recorded(path, meta, resume, layout)
+        missing = max(0, frames - taken)
+        DatasetWriter(path, meta).close()  # dataset.json first, so that a killed recording can be read
+        share = [missing // workers + (worker < missing % workers) for worker in range(workers)]
+        jobs = [
+            Job(str(path), meta, policy, worker, frames, next_number.get(worker, 0), env_id)
+            for worker, frames in enumerate(share)
+            if frames > 0
+        ]
+        with _interruptible() as stop, Progress(f"recording {env_id}", missing, "frames", quiet) as bar:
+            bar.update(0)
+            if len(jobs) == 1:
+                played.append(play(jobs[0], stop.is_set, bar.update))
+            elif jobs:
+                played += _play_in_processes(jobs, stop, bar)
+    _tell(played)
     if stop.is_set():
         raise KeyboardInterrupt
     dataset = open_dataset(path)
@@ -92,7 +105,30 @@ def record(
         "policy": meta.policy,
         "seed": seed,
         "workers": workers,
+        "cut_by_errors": sum(p.cut_by_errors for p in played),
     }
+
+
+def _tell(played: list[Played]) -> None:
+    """Say on stderr what of the environment deserves a word, once for all workers."""
+    cut, steps, not_finite = (sum(getattr(p, n) for p in played) for n in ("cut_by_errors", "steps", "not_finite"))
+    if cut:
+        print(f"{cut} episodes were cut by exceptions of the environment", file=sys.stderr, flush=True)
+    if not_finite:
+        print(
+            f"the reward is NaN or infinite in {not_finite} of {steps} steps: kept as it is, and left out of sums",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def _state_layout(env: Environment, seed: int) -> dict[str, list[int]] | None:
+    """Return the columns of engine state and the shape of one row of each; None if that cannot be seen now."""
+    try:
+        env.reset(seed)
+    except EpisodeError:
+        return None
+    return {name: list(value.shape) for name, value in env.state().items()}
 
 
 def _describe(env: Environment, policy: str, seed: int) -> DatasetMeta:
@@ -116,11 +152,16 @@ def _describe(env: Environment, policy: str, seed: int) -> DatasetMeta:
     )
 
 
-def _recorded(path: Path, meta: DatasetMeta, resume: bool) -> tuple[int, dict[int, int]]:
-    """Return how many frames `path` holds and each worker's next episode number; refuse a folder in use."""
+def _recorded(
+    path: Path, meta: DatasetMeta, resume: bool, layout: dict[str, list[int]] | None
+) -> tuple[int, dict[int, int]]:
+    """Return how many frames `path` holds and each worker's next episode number; refuse a folder in use.
+
+    layout: the engine state of the environment as it is now, if known.
+    """
     ours = [*path.glob(".shard-*"), *path.glob(".dataset.json.*"), *path.glob("dataset.json")]
     shards = list(path.glob("shard-*.h5"))
-    if not shards and (not path.exists() or (path.is_dir() and set(path.iterdir()) <= set(ours))):
+    if not shards and (not path.exists() or (path.is_dir() and set(path.iterdir()) <= {*ours, path / LOCK})):
         for leftover in ours:
             leftover.unlink()  # a recording stopped before its first shard: nothing to keep
         return 0, {}
@@ -136,6 +177,7 @@ def _recorded(path: Path, meta: DatasetMeta, resume: bool) -> tuple[int, dict[in
                 f"`{name}` must be {getattr(old, name)!r} to resume {path}, got {getattr(meta, name)!r}. "
                 "Use the same settings, or record into another folder."
             )
+    _check_unchanged(path, old, meta)
     was, now = (m.versions.get(m.env_id, "none") for m in (old, meta))
     if was != now:  # the same seeds now mean other episodes
         raise DatasetError(
@@ -145,12 +187,31 @@ def _recorded(path: Path, meta: DatasetMeta, resume: bool) -> tuple[int, dict[in
     for leftover in path.glob(".shard-*"):
         leftover.unlink()  # half-written when the last run was killed
     dataset = open_dataset(path)
+    kept = {name: list(dataset.column(f"state/{name}", 0).shape[1:]) for name in dataset.state_names}
     dataset.close()
+    if layout is not None and layout != kept:
+        raise _changed(path, "state", kept, layout)
     numbers: dict[int, int] = {}
     for index in range(len(dataset)):
         info = dataset.episode_meta(index)
         numbers[info["worker"]] = max(numbers.get(info["worker"], 0), info["number"] + 1)
     return dataset.num_frames, numbers
+
+
+def _check_unchanged(path: Path, old: DatasetMeta, new: DatasetMeta) -> None:
+    """Raise `DatasetError` if the environment has other actions or another frame rate than when `path` was begun."""
+    was, now = (dataclasses.replace(meta.action_space, names=()) for meta in (old, new))
+    if was != now:
+        raise _changed(path, "action_space", *({k: v for k, v in to_dict(s).items() if v} for s in (was, now)))
+    if abs(old.fps - new.fps) > 1e-6 * old.fps:
+        raise _changed(path, "fps", old.fps, new.fps)
+
+
+def _changed(path: Path, what: str, was: Any, now: Any) -> DatasetError:
+    return DatasetError(
+        f"`{what}` must be as when {path} was begun, {was}, to resume it, got {now}: the environment has changed. "
+        "Record into another folder."
+    )
 
 
 @contextmanager
@@ -178,14 +239,15 @@ _shared: dict[str, Any] = {}  # of a worker process: the stop event and the fram
 
 def _enter_worker(stop: Any, counters: Any) -> None:
     _shared.update(stop=stop, counters=counters)
+    end_with_parent()
 
 
-def _work(slot: int, job: Job) -> None:
+def _work(slot: int, job: Job) -> Played:
     counters = _shared["counters"]
-    play(job, _shared["stop"].is_set, lambda done: counters.__setitem__(slot, done))
+    return play(job, _shared["stop"].is_set, lambda done: counters.__setitem__(slot, done))
 
 
-def _play_in_processes(jobs: list[Job], stop: threading.Event, bar: Progress) -> None:
+def _play_in_processes(jobs: list[Job], stop: threading.Event, bar: Progress) -> list[Played]:
     context = multiprocessing.get_context("spawn")  # forking a process with open simulators is not safe
     halt, counters = context.Event(), context.Array("q", len(jobs))
     pool = ProcessPoolExecutor(len(jobs), context, _enter_worker, (halt, counters))
@@ -193,7 +255,7 @@ def _play_in_processes(jobs: list[Job], stop: threading.Event, bar: Progress) ->
         # Ctrl-C reaches every process of the terminal; workers start deaf to it and are told by `halt`.
         main = threading.current_thread() is threading.main_thread()
         handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
-        futures: list[Future[None]] = [pool.submit(_work, slot, job) for slot, job in enumerate(jobs)]
+        futures: list[Future[Played]] = [pool.submit(_work, slot, job) for slot, job in enumerate(jobs)]
         if main:
             signal.signal(signal.SIGINT, handler)
         pending = set(futures)
@@ -202,8 +264,7 @@ def _play_in_processes(jobs: list[Job], stop: threading.Event, bar: Progress) ->
             if stop.is_set() or any(f.exception() for f in finished):
                 halt.set()
             bar.update(sum(counters[:]))
-        for future in futures:
-            future.result()
+        return [future.result() for future in futures]
     except BrokenProcessPool:
         raise DatasetError(
             "`workers` must live until they finish, got one that was killed (out of memory?). "

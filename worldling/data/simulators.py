@@ -9,6 +9,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,21 +48,39 @@ class Simulator:
     prepare: Callable[[Any], None] = lambda raw: None
 
 
-def observed_picture(observation: Any) -> np.ndarray | None:
-    """Return the uint8 `[H, W, 3]` picture inside an observation, or None if there is none."""
+def observed_picture(observation: Any, colour: bool = True) -> np.ndarray | None:
+    """Return the picture inside an observation, or None if there is none.
+
+    colour: only uint8 `[H, W, 3]`; else any grey or RGB picture, colours first or last, of any type of numbers. Four
+    layers are no picture here: they may be four frames as well as colours and opacity.
+    """
     if isinstance(observation, dict):
-        keys = [key for key in ("pixels", "image", "screen") if key in observation]
-        found = (observed_picture(observation[key]) for key in keys)
+        keys = [key for key in ("pixels", "image", "screen", "rgb") if key in observation]
+        found = (observed_picture(observation[key], colour) for key in keys)
         return next((picture for picture in found if picture is not None), None)
-    if (
-        isinstance(observation, np.ndarray)
-        and observation.dtype == np.uint8
-        and observation.ndim == 3
-        and observation.shape[-1] == 3
-        and min(observation.shape[:2]) >= _SMALLEST_PICTURE_PX
-    ):
-        return observation
-    return None
+    if not isinstance(observation, np.ndarray) or observation.ndim not in (2, 3):
+        return None
+    layers = [n for n in observation.shape if n < _SMALLEST_PICTURE_PX]
+    if colour:
+        fits = observation.dtype == np.uint8 and layers == [3] and observation.shape[-1] == 3
+    else:
+        fits = len(layers) == observation.ndim - 2 and set(layers) <= {1, 3}
+    return observation if fits else None
+
+
+def declared(raw: Any, name: str) -> Any:
+    """Return what an environment's metadata say under `name`, or None."""
+    metadata = getattr(raw, "metadata", None)
+    return metadata.get(name) if isinstance(metadata, dict) else None
+
+
+def declared_fps(raw: Any) -> float:
+    """Return the frames per second that an environment declares, or 30 where it declares no such number."""
+    try:
+        fps = float(declared(raw, "render_fps"))
+    except (TypeError, ValueError):
+        return 30.0
+    return fps if 0 < fps < float("inf") else 30.0
 
 
 def _draw_pusht(raw: Any, observation: Any, size_px: int) -> np.ndarray:
@@ -113,10 +132,18 @@ def _state_carracing(raw: Any) -> dict[str, np.ndarray]:
     }
 
 
+def _of_mujoco(raw: Any, name: str, kind: str) -> Any:
+    """Return an attribute if it is MuJoCo's object of that kind: other simulators have a `data` or `model` too."""
+    mujoco = sys.modules.get("mujoco")  # an environment that uses it has imported it
+    with suppress(Exception):  # a property that fails is none of ours
+        found = getattr(raw, name)
+        return found if mujoco and isinstance(found, getattr(mujoco, kind)) else None
+    return None
+
+
 def _state_mujoco(raw: Any) -> dict[str, np.ndarray]:
-    if not hasattr(raw, "data"):
-        return {}
-    return {"qpos": np.array(raw.data.qpos), "qvel": np.array(raw.data.qvel)}
+    data = _of_mujoco(raw, "data", "MjData")
+    return {} if data is None else {"qpos": np.array(data.qpos), "qvel": np.array(data.qvel)}
 
 
 def _state_classic(raw: Any) -> dict[str, np.ndarray]:
@@ -126,9 +153,10 @@ def _state_classic(raw: Any) -> dict[str, np.ndarray]:
 
 def _small_shadows(raw: Any) -> None:
     """Shrink MuJoCo's 4096 px shadow map: it makes drawing on a CPU ten times slower and looks no better."""
-    if hasattr(raw, "model"):
-        raw.model.vis.quality.shadowsize = 512
-        raw.model.vis.quality.offsamples = 0
+    model = _of_mujoco(raw, "model", "MjModel")
+    if model is not None:
+        model.vis.quality.shadowsize = 512
+        model.vis.quality.offsamples = 0
 
 
 def _chaos(name: str, extra: str, package: str, names: tuple[str, ...]) -> Simulator:
@@ -188,7 +216,6 @@ SIMULATORS = (
         module="ale_py",
         extra="atari",
         package="ale-py",
-        renders=False,
         frame_skip=4,
         fps=60.0,
         skip_keyword="frameskip",

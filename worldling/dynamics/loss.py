@@ -24,8 +24,11 @@ FLOW_PRICE = 50.0
 
 
 class ClipBatch(NamedTuple):
-    """Clips to learn from. latent, previous `[B, T, N, C]`, action `[B, T, A]`, age `[B, T, T]`: as in
-    `Backbone.forward`; target int64 `[B, T, N, C]`: levels of the next latent; weight `[B, T, N]`."""
+    """Clips to learn from.
+
+    latent, previous `[B, T, N, C]`, action `[B, T, A]`, age `[B, T, T]`: as in `Backbone.forward`; target int64 `[B, T,
+    N, C]`: levels of the next latent; weight `[B, T, N]`.
+    """
 
     latent: Tensor
     previous: Tensor
@@ -34,15 +37,18 @@ class ClipBatch(NamedTuple):
     target: Tensor
     weight: Tensor
 
-    def only(self, cells: Tensor) -> "ClipBatch":
+    def only(self, cells: Tensor) -> ClipBatch:
         """Return the same clips with only `cells` int64 `[B, M]` of each (N = M)."""
         weight, latent, previous, target = only(cells, self.weight, self.latent, self.previous, self.target)
         return ClipBatch(latent, previous, self.action, self.age, target, weight)
 
 
 class Denoising(NamedTuple):
-    """What worlds of several passes learn from too. noise `[B, T, N, C]`, standard normal; signal `[B, T]` in [0, 1):
-    chooses the signal level; bootstrap_rows: so many frames also learn steps of size 1 / bootstrap_steps."""
+    """What worlds of several passes learn from too.
+
+    noise `[B, T, N, C]`, standard normal; signal `[B, T]` in [0, 1): chooses the signal level; bootstrap_rows: so many
+    frames also learn steps of size 1 / bootstrap_steps.
+    """
 
     noise: Tensor
     signal: Tensor
@@ -58,10 +64,10 @@ class DynamicsLoss(NamedTuple):
 
 
 def changing_weight(target: Tensor, latent: Tensor, values: Tensor) -> Tensor:
-    """Return weights `[B, T, N]`: 1, plus an equal share spread over cells whose target differs from `latent` by
-    `CHANGES`.
+    """Return weights `[B, T, N]` that give changing cells as much in all as the others.
 
-    target `[B, T, N, C]`: levels; values `[L]`: of the levels.
+    1, plus an equal share spread over cells whose target differs from `latent` by `CHANGES`. target `[B, T, N, C]`:
+    levels; values `[L]`: of the levels.
     """
     moved = (values[target] - latent).abs().amax(-1).gt(CHANGES).float()
     return 1.0 + moved / moved.mean().clamp(min=0.02)
@@ -118,8 +124,10 @@ def dynamics_loss(
 def flow_price(
     head: Head, fetched: Tensor, target: Tensor, tokenizer: TokenizerLike | None, cells: Tensor | None
 ) -> Tensor:
-    """Return how far fetched pictures `[B * T, 3, H, W]` are from those of `target` levels `[B, T, N, C]`, at each
-    cell `[B * T, N]`, or at `cells` `[B, M]` alone `[B * T, M]`."""
+    """Return how far fetched pictures `[B * T, 3, H, W]` are from those of `target` levels `[B, T, N, C]`.
+
+    At each cell `[B * T, N]`, or at `cells` `[B, M]` alone `[B * T, M]`.
+    """
     comes = head.render(head.values[target].flatten(0, 1), tokenizer)
     assert comes is not None, "only a head that warps fetches a picture"
     apart = flow_error(fetched, comes.picture, head.config.grid)

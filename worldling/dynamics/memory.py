@@ -42,7 +42,7 @@ class Memory:
     @classmethod
     def empty(
         cls, config: DynamicsConfig, batch: int, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
-    ) -> "Memory":
+    ) -> Memory:
         """Return a memory of nothing."""
         shape = (batch, config.slots, config.tokens, config.width)
         tensors = [torch.zeros(shape, device=device, dtype=dtype) for _ in range(2 * config.time_layers)]
@@ -61,7 +61,7 @@ class Memory:
         first = int(self.index[0])
         if rows is None and bool((self.index == first).all()):  # rows in step: one slice for all, and no index tensors
             slot = _slot(first, config) if first >= config.sinks else first
-            for tensor, new in zip(self.tensors, fresh):
+            for tensor, new in zip(self.tensors, fresh, strict=False):
                 tensor[:, slot] = new
             self.stamp[:, slot] = first
             self.index += 1
@@ -69,12 +69,12 @@ class Memory:
         rows = torch.arange(len(self.index)) if rows is None else rows
         index = self.index[rows]
         slots = torch.where(index < config.sinks, index, _slot(index, config))
-        for tensor, new in zip(self.tensors, fresh):
+        for tensor, new in zip(self.tensors, fresh, strict=False):
             tensor[rows, slots] = new[rows].to(tensor.dtype)
         self.stamp[rows, slots] = index
         self.index[rows] += 1
 
-    def rows(self, rows: Tensor) -> "Memory":
+    def rows(self, rows: Tensor) -> Memory:
         """Return a copy that holds only `rows` (repeats allowed)."""
         return Memory([t[rows.to(t.device)] for t in self.tensors], self.stamp[rows], self.index[rows])
 

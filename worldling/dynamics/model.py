@@ -9,12 +9,11 @@ value under the scores is the x-prediction that shortcut forcing needs. Training
 (loss.py), so the scores lean towards change: they order levels well but are not calibrated probabilities.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from worldling.dynamics.warp import Rendered, TokenizerLike, Warp, render
@@ -59,7 +58,7 @@ class DynamicsConfig:
             )
         if self.passes not in (1, 2, 4):
             raise ConfigError(f"`passes` must be 1, 2 or 4, got {self.passes}. Use 1 for a deterministic world.")
-        if self.warp < 0 or self.warp and self.channels % self.warp**2:
+        if self.warp < 0 or (self.warp and self.channels % self.warp**2):
             raise ConfigError(f"`warp` must be 0 or the tokenizer's merge, got {self.warp}. Use 0 for a head without.")
 
     @property
@@ -114,8 +113,13 @@ class Backbone(nn.Module):
         return self.latent_in(joined) + place + self.action_in(action)[..., None, :]
 
     def forward(
-        self, latent: Tensor, previous: Tensor, action: Tensor, age: Tensor, cells: Tensor | None = None
-    ) -> Tensor:
+        self,
+        latent: Float[Tensor, "B T N C"],
+        previous: Float[Tensor, "B T N C"],
+        action: Float[Tensor, "B T A"],
+        age: Int[Tensor, "B T T"],
+        cells: Int[Tensor, "B N"] | None = None,
+    ) -> Float[Tensor, "B T N D"]:
         """Run a whole clip: latents `[B, T, N, C]`, actions `[B, T, A]`, age `[B, T, T]`; returns h `[B, T, N, D]`.
 
         cells int64 `[B, M]`: the only cells given (N = M), for training on those where something happens.
@@ -132,8 +136,13 @@ class Backbone(nn.Module):
         return x
 
     def step(
-        self, latent: Tensor, previous: Tensor, action: Tensor, memory: list[Tensor], age: Tensor
-    ) -> tuple[Tensor, list[Tensor]]:
+        self,
+        latent: Float[Tensor, "B N C"],
+        previous: Float[Tensor, "B N C"],
+        action: Float[Tensor, "B A"],
+        memory: list[Tensor],
+        age: Int[Tensor, "B R"],
+    ) -> tuple[Float[Tensor, "B N D"], list[Tensor]]:
         """Run one frame `[B, N, C]` against memory; returns h `[B, N, D]` and what to remember.
 
         memory: key, value, key, value ... of each T layer, each `[B, R, N, D]`; age `[B, R]` of each slot.
@@ -180,14 +189,14 @@ class Head(nn.Module):
 
     def forward(
         self,
-        h: Tensor,
-        latent: Tensor,
-        noisy: Tensor,
-        tau: Tensor,
-        step: Tensor,
-        cells: Tensor | None = None,
+        h: Float[Tensor, "B N D"],
+        latent: Float[Tensor, "B N C"],
+        noisy: Float[Tensor, "#B #N C"],
+        tau: Float[Tensor, "#B"],
+        step: Float[Tensor, "#B"],
+        cells: Int[Tensor, "G N"] | None = None,
         shown: Rendered | None = None,
-    ) -> Tensor:
+    ) -> Float[Tensor, "B N C L"]:
         """Return scores `[B, N, C, L]` of the next latent.
 
         h `[B, N, D]`; latent `[B, N, C]`, the committed frame, towards which the scores lean at first;
@@ -223,10 +232,9 @@ class Head(nn.Module):
         return scores - F.softplus(self.stay + sharpness[..., None]) * away.square(), picture
 
     def render(self, latent: Tensor, tokenizer: TokenizerLike | None) -> Rendered | None:
-        """Return what `forward` must see of committed latents `[B, N, C]`: a picture, decoded by `tokenizer`, if it
-        warps.
+        """Return what `forward` must see of committed latents `[B, N, C]`: a picture, if it warps.
 
-        Raises `ConfigError` if there is none where there must be one.
+        It is decoded by `tokenizer`. Raises `ConfigError` if there is none where there must be one.
         """
         if self.warp is None:
             return None

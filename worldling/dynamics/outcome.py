@@ -5,12 +5,11 @@ trained when latents are there, before or after the dynamics. Rewards are scored
 that a game's points stay whole numbers and steps without reward add up to exactly nothing.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from worldling.errors import ConfigError
@@ -21,9 +20,11 @@ MAX_VALUES = 32
 
 @dataclass(frozen=True)
 class OutcomeConfig:
-    """What is predicted. rewards: the values scored, rising, none if rewards are not predicted; exact: whether these
-    are all values there are, so that the likeliest is taken, else their mean; ends: whether termination is predicted;
-    width: of the network."""
+    """What is predicted.
+
+    rewards: the values scored, rising, none if rewards are not predicted; exact: whether these are all values there
+    are, so that the likeliest is taken, else their mean; ends: whether termination is predicted; width: of the network.
+    """
 
     rewards: tuple[float, ...] = ()
     exact: bool = True
@@ -64,7 +65,9 @@ class Outcome(nn.Module):
         self.scores = nn.Linear(width, config.num_scores)
         self.register_buffer("values", torch.tensor(config.rewards), persistent=False)
 
-    def forward(self, latent: Tensor, following: Tensor, action: Tensor) -> Tensor:
+    def forward(
+        self, latent: Float[Tensor, "B N C"], following: Float[Tensor, "B N C"], action: Float[Tensor, "B A"]
+    ) -> Float[Tensor, "B scores"]:
         """Return scores `[B, K + 1]` of a step from `latent` to `following`, each `[B, N, C]`, under action `[B, A]`.
 
         The last is the logit of the end, where it is predicted.

@@ -5,9 +5,8 @@ latent, as shortcut models do (Frans et al., arXiv 2410.12557; Dreamer 4, arXiv 
 again takes the most likely level, so that what is committed lies on the lattice.
 """
 
-from __future__ import annotations
-
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from worldling.dynamics.model import Head
@@ -15,7 +14,14 @@ from worldling.dynamics.warp import Rendered
 from worldling.nn.lattice import from_levels
 
 
-def denoise(head: Head, h: Tensor, latent: Tensor, noise: Tensor, passes: int, shown: Rendered | None = None) -> Tensor:
+def denoise(
+    head: Head,
+    h: Float[Tensor, "B N D"],
+    latent: Float[Tensor, "B N C"],
+    noise: Float[Tensor, "B N C"],
+    passes: int,
+    shown: Rendered | None = None,
+) -> Float[Tensor, "B N C"]:
     """Return the next latent `[B, N, C]`, on the lattice.
 
     h `[B, N, D]` and latent `[B, N, C]` of the committed frame; noise `[B, N, C]`, standard normal, read only by
@@ -33,8 +39,10 @@ def denoise(head: Head, h: Tensor, latent: Tensor, noise: Tensor, passes: int, s
 def first_scores(
     head: Head, h: Tensor, latent: Tensor, noise: Tensor, passes: int, shown: Rendered | None = None
 ) -> Tensor:
-    """Return the scores `[B, N, C, L]` that `denoise` begins with: what the world expects before anything is drawn;
-    shown: of `head.render`."""
+    """Return the scores `[B, N, C, L]` that `denoise` begins with: what the world expects before anything is drawn.
+
+    shown: of `head.render`.
+    """
     one = torch.ones(1, device=h.device)  # one row for all: engines fold what depends on it into a constant
     noisy = noise if head.config.passes > 1 else latent.new_zeros(1, 1, latent.shape[-1])
     return head(h, latent, noisy, 0 * one, one / passes, shown=shown)

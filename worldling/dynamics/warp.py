@@ -34,8 +34,10 @@ class TokenizerLike(Protocol):
 
 
 class Rendered(NamedTuple):
-    """The committed frame as people see it: a picture `[B, 3, H, W]` in [-1, 1], rounded to 8 bits, and the tokenizer
-    that decoded it."""
+    """The committed frame as people see it.
+
+    A picture `[B, 3, H, W]` in [-1, 1], rounded to 8 bits, and the tokenizer that decoded it.
+    """
 
     picture: Tensor
     tokenizer: TokenizerLike
@@ -59,11 +61,10 @@ class Warp(nn.Module):
             self.flow.bias.copy_(torch.tensor([0.0] * (2 * side**2) + [INITIAL_GATE] * side**2))
 
     def forward(self, x: Tensor, latent: Tensor, shown: Rendered, cells: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return latents `[B, N, C]` with what moved where it goes, and the warped picture `[B, 3, H, W]` they are
-        from.
+        """Return latents `[B, N, C]` with what moved where it goes, and the warped picture they are from.
 
         x `[B, N, D]`; latent `[B, N, C]`; cells `[G, M]`: the only ones in x and latent, as in `Head.forward`; shown:
-        the whole frames.
+        the whole frames. The picture is `[B, 3, H, W]`.
         """
         parts = self.side**2
         offset, gate = self.flow(x).float().split([2 * parts, parts], -1)

@@ -1,2 +1,1 @@
-"""What any training needs: stages with a budget and checkpoints, an optimizer, latents, augmentation, sampling of
-clips."""
+"""What any training needs: stages, an optimizer, latents, augmentation, sampling of clips."""

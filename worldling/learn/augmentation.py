@@ -1,5 +1,4 @@
-"""Augmentation of histories: small errors in what is given, so that the model learns to correct its own in a long
-dream.
+"""Augmentation of histories: small errors in them teach the model to correct its own.
 
 Jitter moves single values by one level. CutMix (Yun et al., arXiv 1905.04899), here in latents and for the
 rest of a clip, makes a few neighbouring cells show something else: an object that lost a part, or was bent.
@@ -31,12 +30,11 @@ def augment_history(
     cutmix_share: float,
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
-    """Return clips (as `Clips.at` does) with `latent` and `previous` augmented, and `clean`: `latent` but for its
-    jitter.
+    """Return clips, as `Clips.at` does, with `latent` and `previous` augmented.
 
-    `previous` is what the frame before shows, as in a dream, mistakes included; after the jump from the sinks, where
-    that frame is not in the clip, it has its own jitter. jitter_share: largest share of values moved one level,
-    another for each clip; cutmix_share: of the clips.
+    They also hold `clean`, which is `latent` but for its jitter. `previous` is what the frame before shows, as in a
+    roll-out, mistakes included; after the jump from the sinks, where that frame is not in the clip, it has its own
+    jitter. jitter_share: largest share of values moved one level, another for each clip; cutmix_share: of the clips.
     """
     clean = cutmix(batch, levels, sinks, cutmix_share, generator)
     rate = jitter_share * torch.rand(len(clean), 1, 1, 1, generator=generator, device=clean.device)

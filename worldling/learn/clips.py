@@ -41,7 +41,7 @@ class Clips:
         """Where the latents lie."""
         return self.levels.device
 
-    def to(self, device: torch.device) -> "Clips":
+    def to(self, device: torch.device) -> Clips:
         """Return the same clips on `device`, if they fill no more than half of its free memory; else these."""
         if device.type != "cuda" or self.device.type == "cuda":
             return self
@@ -53,8 +53,10 @@ class Clips:
 
     @property
     def priority(self) -> Tensor:
-        """How often each row is drawn, float32 `[F]`, for what there is to learn from predicting the frame after it;
-        at first, how many cells change there."""
+        """How often each row is drawn, float32 `[F]`, for what there is to learn from predicting the frame after it.
+
+        At first, how many cells change there.
+        """
         if self._priority is None:
             self._priority = torch.cat([self.changed().float(), torch.zeros(1, device=self.device)])
         return self._priority
@@ -102,8 +104,11 @@ class Clips:
         )
 
     def at(self, row: Tensor) -> dict[str, Tensor]:
-        """Return the clips at rows `[B, T]`: latent, previous `[B, T, N, C]`, action `[B, T, A]`, target (level
-        numbers of the frames that follow) `[B, T, N, C]`, position (frames since the first) and row `[B, T]`."""
+        """Return the clips at rows `[B, T]`.
+
+        latent, previous `[B, T, N, C]`, action `[B, T, A]`, target (level numbers of the frames that follow) `[B, T, N,
+        C]`, position (frames since the first) and row `[B, T]`.
+        """
         position = row - row[:, :1]
         return {
             "latent": from_levels(self.levels[row], self.num_levels),
@@ -121,6 +126,8 @@ class Clips:
 
 
 def busiest(weight: Tensor, count: int) -> Tensor:
-    """Return the `count` cells of each clip with the largest sums of `weight` `[B, T, N]`: int64 `[B, count]`,
-    ascending."""
+    """Return the `count` cells of each clip with the largest sums of `weight` `[B, T, N]`.
+
+    int64 `[B, count]`, ascending.
+    """
     return weight.sum(1).topk(count).indices.sort(1).values

@@ -32,8 +32,11 @@ def split(dataset: Dataset, clip_frames: int) -> tuple[list[int], list[int]]:
 
 @dataclass
 class FramePool:
-    """What the tokenizer learns from: `pairs` of consecutive frames uint8 `[P, 2, H, W, 3]`; `means` uint8 `[E, H, W,
-    3]`, the mean picture of each episode; `episode` int64 `[P]`, which of them a pair is from."""
+    """What the tokenizer learns from.
+
+    pairs uint8 `[P, 2, H, W, 3]`: consecutive frames; means uint8 `[E, H, W, 3]`: the mean picture of each episode;
+    episode int64 `[P]`: which of them a pair is from.
+    """
 
     pairs: Tensor
     means: Tensor
@@ -44,7 +47,7 @@ class FramePool:
         """Where the frames lie."""
         return self.pairs.device
 
-    def to(self, device: torch.device) -> "FramePool":
+    def to(self, device: torch.device) -> FramePool:
         """Return the same frames on `device`."""
         return FramePool(self.pairs.to(device), self.means.to(device), self.episode.to(device))
 

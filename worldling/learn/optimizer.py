@@ -55,7 +55,7 @@ class Muon(torch.optim.Optimizer):
         for (rows, columns), pairs in by_shape.items():
             updates = orthogonal(torch.stack([ahead for _, ahead in pairs]))
             scale = 0.2 * max(rows, columns) ** 0.5
-            for (p, _), update in zip(pairs, updates):
+            for (p, _), update in zip(pairs, updates, strict=False):
                 p.mul_(1 - group["lr"] * group["weight_decay"]).add_(update.view_as(p), alpha=-group["lr"] * scale)
 
     def _adam(self, group: dict[str, Any], parameters: list[Tensor]) -> None:

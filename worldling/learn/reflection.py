@@ -64,7 +64,9 @@ def reflections(text: str, action_size: int) -> list[Reflection]:
             raise _wrong(text, action_size)
         every += [
             Reflection(
-                (*m.parts, axis), tuple(m.order[i] for i in order), tuple(m.sign[i] * s for i, s in zip(order, sign))
+                (*m.parts, axis),
+                tuple(m.order[i] for i in order),
+                tuple(m.sign[i] * s for i, s in zip(order, sign, strict=False)),
             )
             for m in every
         ]

@@ -207,8 +207,10 @@ class Stage(Generic[Model]):
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Start the clock inside a `with`; save at its end, and on Ctrl-C before leaving. A finished stage stays as it
-        is."""
+        """Start the clock inside a `with`; save at its end, and on Ctrl-C before leaving.
+
+        A finished stage stays as it is.
+        """
         self._mark = time.monotonic()
         already = self.share_done >= 1
         try:

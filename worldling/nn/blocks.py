@@ -31,8 +31,10 @@ class SpaceLayer(nn.Module):
         self.mlp_norm, self.mlp = Norm(width), Mlp(width)
 
     def forward(self, x: Tensor, cells: Tensor | None = None) -> Tensor:
-        """Map `[B, N, D]` to `[B, N, D]`; cells int64 `[G, M]`: the only cells there, for each of G equal groups of
-        rows."""
+        """Map `[B, N, D]` to `[B, N, D]`.
+
+        cells int64 `[G, M]`: the only cells there, for each of G equal groups of rows.
+        """
         x = x + self.beside(x, cells)
         x = x + self.attention(self.norm(x), cells)
         return x + self.mlp(self.mlp_norm(x))

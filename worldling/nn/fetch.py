@@ -1,18 +1,16 @@
 """Fetching: each pixel of a new picture is taken from elsewhere in an old one."""
 
-from __future__ import annotations
-
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 
-def fetch(picture: Tensor, offset: Tensor) -> Tensor:
-    """Sample a picture `[B, C, H, W]` at each pixel's own place plus `offset` `[B, 2, H, W]` (to the right and down, in
-    pixels).
+def fetch(picture: Float[Tensor, "B C H W"], offset: Float[Tensor, "B 2 H W"]) -> Float[Tensor, "B C H W"]:
+    """Sample a picture `[B, C, H, W]` at each pixel's own place plus `offset` `[B, 2, H, W]`.
 
-    Bilinear; beyond the edge is what lies on it. Whole pixels are counted in integers and only what is left of them in
-    floats: in bf16 a place as such, 40 pixels from the edge, is known to an eighth of a pixel. Gradients reach
-    `offset`, and `picture` too where it wants them.
+    Offsets are to the right and down, in pixels. Bilinear; beyond the edge is what lies on it. Whole pixels are counted
+    in integers and only what is left of them in floats: in bf16 a place as such, 40 pixels from the edge, is known to
+    an eighth of a pixel. Gradients reach `offset`, and `picture` too where it wants them.
     """
     height, width = picture.shape[-2:]
     flat, whole = picture.flatten(2), offset.detach().floor()

@@ -6,28 +6,27 @@ bit-exact for as long as you like. Finite scalar quantization (Mentzer et al., a
 evenly spaced levels in [-1, 1]; ours differs in using every level count, odd or even, without an offset.
 """
 
-from __future__ import annotations
-
 import torch
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 
-def level_values(levels: int, device: torch.device | None = None) -> Tensor:
+def level_values(levels: int, device: torch.device | None = None) -> Float[Tensor, " L"]:
     """Return the L values a channel can take, from -1 to 1."""
     return torch.linspace(-1.0, 1.0, levels, device=device)
 
 
-def to_levels(latent: Tensor, levels: int) -> Tensor:
+def to_levels(latent: Float[Tensor, "*n"], levels: int) -> Int[Tensor, "*n"]:
     """Return the nearest level's number, int64 in 0..L-1, of each value in [-1, 1]."""
     return latent.float().add(1.0).mul((levels - 1) / 2).round().clamp(0, levels - 1).long()
 
 
-def from_levels(index: Tensor, levels: int) -> Tensor:
+def from_levels(index: Shaped[Tensor, "*n"], levels: int) -> Float[Tensor, "*n"]:
     """Return the value in [-1, 1] of each level number."""
     return index.float().mul(2.0 / (levels - 1)).sub(1.0)
 
 
-def snap(latent: Tensor, levels: int) -> Tensor:
+def snap(latent: Float[Tensor, "*n"], levels: int) -> Float[Tensor, "*n"]:
     """Round values in [-1, 1] to the lattice; gradients pass straight through."""
     half = (levels - 1) / 2
     snapped = latent.float().add(1.0).mul(half).round().clamp(0, levels - 1).div(half).sub(1.0)

@@ -41,7 +41,7 @@ def beside_gif(
         )
     films = [beside(world, dataset, episode, start, frames) for episode in long_enough]
     pictures = []
-    for pairs in zip(*films):
+    for pairs in zip(*films, strict=False):
         picture = Image.fromarray(tile(list(pairs)))
         pictures.append(picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST))
     buffer = io.BytesIO()

@@ -214,8 +214,10 @@ def pack(world: Path, file: Path) -> str:
 
 
 def measure(names: list[str], a: argparse.Namespace, deadline: float) -> list[dict[str, Any]]:
-    """Compare each world's backends with the reference and time them, one batch size after the other, while time is
-    left."""
+    """Compare each world's backends with the reference and time them, while time is left.
+
+    One batch size comes after the other.
+    """
     from worldling.backends.bench import bench, table
     from worldling.machine import find_device
     from worldling.world_files import load_world

@@ -63,14 +63,17 @@ class Whole(nn.Module):
         self.frame_in = nn.Linear(config.channels + 1, config.width)
 
     def enter(self, frame: Tensor, finished: bool, latent: Tensor, previous: Tensor, action: Tensor) -> Tensor:
+        """Embed frames `[..., N, C]` that are to come, empty or finished, with what came before: `[..., N, D]`."""
         flag = torch.full_like(frame[..., :1], float(finished))
         joined = torch.cat([frame if finished else torch.zeros_like(frame), flag], -1)
         return self.stack.enter(latent, previous, action) + self.frame_in(joined)
 
     def draw(self, latent: Tensor, previous: Tensor, action: Tensor, age: Tensor, frames: Tensor) -> Tensor:
-        """Return scores `[B * T, N, C, L]` of a whole clip: finished and empty copies of every frame run side by side,
-        and empty ones see the finished frames before them. frames `[B, T, N, C]`: the next latents, as they are
-        committed."""
+        """Return scores `[B * T, N, C, L]` of a whole clip.
+
+        Finished and empty copies of every frame run side by side, and empty ones see the finished frames before them.
+        frames `[B, T, N, C]`: the next latents, as they are committed.
+        """
         finished = self.enter(frames, True, latent, previous, action)
         empty = self.enter(frames, False, latent, previous, action)
         missing = self.config.window + 2
@@ -78,9 +81,8 @@ class Whole(nn.Module):
         itself = torch.where(torch.eye(age.shape[-1], dtype=torch.bool), 0, missing).expand_as(age)
         ages = torch.cat([torch.cat([age, torch.full_like(age, missing)], 2), torch.cat([before, itself], 2)], 1)
         x = self.stack.layer_by_layer(torch.cat([finished, empty], 1), ages)[:, latent.shape[1] :]
-        flat = lambda t: t.flatten(0, 1)
-        one = torch.ones(x.shape[0] * x.shape[1])
-        return self.scores(flat(x), flat(latent), torch.zeros_like(flat(latent)), 0 * one, one)
+        one, latent = torch.ones(x.shape[0] * x.shape[1]), latent.flatten(0, 1)
+        return self.scores(x.flatten(0, 1), latent, torch.zeros_like(latent), 0 * one, one)
 
     def loss(
         self,

@@ -108,7 +108,7 @@ class PlayServer:
         self._worker.shutdown()
 
 
-async def _play(request: "web.Request", server: PlayServer) -> "web.WebSocketResponse":
+async def _play(request: web.Request, server: PlayServer) -> web.WebSocketResponse:
     """Serve one websocket from handshake to close."""
     from aiohttp import web
 
@@ -136,7 +136,7 @@ async def _play(request: "web.Request", server: PlayServer) -> "web.WebSocketRes
     return ws
 
 
-async def _recording(request: "web.Request", server: PlayServer) -> "web.Response":
+async def _recording(request: web.Request, server: PlayServer) -> web.Response:
     """Return the last `seconds` of a session, or its last recording, as mp4 or GIF.
 
     Query: `session`, by default the newest; `seconds`, by default 10, or `recorded=1` for the recording.
@@ -167,7 +167,7 @@ async def _recording(request: "web.Request", server: PlayServer) -> "web.Respons
     return web.Response(body=data, content_type=mime, headers=headers)
 
 
-def build_app(server: PlayServer, hosts: tuple[str, ...] | None = LOOPBACK) -> "web.Application":
+def build_app(server: PlayServer, hosts: tuple[str, ...] | None = LOOPBACK) -> web.Application:
     """Build the web application around `server`, and close `server` when the application ends.
 
     hosts: allowed host names; None allows any. Pages of other sites can open websockets to loopback, so both the

@@ -105,7 +105,7 @@ def parse(text: str | bytes) -> dict[str, Any]:
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
             wanted = " or ".join("null" if t is _NULL else t.__name__ for t in types)
             raise ServeError(f"`{kind}.{name}` must be {wanted}, got {value!r}. See messages.py.")
-        if types[0] is int and float not in types and value is not None and not 0 <= value < 2**32:
+        if types[0] is int and float not in types and isinstance(value, int) and not 0 <= value < 2**32:
             raise ServeError(f"`{kind}.{name}` must be in 0..{2**32 - 1}, got {value}. Count from 0.")
         if isinstance(value, list) and not all(isinstance(item, _NUMBER) for item in value):
             raise ServeError(f"`{kind}.{name}` must be a list of numbers, got {value!r:.40}. Flatten it.")

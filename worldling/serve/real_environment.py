@@ -19,7 +19,7 @@ def squared_error(dream: np.ndarray, real: np.ndarray) -> float:
     return float(frame_error(dream, real)) * 255.0**2
 
 
-def open_real_environment(world: WorldModel, env_id: str = "") -> "RealEnvironment":
+def open_real_environment(world: WorldModel, env_id: str = "") -> RealEnvironment:
     """Open the environment that `world` was recorded from.
 
     env_id: the environment as the user named it, see data/find_environment.py; empty takes the one that the world's
@@ -126,7 +126,7 @@ class RealEnvironment:
         frames = [self._environment.reset(self._seed)]
         for action in self._warm_up:
             frames.append(self._step(action))
-        self._log, self._checksums = [], [zlib.crc32(np.ascontiguousarray(frames[-1]))]
+        self._log, self._checksums = [], [zlib.crc32(np.ascontiguousarray(frames[-1]).data)]
         self.frame = frames[-1]
         return np.stack(frames)
 
@@ -134,6 +134,6 @@ class RealEnvironment:
         transition = self._environment.step(action)
         if transition.terminated or transition.truncated:
             self._ended_at = len(self._log)
-        self._checksums.append(zlib.crc32(np.ascontiguousarray(transition.frame)))
+        self._checksums.append(zlib.crc32(np.ascontiguousarray(transition.frame).data))
         self.frame = transition.frame
         return transition.frame

@@ -74,7 +74,7 @@ def write_gif(frames: list[StoredFrame], fps: float, stopped: Callable[[], bool]
     first = next(images)
     # GIF times are multiples of 10 ms: round each frame's end, not its length, or 15 FPS would play at 16.7.
     ends = [round(100 * every / fps * (i + 1)) * 10 for i in range(len(frames))]
-    durations = [end - begin for begin, end in zip([0, *ends], ends)]
+    durations = [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
     out = io.BytesIO()
     first.save(out, "GIF", save_all=True, append_images=images, duration=durations, loop=0)
     return out.getvalue()
@@ -82,12 +82,13 @@ def write_gif(frames: list[StoredFrame], fps: float, stopped: Callable[[], bool]
 
 def _pictures(frames: Iterable[StoredFrame], stopped: Callable[[], bool]) -> Iterator[np.ndarray]:
     """Yield the pictures one by one. Raises `ServeError` if there is none, or once `stopped`."""
-    count = 0
-    for count, frame in enumerate(frames, 1):
+    empty = True
+    for frame in frames:
         if stopped():
             raise ServeError(
                 "`recording` must be encoded before the server stops, got a stop. Start the server and record again."
             )
         yield compose(frame)
-    if not count:
+        empty = False
+    if empty:
         raise ServeError("`frames` must hold at least one frame, got none. Play before you save.")

@@ -171,7 +171,7 @@ class Session:
     ) -> None:
         index = 0 if action is None else self.history.newest + 1
         error = float("nan") if real is None else squared_error(frame, real)
-        real_jpeg = encode_jpeg(self.real.frame) if self.real else None
+        real_jpeg = None if self.real is None or self.real.frame is None else encode_jpeg(self.real.frame)
         self.history.add(self.state, StoredFrame(index, encode_jpeg(frame), action, input_id, real_jpeg, error, drift))
         if self.recording:
             self.recorded.append(self.current)

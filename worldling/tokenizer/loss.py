@@ -1,5 +1,7 @@
-"""What the tokenizer is trained for: pixels, with equal total weight on what moves and what stands still, and latents
-that change little from frame to frame."""
+"""What the tokenizer is trained for: pixels, and latents that change little from frame to frame.
+
+What moves has, however small it is, the same total weight as what stands still.
+"""
 
 from __future__ import annotations
 

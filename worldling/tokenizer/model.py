@@ -5,13 +5,13 @@ moves; the decoder sees its neighbours. No convolution runs at full resolution: 
 opens and a pixel shuffle closes.
 """
 
-from __future__ import annotations
-
+import itertools
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from worldling.errors import ConfigError
@@ -20,8 +20,11 @@ from worldling.nn.lattice import snap
 
 @dataclass(frozen=True)
 class TokenizerConfig:
-    """The tokenizer's shape. size_px: side of a frame; grid: tokens a side; channels C of a token; levels L that a
-    channel can take; merge: a token holds the latents of merge x merge cells, side by side in its channels."""
+    """The tokenizer's shape.
+
+    size_px: side of a frame; grid: tokens a side; channels C of a token; levels L that a channel can take; merge: a
+    token holds the latents of merge x merge cells, side by side in its channels.
+    """
 
     size_px: int = 64
     grid: int = 8
@@ -91,27 +94,27 @@ class Tokenizer(nn.Module):
         widths, pixels = config.widths, 3 * config.patch**2
         gelu = partial(nn.GELU, approximate="tanh")
         encoder: list[nn.Module] = [nn.Conv2d(pixels, 2 * widths[-1], 3, padding=1)]
-        for fine, coarse in zip((2 * widths[-1], *widths[-2:0:-1]), widths[-2::-1]):
+        for fine, coarse in zip((2 * widths[-1], *widths[-2:0:-1]), widths[-2::-1], strict=False):
             encoder += [gelu(), nn.Conv2d(fine, coarse, 2, stride=2)]
         encoder += [gelu(), nn.Conv2d(widths[0] if len(widths) > 1 else 2 * widths[0], config.codes, 1)]
         self.encoder = nn.Sequential(*encoder)
         decoder: list[nn.Module] = [nn.Conv2d(config.codes, widths[0], 3, padding=1)]
-        for coarse, fine in zip(widths, widths[1:]):
+        for coarse, fine in itertools.pairwise(widths):
             decoder += [gelu(), nn.Conv2d(coarse, 4 * fine, 1), nn.PixelShuffle(2), Residual(fine)]
         decoder += [gelu(), nn.Conv2d(widths[-1], pixels, 1)]
         self.decoder = nn.Sequential(*decoder)
 
-    def bounded(self, images: Tensor) -> Tensor:
+    def bounded(self, images: Float[Tensor, "B 3 H H"]) -> Float[Tensor, "B N C"]:
         """Return latents `[B, N, C]` bounded by tanh, before they are put on the lattice."""
         grid = self.encoder(F.pixel_unshuffle(images, self.config.patch))
         tokens = F.pixel_unshuffle(torch.tanh(grid.float()), self.config.merge)
         return tokens.flatten(2).transpose(1, 2)
 
-    def encode(self, images: Tensor) -> Tensor:
+    def encode(self, images: Float[Tensor, "B 3 H H"]) -> Float[Tensor, "B N C"]:
         """Turn images `[B, 3, H, W]` in [-1, 1] into lattice latents `[B, N, C]`."""
         return snap(self.bounded(images), self.config.levels)
 
-    def decode(self, latent: Tensor) -> Tensor:
+    def decode(self, latent: Float[Tensor, "B N C"]) -> Float[Tensor, "B 3 H H"]:
         """Turn latents `[B, N, C]` into images `[B, 3, H, W]`, roughly in [-1, 1]."""
         grid = latent.transpose(1, 2).unflatten(2, (self.config.grid, self.config.grid))
         return F.pixel_shuffle(self.decoder(F.pixel_shuffle(grid, self.config.merge)), self.config.patch)

@@ -41,7 +41,7 @@ def train_dynamics(
     budget: Budget,
     device: torch.device,
     quiet: bool,
-    show: Callable[[Dynamics, "Stage[Dynamics]"], object],
+    show: Callable[[Dynamics, Stage[Dynamics]], object],
     deadline: float | None = None,
 ) -> Stage[Dynamics]:
     """Train on `clips`. Returns the finished stage, whose `ema` is the dynamics to use.
@@ -151,8 +151,11 @@ class DynamicsTraining:
         )
 
     def draw(self, generator: torch.Generator) -> tuple[dict[str, Tensor], Tensor]:
-        """Return a batch on the device: latent, previous, clean `[B, T, N, C]`, action `[B, T, A]`, target and age `[B,
-        T, T]`; and the rows of the data that its first, true clips predict from, but for each clip's first frame."""
+        """Return a batch on the device.
+
+        latent, previous, clean `[B, T, N, C]`, action `[B, T, A]`, target and age `[B, T, T]`; and the rows of the data
+        that its first, true clips predict from, but for each clip's first frame.
+        """
         config, shape = self.config, self.dynamics.config
         batch = self.clips.sample(config.batch_clips, config.clip_frames, shape.sinks, generator)
         cutmix = config.cutmix if self.stage.share_done >= config.rollout_from else 0.0

@@ -37,11 +37,11 @@ def draw_curves(metrics: Path, path: Path) -> None:
         ("dynamics", "psnr_h", "linear"),
     ]
     figure = Figure(figsize=(11, 6), layout="constrained")
-    for axis, (stage, name, scale) in zip(figure.subplots(2, 2).flat, panels):
+    for axis, (stage, name, scale) in zip(figure.subplots(2, 2).flat, panels, strict=False):
         keys = sorted({k for row in rows if row["stage"] == stage for k in row if k.startswith(name)})
         for key in keys:
             points = [(row["seconds"] / 60, row[key]) for row in rows if row["stage"] == stage and key in row]
-            axis.plot(*zip(*points), label=key, lw=1.2)
+            axis.plot(*zip(*points, strict=False), label=key, lw=1.2)
         axis.set(title=stage, xlabel="minutes", ylabel=name.rstrip("_h"), yscale=scale)
         axis.grid(alpha=0.25)
         if keys:

@@ -41,10 +41,11 @@ def train_tokenizer(
     config: TrainConfig,
     quiet: bool,
 ) -> tuple[Stage[Tokenizer], TokenizerQuality]:
-    """Train on random pairs of frames of `pool`, which lies on the tokenizer's device, each step in one of the
-    reflections. Returns the finished stage, whose `ema` is the tokenizer to use, and how good that is.
+    """Train on random pairs of frames, each step in one of the reflections.
 
-    A stage that had ended with a tokenizer that is not good goes on if the budget has grown.
+    pool: lies on the tokenizer's device; check: measures the tokenizer now and then. Returns the finished stage, whose
+    `ema` is the tokenizer to use, and how good that is. A stage that had ended with a tokenizer that is not good goes
+    on if the budget has grown.
     """
     stage = Stage(
         "tokenizer",

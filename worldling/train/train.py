@@ -48,8 +48,9 @@ def train(
     quiet: bool = False,
     deadline: float | None = None,
 ) -> World:
-    """Train a world on the data set `data` and write it to folder `out`; run again to resume, with more minutes to
-    train the dynamics further.
+    """Train a world on the data set `data` and write it to folder `out`.
+
+    Run again to resume, with more minutes to train the dynamics further.
 
     `out` holds a world that can be played from the first tenth of the second stage on, and `out/train` the checkpoints,
     metrics.jsonl, curves.png, strip.png (truth over dream) and until the end the latents (size s: 2 to 3 kB a frame and

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any, TypeVar
 
+from worldling.machine import end_with_parent
+
 T = TypeVar("T")
 
 
@@ -35,3 +37,4 @@ def in_processes(
 
 def _deaf() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and lets us finish
+    end_with_parent()
