@@ -20,3 +20,14 @@ def test_a_pool_holds_pairs_of_consecutive_frames_and_the_mean_of_all(square_dat
     assert torch.equal(of_second[:, 0], frames[:-1:2]) and torch.equal(of_second[:, 1], frames[1::2])
     seen = np.concatenate([dataset.frames(0), dataset.frames(2)]).astype(float).mean(0)
     assert np.abs(pool.mean_frame() - seen).max() <= 1.5  # each episode's mean is rounded once
+
+
+def test_one_episode_is_used_for_both(tmp_path, square_data):
+    import dataclasses
+
+    from worldling.data.store import DatasetWriter
+
+    dataset = open_dataset(square_data)
+    with DatasetWriter(tmp_path / "one", dataclasses.replace(dataset.meta)) as writer:
+        writer.write(dataset[0])
+    assert split(open_dataset(tmp_path / "one"), 8) == ([0], [0])

@@ -135,7 +135,8 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--policy", default="sticky", help="random, sticky, a mixture such as sticky:0.7,random:0.3, or module:callable"
     )
-    p.add_argument("--size-px", type=int, default=64, help="side of the frames in pixels")
+    p.add_argument("--size-px", default="64", help="side of the square frames, or WIDTHxHEIGHT such as 96x72")
+    p.add_argument("--fit", default="pad", help="what is done to pictures of another shape: pad, crop or squeeze")
     p.add_argument("--frame-skip", type=int, help="steps an action is repeated (default: the usual one, 4 for ALE)")
     p.add_argument("--workers", type=int, default=1, help="number of processes")
     p.add_argument("--seed", type=int, default=0, help="of the environment and the policy")
@@ -160,7 +161,8 @@ def build_parser() -> argparse.ArgumentParser:
     p = command("import", _import, "make a data set from files of another format, such as a folder of videos")
     p.add_argument("path", help="the files, or their folder")
     p.add_argument("--out", required=True, help="folder of the data set")
-    p.add_argument("--size-px", type=int, default=64, help="side of the frames in pixels")
+    p.add_argument("--size-px", default="64", help="side of the square frames, or WIDTHxHEIGHT such as 96x72")
+    p.add_argument("--fit", default="pad", help="what is done to pictures of another shape: pad, crop or squeeze")
     p.add_argument("--format", help=f"{known_formats()} (default: detected from the files)")
     p.add_argument(
         "--frame-skip", type=int, help="keep every n-th frame; only for data without actions (default: 1; physion 8)"
@@ -257,6 +259,7 @@ def _record(a: argparse.Namespace) -> dict[str, Any]:
         pairs(a.env_arg, "env-arg"),
         a.resume,
         a.json,
+        a.fit,
     )
 
 
@@ -276,7 +279,7 @@ def _scenes(a: argparse.Namespace) -> dict[str, Any]:
 
 
 def _import(a: argparse.Namespace) -> dict[str, Any]:
-    return to_dict(import_data(a.path, a.out, a.size_px, a.frame_skip, format=a.format, quiet=a.json))
+    return to_dict(import_data(a.path, a.out, a.size_px, a.frame_skip, a.fit, format=a.format, quiet=a.json))
 
 
 def _train(a: argparse.Namespace) -> dict[str, Any]:

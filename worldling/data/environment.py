@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
 from worldling.data import simulators
 from worldling.data.find_environment import accepts, canonical, find_spec, own_fault, runs_code
+from worldling.data.fit import Fit, Size, make_fit, resize
 from worldling.data.interface import answered, episode_fault, flag, number, old_interface
 from worldling.data.pictures import Pictures
 from worldling.errors import ConfigError, EnvError, WorldlingError
@@ -34,18 +34,14 @@ def shrink(picture: UInt8[np.ndarray, "H W 3"], size_px: int) -> UInt8[np.ndarra
     Averages areas when it gets smaller, so that a thin or small thing dims instead of vanishing
     between samples; interpolates linearly when it gets larger.
     """
-    height, width = picture.shape[:2]
-    if (height, width) == (size_px, size_px):
-        return np.ascontiguousarray(picture)
-    smaller = size_px <= min(height, width)
-    resample = Image.Resampling.BOX if smaller else Image.Resampling.BILINEAR
-    return np.asarray(Image.fromarray(np.ascontiguousarray(picture)).resize((size_px, size_px), resample))
+    return resize(picture, size_px, size_px)
 
 
 class Environment:
     """A Gymnasium environment seen through pictures. Make it with `open_environment`.
 
     env_id: its name, of a file without the folder; size_px, frame_skip, env_kwargs: what it was opened with;
+    fit: how pictures become frames; picture_px: height and width of the picture drawn last, None before one was;
     action_space: the raw actions that `step` takes; fps: frames per second of real time that one recorded frame
     stands for; raw: the Gymnasium environment; info: the last info dict it gave; license: of the simulator.
     """
@@ -55,11 +51,12 @@ class Environment:
         raw: Any,
         simulator: simulators.Simulator,
         env_id: str,
-        size_px: int,
+        fit: Fit,
         frame_skip: int,
         env_kwargs: dict[str, Any],
     ) -> None:
-        self.raw, self.env_id, self.size_px, self.frame_skip = raw, env_id, size_px, frame_skip
+        self.raw, self.env_id, self.fit, self.size_px, self.frame_skip = raw, env_id, fit, fit.side, frame_skip
+        self.picture_px: tuple[int, int] | None = None
         self.env_kwargs = dict(env_kwargs)
         self.info: dict[str, Any] = {}
         self.license, self.package = simulator.license, simulator.package
@@ -146,11 +143,14 @@ class Environment:
                 f"rgb_array from render(), whose modes are {modes or 'none'}). Choose an environment that draws, "
                 "or env_kwargs that make it draw."
             )
-        return shrink(self._pictures.convert(drawn), self.size_px)
+        picture = self._pictures.convert(drawn)
+        self.picture_px = (picture.shape[0], picture.shape[1])
+        return self.fit.apply(picture)
 
     def _drawn(self, observation: Any) -> Any:
         """Return what stands for a picture, in any shape, or None: that of the simulator we know, a colour picture
-        observed, `render()`, any other picture observed."""
+        observed, `render()`, any other picture observed.
+        """
         if self._simulator.picture is not None:
             return self._simulator.picture(self.raw.unwrapped, observation, self.size_px)
         picture = simulators.observed_picture(observation)
@@ -169,26 +169,26 @@ class Environment:
         return episode_fault(self.env_id, call, error)
 
 
-def check_size_px(size_px: int) -> None:
-    """Raise `ConfigError` if pictures of such a side cannot be kept."""
-    if not 8 <= size_px <= 1024:
-        raise ConfigError(f"`size_px` must be 8 to 1024, got {size_px}. Choose 64, 128 or 256.")
-
-
 def open_environment(
-    env_id: str, size_px: int = 64, frame_skip: int | None = None, env_kwargs: dict[str, Any] | None = None
+    env_id: str,
+    size_px: Size = 64,
+    frame_skip: int | None = None,
+    env_kwargs: dict[str, Any] | None = None,
+    fit: str = "pad",
 ) -> Environment:
     """Open any environment that has pixels, in its observation or through `render()`.
 
     env_id: a Gymnasium id, module:id or file.py:callable, see find_environment.py; code that it names is run.
-    size_px: side of the square frames, 8 to 1024. frame_skip: simulator frames per action; None takes the
-    simulator's habit (4 for Atari, else 1). env_kwargs go to `gymnasium.make`.
+    size_px: side of the square frames, 8 to 1024, or "96x72" for the pixels of pictures that are not square, in square
+    frames; fit: "pad", "crop" or "squeeze", what is done to pictures of another shape, see fit.py. frame_skip:
+    simulator frames per action; None takes the simulator's habit (4 for Atari, else 1). env_kwargs go to
+    `gymnasium.make`.
     Raises `EnvError` if the name is unknown, its package is missing or it cannot be made.
     """
     import gymnasium
     from gymnasium.envs.registration import load_env_creator
 
-    check_size_px(size_px)
+    fitted = make_fit(size_px, fit)
     if frame_skip is not None and frame_skip < 1:
         raise ConfigError(f"`frame_skip` must be at least 1, got {frame_skip}. Use 1 for every frame.")
     simulators.prepare_process()
@@ -221,4 +221,4 @@ def open_environment(
     except Exception as error:
         raise own_fault(env_id, error) from None
     simulator.prepare(raw.unwrapped)
-    return Environment(raw, simulator, canonical(env_id), size_px, skip, given)
+    return Environment(raw, simulator, canonical(env_id), fitted, skip, given)

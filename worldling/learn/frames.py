@@ -25,7 +25,7 @@ def split(dataset: Dataset, clip_frames: int) -> tuple[list[int], list[int]]:
             f"{max(dataset.lengths)}. Record longer episodes."
         )
     every = max(2, min(33, len(usable)))
-    held = usable[every // 2 :: every]
+    held = usable[every // 2 :: every] or usable
     rest = [i for i in usable if i not in set(held)] or held
     return rest, held
 

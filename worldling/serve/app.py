@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from worldling.alarm import DriftAlarm
+from worldling.data.fit import picture_of
 from worldling.errors import ServeError, WorldlingError
 from worldling.protocol import WorldModel
 from worldling.serve.connection import Connection
@@ -54,6 +55,7 @@ class PlayServer:
         alarm: DriftAlarm | None = None,
     ) -> None:
         self.world, self.fps, self.alarm = world, fps, alarm
+        self.picture = picture_of(world.card.get("source", {}), world.size_px)
         self.connections: dict[str, Connection] = {}
         self.beside = open_real is not None
         self.stopping = threading.Event()  # stops running video encoders
@@ -71,6 +73,8 @@ class PlayServer:
         return {
             "name": world.config.name,
             "size_px": world.size_px,
+            "picture_px": [self.picture.width, self.picture.height],
+            "aspect": self.picture.aspect,
             "fps": self.fps,
             "backend": world.backend.name,
             "num_starts": len(world.contexts),
@@ -88,7 +92,7 @@ class PlayServer:
 
     def first_jpeg(self) -> bytes:
         """Return the last frame of the first context, shown while the first session starts."""
-        return encode_jpeg(self.world.contexts[0].frames[self.world.config.context - 1])
+        return encode_jpeg(self.picture.cut(self.world.contexts[0].frames[self.world.config.context - 1]))
 
     def acquire_real(self) -> RealEnvironment | None:
         """Return a real environment for one session, reused or new. Call in the worker."""
@@ -158,7 +162,7 @@ async def _recording(request: web.Request, server: PlayServer) -> web.Response:
         frames = await server.call(connection.session.clip, num_frames)
         # Not in the world's thread: encoding takes a second, and the session goes on.
         write = {"mp4": write_mp4, "gif": write_gif}[kind]
-        data = await asyncio.to_thread(write, frames, server.fps, server.stopping.is_set)
+        data = await asyncio.to_thread(write, frames, server.fps, server.stopping.is_set, server.picture.aspect)
     except WorldlingError as error:
         return web.json_response({"error": str(error)}, status=400)
     file = f"{server.describe()['name']}-{frames[0].index}-{frames[-1].index}.{kind}"

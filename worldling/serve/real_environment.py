@@ -29,8 +29,10 @@ def open_real_environment(world: WorldModel, env_id: str = "") -> RealEnvironmen
     """
     from worldling.data.environment import open_environment
     from worldling.data.find_environment import canonical, runs_code
+    from worldling.data.fit import fit_of
 
     source = world.card.get("source", {})
+    fitted = fit_of(source, world.size_px)
     known = str(source.get("env_id") or "")
     if not env_id and (not known or is_imported(known)):
         raise ServeError(
@@ -45,9 +47,10 @@ def open_real_environment(world: WorldModel, env_id: str = "") -> RealEnvironmen
         print(f"the world was recorded from {known}; beside it runs {env_id}", file=sys.stderr, flush=True)
     environment = open_environment(
         env_id or known,
-        size_px=world.size_px,
+        size_px=fitted.box or fitted.side,
         frame_skip=source.get("frame_skip"),
         env_kwargs=source.get("env_kwargs", {}),
+        fit=fitted.kind,
     )
     ours, theirs = world.action_space, environment.action_space
     if any(getattr(ours, part) != getattr(theirs, part) for part in ("kind", "nvec", "low", "high")):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from worldling.alarm import DriftAlarm
+from worldling.data.fit import picture_of
 from worldling.errors import ServeError
 from worldling.protocol import WorldModel, WorldState
 from worldling.serve.history import History, StoredFrame
@@ -46,6 +47,7 @@ class Session:
         alarm: DriftAlarm | None = None,
     ) -> None:
         self.world, self.real, self.start, self.alarm = world, real, start, alarm
+        self.picture = picture_of(world.card.get("source", {}), world.size_px)
         self.history = History(max(2, round(HISTORY_S * fps)), max(1, round(SEGMENT_S * fps)))
         self.branches: list[int] = []
         self.num_branches = 0
@@ -170,9 +172,12 @@ class Session:
         self, frame: np.ndarray, action: Any, input_id: int, real: np.ndarray | None, drift: bool = False
     ) -> None:
         index = 0 if action is None else self.history.newest + 1
-        error = float("nan") if real is None else squared_error(frame, real)
-        real_jpeg = None if self.real is None or self.real.frame is None else encode_jpeg(self.real.frame)
-        self.history.add(self.state, StoredFrame(index, encode_jpeg(frame), action, input_id, real_jpeg, error, drift))
+        cut = self.picture.cut  # padding is not shown, and counts in no error
+        error = float("nan") if real is None else squared_error(cut(frame), cut(real))
+        real_jpeg = None if self.real is None or self.real.frame is None else encode_jpeg(cut(self.real.frame))
+        self.history.add(
+            self.state, StoredFrame(index, encode_jpeg(cut(frame)), action, input_id, real_jpeg, error, drift)
+        )
         if self.recording:
             self.recorded.append(self.current)
             self.recording = len(self.recorded) < self._max_recorded

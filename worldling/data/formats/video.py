@@ -16,14 +16,15 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from worldling.config import from_dict
 from worldling.data.dataset import DatasetMeta
-from worldling.data.environment import shrink
 from worldling.data.fingerprint import files_fingerprint
+from worldling.data.fit import Fit
 from worldling.data.formats.format import Format, ReadOptions, Source
 from worldling.data.store import PIECE_FRAMES
 from worldling.errors import ActionError, ConfigError, DataError
@@ -65,29 +66,29 @@ class Videos(Source):
                 f"`frame_skip` must be 1 for videos with actions, got {frame_skip}. "
                 "Actions between the frames kept would be lost."
             )
-        self._videos, self._crop = videos, options.crop
+        self._videos, self._fit = videos, options.fit
         self.num_items = len(videos)
         self.meta = DatasetMeta(
             env_id=VIDEO,
-            size_px=options.size_px,
             action_space=space,
             frame_skip=frame_skip,
             fps=_same_fps(videos) / frame_skip,
             policy=VIDEO,
             license=options.license or "unknown",
             seed=files_fingerprint(folder, videos),
+            **self._fit.describe(*_picture_px(videos, self._fit)),
         )
 
     def episodes(self) -> Iterator[Episode]:
         """Yield each video in pieces that fit in memory."""
-        size_px, frame_skip = self.meta.size_px, self.meta.frame_skip
+        frame_skip = self.meta.frame_skip
         for number, video in enumerate(self._videos):
-            for episode in _episodes(video, self._actions.get(video), size_px, frame_skip, self._crop):
+            for episode in _episodes(video, self._actions.get(video), self._fit, frame_skip):
                 episode.meta.update(number=number, name=video.name)
                 yield episode
 
 
-def _episodes(video: Path, actions: np.ndarray | None, size_px: int, frame_skip: int, crop: bool) -> Iterator[Episode]:
+def _episodes(video: Path, actions: np.ndarray | None, fit: Fit, frame_skip: int) -> Iterator[Episode]:
     """Yield a video in pieces that fit in memory; each begins with the frame the one before ended with."""
     held: list[np.ndarray] = []
     first = 0  # number of the first frame held
@@ -109,17 +110,20 @@ def _episodes(video: Path, actions: np.ndarray | None, size_px: int, frame_skip:
         if len(held) == PIECE_FRAMES:
             yield episode(cut=True)
             held, first = held[-1:], first + PIECE_FRAMES - 1
-        if crop:
-            side = min(picture.shape[:2])
-            y, x = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
-            picture = picture[y : y + side, x : x + side]
-        held.append(shrink(picture, size_px))
+        held.append(fit.apply(picture))
         total += 1
     if total < 2:
         raise DataError(f"`{video}` must hold at least 2 frames, got {total}. Remove it.")
     if actions is not None and len(actions) not in (total - 1, total):
         raise _unequal(video, len(actions), str(total))
     yield episode(cut=False)
+
+
+def _picture_px(videos: list[Path], fit: Fit) -> tuple[int, int]:
+    """Return height and width of the videos' pictures, or (if they differ) of the pixels that they are fitted into."""
+    shapes = {picture.shape[:2] for video in videos for picture in islice(_pictures(video), 1)}
+    height, width = shapes.pop() if len(shapes) == 1 else (fit.height, fit.width)
+    return height, width
 
 
 def _unequal(video: Path, got: int, frames: str) -> DataError:

@@ -37,7 +37,7 @@ function draw(now) {
   waiting = null;
   frame.pictures.forEach((picture, i) => {
     const { canvas, context } = screens[i];
-    if (canvas.width !== picture.width) [canvas.width, canvas.height] = [picture.width, picture.height];
+    if (canvas.width !== picture.width || canvas.height !== picture.height) [canvas.width, canvas.height] = [picture.width, picture.height];
     context.drawImage(picture, 0, 0);
   });
   link.send({ type: "ack", seq: frame.seq });
@@ -281,10 +281,14 @@ function layOut() {
   const gap = parseFloat(getComputedStyle($("stage")).columnGap);
   const across = ($("stage").clientWidth - (count - 1) * gap) / count;
   const down = narrow ? innerHeight * 0.62 : innerHeight - (world.beside ? 330 : 190);
-  let side = Math.floor(Math.max(160, Math.min(across, down)));
-  const pixel = world.size_px / devicePixelRatio;  // one screen pixel per world pixel
-  if (world.size_px < PIXELATED_BELOW_PX && side > pixel) side = Math.floor(side / pixel) * pixel;
-  for (const { canvas } of screens) canvas.style.width = canvas.style.height = `${side}px`;
+  const [columns, rows] = world.picture_px;
+  let height = Math.floor(Math.max(160 / Math.max(1, world.aspect), Math.min(across / world.aspect, down)));
+  const pixel = rows / devicePixelRatio;  // one screen pixel per world pixel
+  if (world.size_px < PIXELATED_BELOW_PX && height > pixel) height = Math.floor(height / pixel) * pixel;
+  // Sides are rounded to whole pixels: only a picture that was squeezed is stretched.
+  const squeezed = Math.abs((rows * world.aspect) / columns - 1) > 0.03;
+  const width = squeezed ? height * world.aspect : (height * columns) / rows;
+  for (const { canvas } of screens) Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
   dirty = true;
 }
 
