@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from worldling.data.fit import Picture
 from worldling.frame_error import PSNR_LIMIT_DB, psnr
 from worldling.judge.case import Case, Starts
 from worldling.judge.measures.bootstrap import Bootstrap, BootstrapMethod
@@ -192,7 +193,7 @@ def _roll_out(case: Case, starts: Starts, reader: Reader, mean_frame: np.ndarray
             taken = np.stack([actions[i] for i in rows])
             made["world"] = case.world.rollout(case.world.start(given, past, seeds), taken)
             made["reencoded"] = case.world.decode(case.world.encode(truth[:, columns]))
-            _note(seen, rows, truth, given[:, -1], made, horizons, reader)
+            _note(seen, rows, truth, given[:, -1], made, horizons, reader, case.picture)
             for i in set(rows) & set(picked.tolist()):
                 seen.examples[i] = _example(truth[i - first], given[i - first], made, i - first, columns)
             progress.update(rows.stop)
@@ -216,8 +217,9 @@ def _note(
     made: dict[str, np.ndarray],
     horizons: tuple[int, ...],
     reader: Reader,
+    picture: Picture,
 ) -> None:
-    """Write the figures of one batch of starts into `seen`."""
+    """Write the figures of one batch of starts into `seen`; padding around the picture counts in no error."""
     place, columns = slice(rows.start, rows.stop), np.asarray(horizons) - 1
     held, aims = reader.read(last), truth[:, columns]
     seen.readings["truth"][0].append(held)
@@ -226,8 +228,8 @@ def _note(
     for name, frames in made.items():
         # Still pictures have one frame that stands for all; the reencoded truth was only made at the horizons.
         chosen = frames if name in ("copy_last", "mean_frame", "reencoded") else frames[:, columns]
-        seen.psnr[name][place] = psnr(aims if name == "reencoded" else truth, frames)
-        seen.ssim[name][place] = ssim(aims, chosen)
+        seen.psnr[name][place] = psnr(picture.cut(aims if name == "reencoded" else truth), picture.cut(frames))
+        seen.ssim[name][place] = ssim(picture.cut(aims), picture.cut(chosen))
         if name != "mean_frame":
             for j, horizon in enumerate(horizons):
                 read = held if name == "copy_last" else reader.read(chosen[:, j])
