@@ -44,12 +44,14 @@ class Source(ABC):
     """Data opened for reading.
 
     meta: what a data set made from it says of itself; num_items: how many files or recordings there are;
-    unit: what they are called in the plural, for the progress line.
+    unit: what they are called in the plural, for the progress line; said: what is done to the shape of the pictures, in
+    one sentence for people, empty if nothing is.
     """
 
     meta: DatasetMeta
     num_items: int
     unit: str
+    said: str = ""
 
     @abstractmethod
     def episodes(self) -> Iterator[Episode]:

@@ -6,6 +6,7 @@ To add a format, write a file with a `Format` in this folder and add one line to
 from __future__ import annotations
 
 import importlib
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,6 +101,8 @@ def import_data(
     chosen = detect_format(path) if format is None else find_format(format)
     check_new(out)
     source = chosen.read(Path(path), options)
+    if source.said and not quiet:
+        print(source.said, file=sys.stderr, flush=True)
     frames = find_format(OWN).write(source, Path(out), quiet)
     tallies = {group: dict(counts) for group, counts in source.tallies().items()}
     kind = source.meta.action_space.kind

@@ -68,6 +68,8 @@ class Videos(Source):
             )
         self._videos, self._fit = videos, options.fit
         self.num_items = len(videos)
+        shape = _picture_px(videos, self._fit)
+        self.said = self._fit.sentence(*shape)
         self.meta = DatasetMeta(
             env_id=VIDEO,
             action_space=space,
@@ -76,7 +78,7 @@ class Videos(Source):
             policy=VIDEO,
             license=options.license or "unknown",
             seed=files_fingerprint(folder, videos),
-            **self._fit.describe(*_picture_px(videos, self._fit)),
+            **self._fit.describe(*shape),
         )
 
     def episodes(self) -> Iterator[Episode]:
