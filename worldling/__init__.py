@@ -38,6 +38,7 @@ _NAMES = {
     "WorldModel": "worldling.protocol",
     "DriftAlarm": "worldling.alarm",
     "record": "worldling.data.record",
+    "record_by_playing": "worldling.serve.human",
     "open_dataset": "worldling.data.store",
     "ActionSpace": "worldling.types",
     "Episode": "worldling.types",

@@ -133,7 +133,10 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--out", required=True, help="folder of the data set")
     p.add_argument("--frames", type=count, default=20000, help="number of frames to record, such as 20000 or 20k")
     p.add_argument(
-        "--policy", default="sticky", help="random, sticky, a mixture such as sticky:0.7,random:0.3, or module:callable"
+        "--policy",
+        default="sticky",
+        help="random, sticky, a mixture such as sticky:0.7,random:0.3, module:callable, file.py:callable, or human: "
+        "play it yourself in the browser",
     )
     p.add_argument("--size-px", default="64", help="side of the square frames, or WIDTHxHEIGHT such as 96x72")
     p.add_argument("--fit", default="pad", help="what is done to pictures of another shape: pad, crop or squeeze")
@@ -144,6 +147,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--env-arg", action="append", default=[], metavar="NAME=VALUE", help="argument of the environment; repeatable"
     )
     p.add_argument("--resume", action="store_true", help="continue a recording that was stopped")
+    p.add_argument("--port", type=int, default=8000, help="of the page, with --policy human; 0 takes any free one")
+    p.add_argument("--no-browser", action="store_true", help="with --policy human, do not open a browser")
 
     p = command(
         "scenes",
@@ -245,6 +250,8 @@ def _play(a: argparse.Namespace) -> None:
 
 
 def _record(a: argparse.Namespace) -> dict[str, Any]:
+    if a.policy == "human":
+        return _record_by_playing(a)
     from worldling.data.record import record
 
     return record(
@@ -260,6 +267,32 @@ def _record(a: argparse.Namespace) -> dict[str, Any]:
         a.resume,
         a.json,
         a.fit,
+    )
+
+
+def _record_by_playing(a: argparse.Namespace) -> dict[str, Any]:
+    from worldling.serve.human import record_by_playing
+
+    if a.workers != 1:
+        raise ConfigError(f"`workers` must be 1 with --policy human, got {a.workers}. One page plays one game.")
+
+    def announce(url: str) -> None:
+        print(json.dumps({"url": url, "records_to": a.out}), flush=True)
+
+    return record_by_playing(
+        a.env,
+        a.out,
+        a.frames,
+        a.size_px,
+        a.frame_skip,
+        a.seed,
+        pairs(a.env_arg, "env-arg"),
+        a.resume,
+        a.json,
+        a.fit,
+        port=a.port,
+        open_browser=not a.no_browser,
+        announce=announce if a.json else None,
     )
 
 

@@ -148,7 +148,12 @@ def _pieces(
     piece = Piece([frame], [env.state()])
     blank.see(frame)
     while True:
-        action = env.action_space.check(act(frame, env.info), lead=())
+        chosen = act(frame, env.info)
+        if chosen is None:  # the player ends the episode here
+            if piece.steps:
+                yield piece, True
+            return
+        action = env.action_space.check(chosen, lead=())
         try:
             step = env.step(action)
             state = env.state()

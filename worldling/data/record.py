@@ -46,6 +46,7 @@ def record(
     resume: bool = False,
     quiet: bool = False,
     fit: str = "pad",
+    stop: threading.Event | None = None,
 ) -> dict[str, Any]:
     """Record `frames` frames of an environment into the data set folder `path`.
 
@@ -53,10 +54,11 @@ def record(
     size_px, fit: pixels kept, such as 64 or "96x72", and what is done to pictures of another shape, see fit.py;
     policy: see `worldling.data.policies`; frame_skip None takes the simulator's habit; workers: processes,
     each with its own seeds and shards; resume: go on with a recording of the same settings until it has
-    `frames` frames. Ctrl-C finishes the piece in hand, leaves a readable data set and raises
-    `KeyboardInterrupt`. An episode in which the environment raises an exception is told on stderr, kept up to there,
-    and recording goes on. Returns a summary of the whole data set: path, env_id, frames, episodes, size_px, frame_skip,
-    fps, policy, seed and workers; and, of this run, cut_by_errors: episodes that an exception ended.
+    `frames` frames. Ctrl-C finishes the piece in hand, leaves a readable data set and raises `KeyboardInterrupt`. An
+    episode in which the environment raises an exception is told on stderr, kept up to there, and recording goes on.
+    stop: ends the recording when it is set, as if it were complete. Returns a summary of the whole data set: path,
+    env_id, frames, episodes, size_px, fit, picture_px, frame_skip, fps, policy, seed and workers; and, of this run,
+    cut_by_errors: episodes that an exception ended.
     Raises `EnvError`, `ConfigError`, `DatasetError` if `path` is taken or another recorder is at work in it,
     `DiskFullError`.
     """
@@ -89,14 +91,14 @@ def record(
             for worker, frames in enumerate(share)
             if frames > 0
         ]
-        with _interruptible() as stop, Progress(f"recording {env_id}", missing, "frames", quiet) as bar:
+        with _interruptible(stop) as halt, Progress(f"recording {env_id}", missing, "frames", quiet) as bar:
             bar.update(0)
             if len(jobs) == 1:
-                played.append(play(jobs[0], stop.is_set, bar.update))
+                played.append(play(jobs[0], halt.is_set, bar.update))
             elif jobs:
-                played += _play_in_processes(jobs, stop, bar)
+                played += _play_in_processes(jobs, halt, bar)
     _tell(played)
-    if stop.is_set():
+    if halt.is_set() and stop is None:
         raise KeyboardInterrupt
     dataset = open_dataset(path)
     dataset.close()
@@ -231,9 +233,9 @@ def _changed(path: Path, what: str, was: Any, now: Any) -> DatasetError:
 
 
 @contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C into a request to stop; a second one interrupts at once."""
-    stop = threading.Event()
+def _interruptible(given: threading.Event | None) -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C into a request to stop; a second one interrupts at once. given: stops too, if set."""
+    stop = threading.Event() if given is None else given
     if threading.current_thread() is not threading.main_thread():
         yield stop  # signals only reach the main thread
         return

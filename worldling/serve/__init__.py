@@ -8,6 +8,7 @@ connection        one websocket: clock, newest frame, at most two frames in flig
 meter             frames per second and latency, measured on the server
 recording         mp4 and GIF files of what was shown
 port              a listening socket, or the free port to use instead
+human             a real environment played by a person, and recorded into a data set
 app               the web application and `serve`
 player/           the page: no build step, nothing loaded from other sites
 """

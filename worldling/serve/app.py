@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 PAGE = Path(__file__).parent / "player"
+IS_OVER_EVERY_S = 0.1
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 HEADERS = {
     "Cache-Control": "no-cache",
@@ -105,6 +106,19 @@ class PlayServer:
         if real is not None:
             self._idle.append(real)
 
+    def open_session(self) -> Session:
+        """Begin a session. Call in the worker."""
+        real = self.acquire_real()
+        try:
+            return Session(self.world, self.fps, real, alarm=self.alarm)
+        except BaseException:
+            self.release_real(real)
+            raise
+
+    def close_session(self, session: Session) -> None:
+        """End a session that was begun. Call in the worker."""
+        self.release_real(session.real)
+
     async def close(self) -> None:
         """Close the environments and end the worker."""
         for real in self._idle:
@@ -120,11 +134,11 @@ async def _play(request: web.Request, server: PlayServer) -> web.WebSocketRespon
     ws = web.WebSocketResponse(compress=False, heartbeat=20.0, max_msg_size=65536)
     await ws.prepare(request)
     name, connection = secrets.token_hex(4), Connection(ws, server.fps, server.call)
-    real: list[RealEnvironment | None] = []
+    sessions: list[Session] = []
 
     def open_session() -> Session:
-        real.append(server.acquire_real())
-        return Session(server.world, server.fps, real[0], alarm=server.alarm)
+        sessions.append(server.open_session())
+        return sessions[0]
 
     server.connections[name] = connection
     try:
@@ -134,8 +148,8 @@ async def _play(request: web.Request, server: PlayServer) -> web.WebSocketRespon
         pass
     finally:
         del server.connections[name]
-        if real:
-            await server.call(server.release_real, real[0])
+        if sessions:
+            await server.call(server.close_session, sessions[0])
         await ws.close()
     return ws
 
@@ -252,8 +266,20 @@ def serve(
     sock = open_port(host, port)
     named = beside if isinstance(beside, str) else ""
     server = PlayServer(world, float(fps), (lambda: open_real_environment(world, named)) if beside else None, alarm)
+    serve_until(server, sock, host, open_browser, announce)
+
+
+def serve_until(
+    server: PlayServer,
+    sock: socket.socket,
+    host: str,
+    open_browser: bool = True,
+    announce: Callable[[str], None] | None = None,
+    is_over: Callable[[], bool] = lambda: False,
+) -> None:
+    """Run a server on a listening socket, which is closed at the end: Ctrl-C, SIGTERM or as soon as `is_over()`."""
     try:
-        asyncio.run(_run(server, sock, host, open_browser, announce or print_url))
+        asyncio.run(_run(server, sock, host, open_browser, announce or print_url, is_over))
     except KeyboardInterrupt:  # only where the loop cannot take signals
         pass
     finally:
@@ -266,7 +292,12 @@ def print_url(url: str) -> None:
 
 
 async def _run(
-    server: PlayServer, sock: socket.socket, host: str, open_browser: bool, announce: Callable[[str], None]
+    server: PlayServer,
+    sock: socket.socket,
+    host: str,
+    open_browser: bool,
+    announce: Callable[[str], None],
+    is_over: Callable[[], bool],
 ) -> None:
     from aiohttp import web
 
@@ -275,18 +306,22 @@ async def _run(
         # On Windows, or outside the main thread, the loop cannot take signals.
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             loop.add_signal_handler(name, stop.set)
-    runner = web.AppRunner(build_app(server, LOOPBACK if host in LOOPBACK else None), access_log=None)
+    runner = web.AppRunner(
+        build_app(server, LOOPBACK if host in LOOPBACK else None), access_log=None, shutdown_timeout=2.0
+    )
     await runner.setup()
     try:
         if server.beside:  # fail here, in the terminal, if the environment is missing
             await server.call(lambda: server.release_real(server.acquire_real()))
-        await web.SockSite(runner, sock, shutdown_timeout=2.0).start()
+        await web.SockSite(runner, sock).start()
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{sock.getsockname()[1]}/"
         announce(url)
         if open_browser and _has_screen():
             await asyncio.to_thread(webbrowser.open, url)
-        await stop.wait()
+        while not (stop.is_set() or is_over()):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), IS_OVER_EVERY_S)
     finally:
         await runner.cleanup()
 

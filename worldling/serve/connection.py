@@ -220,5 +220,8 @@ class Connection:
         finally:
             self._set(peeking=False)
 
+    async def _on_finish(self, message: dict[str, Any]) -> None:
+        await self.call(self.session.finish)
+
     async def _on_record(self, message: dict[str, Any]) -> None:
         await self.call(self.session.record, message["on"])

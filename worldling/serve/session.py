@@ -115,16 +115,24 @@ class Session:
 
     def advance(self) -> StoredFrame:
         """Make one frame with the held action."""
-        with self._lock:
-            if self._inputs:
-                self._held = self._inputs.pop(0)
-            action, input_id = self._held
+        action, input_id = self._take_input()
         frame = self._step(self.state, action)
         real = self.real.step(action) if self.real else None
         self._store(
             frame, action, input_id, real, drift=self._monitor is not None and self._monitor.update(frame).raised
         )
         return self.current
+
+    def finish(self) -> None:
+        """Raise `ServeError`: only a session that records a game has an end."""
+        raise ServeError("`finish` must be sent where a game is recorded, got it in a world. Close the page instead.")
+
+    def _take_input(self) -> tuple[Any, int]:
+        """Return the action to be held for the next frame, and the number of the input it came with."""
+        with self._lock:
+            if self._inputs:
+                self._held = self._inputs.pop(0)
+            return self._held
 
     def peek(self, index: int | None) -> StoredFrame:
         """Return the stored frame nearest to `index`, without going back to it; None is the newest."""
