@@ -245,8 +245,8 @@ def _play(a: argparse.Namespace) -> None:
     def announce(url: str) -> None:
         print(json.dumps({"url": url, "world": world.config.name, "backend": world.backend.name}), flush=True)
 
-    shown = {"announce": announce} if a.json else {}
-    play(world, a.beside, a.port, a.host, a.fps, not a.no_browser, alarm=alarm, **shown)
+    told = announce if a.json else None
+    play(world, a.beside, a.port, a.host, a.fps, not a.no_browser, alarm=alarm, announce=told)
 
 
 def _record(a: argparse.Namespace) -> dict[str, Any]:

@@ -115,11 +115,13 @@ def count(text: str) -> int:
     """Read a number of frames, such as 20000, 20_000, 20k or 1.5M. A type for argparse."""
     found = re.fullmatch(r"([+-]?[\d_,]+|[+-]?[\d_]*\.\d+)([kKmM]?)", text.strip())
     try:
+        if found is None:
+            raise ValueError
         value = float(found[1].replace(",", "").replace("_", "")) * {"": 1, "k": 1e3, "m": 1e6}[found[2].lower()]
         if value != round(value):
             raise ValueError
         return round(value)
-    except (TypeError, ValueError):
+    except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r}, which is no whole number such as 20000, 20k or 1.5M") from None
 
 
