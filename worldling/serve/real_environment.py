@@ -43,8 +43,6 @@ def open_real_environment(world: WorldModel, env_id: str = "") -> RealEnvironmen
             f"`--beside` must name the environment, got a world of {known}, which is code of somebody's own. "
             f"If it is yours or you trust it, add where it lies: --beside {known}."
         )
-    if env_id and known and canonical(env_id) != known:
-        print(f"the world was recorded from {known}; beside it runs {env_id}", file=sys.stderr, flush=True)
     environment = open_environment(
         env_id or known,
         size_px=fitted.box or fitted.side,
@@ -59,6 +57,8 @@ def open_real_environment(world: WorldModel, env_id: str = "") -> RealEnvironmen
             f"`--beside` must name an environment with the world's actions ({ours.kind}, {ours.size} numbers), got "
             f"{env_id or known} with {theirs.kind}, {theirs.size} numbers. Name the one it was recorded from."
         )
+    if env_id and known and canonical(env_id) != known:
+        print(f"the world was recorded from {known}; beside it runs {env_id}", file=sys.stderr, flush=True)
     return RealEnvironment(environment)
 
 
