@@ -70,13 +70,13 @@ def test_malformed_names_are_refused(name):
 def test_the_page_needs_nothing_that_its_headers_forbid():
     """No scripts or styles in the page itself, and none made from text: the policy allows only files of ours."""
     html = (PAGE / "index.html").read_text()
-    assert not re.search(r"<script(?![^>]*\bsrc=\"/)|<style|\sstyle=|\son[a-z]+=|javascript:", html)
+    assert not re.search(r"<script(?![^>]*\bsrc=\"player/)|<style|\sstyle=|\son[a-z]+=|javascript:", html)
     for file in PAGE.glob("*.js"):
         text = file.read_text()
         assert not re.search(r"innerHTML|insertAdjacentHTML|\beval\(|new Function|setAttribute\(\"style", text), (
             file.name
         )
-    assert re.search(r"<link rel=\"stylesheet\" href=\"/player", html)
+    assert re.search(r"<link rel=\"stylesheet\" href=\"player", html)
 
 
 def test_the_command_line_asks_too(monkeypatch, capsys):
