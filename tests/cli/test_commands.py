@@ -9,7 +9,7 @@ import worldling
 from worldling.backends.choose import BACKENDS
 from worldling.cli import build_parser, commands, main
 from worldling.cli.options import BACKENDS as BACKEND_WORDS
-from worldling.cli.options import count, whole
+from worldling.cli.options import count, parse_ints
 from worldling.errors import DiskFullError
 
 
@@ -165,7 +165,7 @@ def test_what_is_no_number_of_frames_is_refused(text):
 
 
 def test_lists_of_frames_too():
-    assert whole("1k,10k", "lengths") == [1000, 10_000] and whole("1,8", "batches") == [1, 8]
+    assert parse_ints("1k,10k", "lengths") == [1000, 10_000] and parse_ints("1,8", "batches") == [1, 8]
 
 
 def test_the_version_is_told(capsys):

@@ -45,7 +45,7 @@ def test_they_take_what_the_command_line_takes(tmp_path):
         worldling.train(tmp_path, tmp_path / "w", minuets=3)
     with pytest.raises(CheckpointError, match="must be a world's folder"):
         worldling.judge(tmp_path / "nothing")
-    with pytest.raises(ConfigError, match="must name a file"):
+    with pytest.raises(ConfigError, match="must name an existing file"):
         worldling.play(f"{tmp_path}/nosuch.py:World")
     with pytest.raises(EnvError, match=r"my_game\.py:MyGame"):
         worldling.make_env("NoSuchGame-v0")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, Queue
@@ -153,7 +153,7 @@ class GameSession(Session):
         self._store(seen.frame, action, input_id, None)
         return self.current
 
-    def branch(self, index: int) -> StoredFrame:
+    def branch_in_turns(self, index: int) -> Generator[None, None, StoredFrame]:
         """Raise `ServeError`: a real environment does not go back."""
         raise ServeError("`rewind` must be left alone while a game is recorded, got one. Press R for a new episode.")
 
