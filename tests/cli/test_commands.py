@@ -1,12 +1,15 @@
 """Bad input on the command line: one clear line on stderr, exit status 2, nothing half-written."""
 
+import argparse
 import json
 
 import pytest
 
+import worldling
 from worldling.backends.choose import BACKENDS
 from worldling.cli import build_parser, commands, main
 from worldling.cli.options import BACKENDS as BACKEND_WORDS
+from worldling.cli.options import count, parse_ints
 from worldling.errors import DiskFullError
 
 
@@ -58,6 +61,19 @@ def test_help_of_every_command_teaches(capsys):
         (["cost", "pusht", "--plan", "--fps", "30"], "--plan"),
         (["cost", "--plan"], "`fps`"),
         (["cost", "--plan", "--fps", "30", "--users", "0"], "`users`"),
+        (["recrod", "CartPole-v1", "--out", "{tmp}/d"], "got 'recrod'. Did you mean 'record'?"),
+        (["trian", "{tmp}/d"], "Did you mean 'train'?"),
+        ([], "COMMAND"),
+        (["record", "CartPole-v1"], "--out"),
+        (["record", "CartPole-v1", "--out", "{tmp}/d", "--farmes", "9"], "Did you mean '--frames'?"),
+        (["record", "CartPole-v1", "--out", "{tmp}/d", "--workres=2"], "Did you mean '--workers'?"),
+        (["record", "CartPole-v1", "again", "--out", "{tmp}/d"], "got 'again'. See worldling record --help"),
+        (["record", "CartPole-v1", "--out", "{tmp}/d", "--frames", "many"], "'many'"),
+        (["record", "CartPole-v1", "--out", "{tmp}/d", "--frames", "1.0005k"], "20k"),
+        (["record", "CartPole-v1", "--out", "{tmp}/d", "--workers", "two"], "'two'"),
+        (["judge", "pusht", "--lengths", "1k,x"], "--lengths"),
+        (["train", "{tmp}/d", "--out", "{tmp}/w", "--set", "batch_clip=4"], "Did you mean 'batch_clips'?"),
+        (["train", "{tmp}/d", "--out", "{tmp}/w", "--set", "minuets=4"], "Did you mean 'minutes'?"),
     ],
 )
 def test_bad_input_is_one_clear_line(command, words, tmp_path, capsys):
@@ -110,6 +126,57 @@ def test_errors_are_json_when_asked_for(tmp_path, capsys):
 def test_list_is_one_json_object(capsys):
     assert main(["list", "--json"]) == 0
     assert "worlds" in json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    "command, world, beside",
+    [
+        ([], "pusht", False),
+        (["--beside"], "pusht", True),
+        (["--beside", "physics"], "physics", True),
+        (["physics", "--beside"], "physics", True),
+        (["physics", "--beside", "my_game.py:MyGame"], "physics", "my_game.py:MyGame"),
+        (["--beside", "my_game.py:MyGame", "physics"], "physics", "my_game.py:MyGame"),
+        (["--beside", "CartPole-v1"], "pusht", "CartPole-v1"),
+    ],
+)
+def test_play_is_told_which_world_and_what_beside(command, world, beside, monkeypatch):
+    served = []
+    monkeypatch.setattr("worldling.serve.app.serve", lambda *given: served.append(given))
+    assert commands.main(["play", "--backend", "reference", *command]) == 0
+    ((played, _, _, shown, *_),) = served
+    assert (played.path.name, shown) == (world, beside)
+
+
+@pytest.mark.parametrize(
+    "text, number",
+    [("20000", 20_000), ("20k", 20_000), ("20K", 20_000), ("1.5M", 1_500_000), ("20_000", 20_000), ("20,000", 20_000),
+     ("0.5k", 500), (".5k", 500), ("7", 7), ("-3", -3)],
+)  # fmt: skip
+def test_numbers_of_frames_may_be_written_short(text, number):
+    parsed = build_parser().parse_args(["record", "CartPole-v1", "--out", "d", f"--frames={text}"])
+    assert parsed.frames == number
+
+
+@pytest.mark.parametrize("text", ["", "k", "20kk", "1.2345k", "20 k", "nan", "inf", "1e3", "k20", "--"])
+def test_what_is_no_number_of_frames_is_refused(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="20k"):
+        count(text)
+
+
+def test_lists_of_frames_too():
+    assert parse_ints("1k,10k", "lengths") == [1000, 10_000] and parse_ints("1,8", "batches") == [1, 8]
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0 and capsys.readouterr().out.strip() == f"worldling {worldling.__version__}"
+
+
+def test_a_wrong_command_is_json_when_asked_for(capsys):
+    assert main(["recrod", "--json"]) == 2
+    assert "record" in json.loads(capsys.readouterr().out)["message"]
 
 
 @pytest.mark.parametrize("error", [PermissionError(13, "no"), OSError(30, "Read-only"), DiskFullError("full")])

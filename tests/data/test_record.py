@@ -86,9 +86,9 @@ def test_an_existing_data_set_is_not_touched_unless_resumed(tmp_path):
 
 
 def test_a_recording_is_not_resumed_after_its_environment_has_changed(tmp_path, monkeypatch):
-    import toy_environments
-
-    path, metadata = tmp_path / "a", toy_environments.Square.metadata
+    env = open_environment(TOY, 16)
+    path, metadata = tmp_path / "a", type(env.raw.unwrapped).metadata
+    env.close()
     monkeypatch.setitem(metadata, "version", "1")
     record(TOY, path, frames=60, size_px=16, quiet=True)
     assert open_dataset(path).meta.versions[TOY] == "1"

@@ -1,5 +1,8 @@
 """The dream beside the real environment: the same start, the same actions, the error between them."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from dot_world import DotEnvironment, DotWorld, actions_of, play
@@ -7,6 +10,7 @@ from dot_world import DotEnvironment, DotWorld, actions_of, play
 from worldling.errors import ServeError
 from worldling.serve.real_environment import RealEnvironment, open_real_environment, squared_error
 from worldling.serve.session import Session
+from worldling.types import ActionSpace
 
 
 def test_dream_and_real_start_alike_and_the_error_is_theirs():
@@ -65,3 +69,24 @@ def test_a_world_without_an_environment_has_no_beside(env_id):
     world.card = {"source": {"env_id": env_id}}
     with pytest.raises(ServeError, match="`--beside` must have an environment"):
         open_real_environment(world)
+
+
+def test_code_of_ones_own_is_opened_only_when_named(tmp_path, monkeypatch):
+    world, ran = DotWorld(), tmp_path / "ran"
+    (tmp_path / "dots.py").write_text(
+        f"open({str(ran)!r}, 'w').close()\nimport sys\n"
+        f"sys.path.insert(0, {str(Path(__file__).parents[1] / 'data')!r})\n"
+        "from toy_environments import Square as Game\n"
+    )
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    world.card = {"source": {"env_id": "dots.py:Game", "env_kwargs": {"space": "discrete"}, "frame_skip": 1}}
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ServeError, match=r"code of somebody's own.*--beside dots\.py:Game"):
+        open_real_environment(world)
+    assert not ran.exists()
+    with pytest.raises(ServeError, match=r"with the world's actions \(discrete, 4 numbers\), got dots\.py:Game"):
+        open_real_environment(world, "dots.py:Game")
+    assert ran.exists()
+    world.action_space = ActionSpace("discrete", (5,))
+    session = Session(world, 20, open_real_environment(world, "dots.py:Game"))
+    assert session.advance().real_jpeg

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from worldling.protocol import WorldModel
 from worldling.untrusted import printable
 from worldling.world import World
 
@@ -34,3 +37,23 @@ def load(name_or_path: str | Path, backend: str = "auto", device: str = "auto", 
             flush=True,
         )
     return use_backend(world, backend, quiet)
+
+
+def open_world(
+    world: str | Path | WorldModel,
+    backend: str = "auto",
+    quiet: bool = True,
+    world_args: Mapping[str, Any] | None = None,
+) -> WorldModel:
+    """Open a world however it is given: a folder, a bundled name, file.py:callable that makes a `WorldModel`, or one.
+
+    world_args: arguments of the callable. Raises `CheckpointError`, `BackendError` or `ConfigError`.
+    """
+    from worldling.foreign import foreign_world
+    from worldling.plugin import names_code
+
+    if not isinstance(world, (str, Path)):
+        return world
+    if names_code(str(world)):
+        return foreign_world(str(world), world_args or {})
+    return load(world, backend, quiet=quiet)

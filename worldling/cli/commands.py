@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from worldling.cli.judging import add_cost, add_judge
-from worldling.cli.options import BACKENDS, open_worlds, parse_ints, parse_pairs
+from worldling.cli.options import BACKENDS, Parser, count, names_world, open_worlds, parse_ints, parse_pairs
+from worldling.cli.recording import add_record, record_by_hand
 from worldling.config import finite, to_dict
 from worldling.data.formats.registry import import_data, known_formats
 from worldling.data.picture_sizes import advice
@@ -43,7 +44,11 @@ class HelpWithDefaults(argparse.ArgumentDefaultsHelpFormatter):
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    arguments = build_parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    try:
+        arguments = build_parser().parse_args(given)
+    except ConfigError as error:
+        return _fail(error, argparse.Namespace(json="--json" in given))
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     try:
         result = arguments.run(arguments)
@@ -65,12 +70,14 @@ def main(argv: list[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of every command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="worldling",
         description="Small world models: record, train, judge, play.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    version = sys.modules["worldling"].__version__  # the package itself stands above all others
+    parser.add_argument("--version", action="version", version=f"worldling {version}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     def command(
@@ -81,21 +88,26 @@ def build_parser() -> argparse.ArgumentParser:
             name, help=help, description=help[0].upper() + help[1:] + ".", formatter_class=HelpWithDefaults
         )
         sub.add_argument("--json", action="store_true", help="print one json object on stdout, and no progress")
-        sub.set_defaults(run=run, stopped=stopped)
+        sub.set_defaults(run=run, stopped=stopped, parser=sub)
         return sub
 
     p = command("play", _play, "play a world in the browser")
     p.add_argument(
         "world",
         nargs="?",
-        default="pusht",
-        help="folder of a world, name of a bundled one, or file.py:callable that returns a WorldModel",
+        help="folder of a world, name of a bundled one, or file.py:callable that returns a WorldModel (default: pusht)",
     )
     p.add_argument(
         "--world-arg", action="append", default=[], metavar="NAME=VALUE", help="argument of the callable; repeatable"
     )
     p.add_argument(
-        "--beside", action="store_true", help="show the real environment next to the model, under the same actions"
+        "--beside",
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="ENV",
+        help="show the real environment next to the model, under the same actions; ENV: its name as for record, "
+        "needed for one of your own, such as my_game.py:MyGame",
     )
     p.add_argument("--port", type=int, default=8000, help="port to listen on; 0 takes any free one")
     p.add_argument("--host", default="127.0.0.1", help="address to listen on; the default allows this machine only")
@@ -119,26 +131,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--no-browser", action="store_true", help="do not open a browser")
 
-    p = command(
-        "record",
-        _record,
-        "record a Gymnasium environment that has pixels into a data set",
-        "what was recorded is kept. Add --resume to continue.",
-    )
-    p.add_argument("env", help="Gymnasium id, such as ALE/Pong-v5 or gym_pusht/PushT-v0")
-    p.add_argument("--out", required=True, help="folder of the data set")
-    p.add_argument("--frames", type=int, default=20000, help="number of frames to record")
-    p.add_argument(
-        "--policy", default="sticky", help="random, sticky, a mixture such as sticky:0.7,random:0.3, or module:callable"
-    )
-    p.add_argument("--size-px", type=int, default=64, help="side of the frames in pixels")
-    p.add_argument("--frame-skip", type=int, help="steps an action is repeated (default: the usual one, 4 for ALE)")
-    p.add_argument("--workers", type=int, default=1, help="number of processes")
-    p.add_argument("--seed", type=int, default=0, help="of the environment and the policy")
-    p.add_argument(
-        "--env-arg", action="append", default=[], metavar="NAME=VALUE", help="argument of the environment; repeatable"
-    )
-    p.add_argument("--resume", action="store_true", help="continue a recording that was stopped")
+    add_record(command, _record)
 
     p = command(
         "scenes",
@@ -150,13 +143,14 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--exam", metavar="FOLDER", help="also make the labelled test set of `judge --suite ocp` in this folder"
     )
-    p.add_argument("--trials", type=int, default=400, help="test trials of each scene")
+    p.add_argument("--trials", type=count, default=400, help="test trials of each scene")
     p.add_argument("--workers", type=int, default=2, help="number of processes")
 
     p = command("import", _import, "make a data set from files of another format, such as a folder of videos")
     p.add_argument("path", help="the files, or their folder")
     p.add_argument("--out", required=True, help="folder of the data set")
-    p.add_argument("--size-px", type=int, default=64, help="side of the frames in pixels")
+    p.add_argument("--size-px", default="64", help="side of the square frames, or WIDTHxHEIGHT such as 96x72")
+    p.add_argument("--fit", default="pad", help="what is done to pictures of another shape: pad, crop or squeeze")
     p.add_argument("--format", help=f"{known_formats()} (default: detected from the files)")
     p.add_argument(
         "--frame-skip", type=int, help="keep every n-th frame; only for data without actions (default: 1; physion 8)"
@@ -180,7 +174,7 @@ def build_parser() -> argparse.ArgumentParser:
         default=30.0,
         help="time for both stages together; more than last time trains a finished world further",
     )
-    p.add_argument("--steps", type=int, default=0, help="steps of each stage, if above 0; then --minutes is ignored")
+    p.add_argument("--steps", type=count, default=0, help="steps of each stage, if above 0; then --minutes is ignored")
     p.add_argument("--size", default="s", help="size of the networks: xs, s, s+, m, l or g")
     p.add_argument(
         "--passes",
@@ -224,49 +218,37 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _play(a: argparse.Namespace) -> None:
-    from worldling.alarm import DriftAlarm
-    from worldling.serve.app import serve
+    from worldling.serve.play import play
 
-    (world,) = open_worlds([a.world], a.world_arg, a.backend, quiet=a.json)
-    alarm = None
-    if a.alarm:
-        alarm = DriftAlarm.fit_on(world, a.alarm)
-    elif a.alarm is not None:
-        if world.path is None:
-            raise ConfigError("`--alarm` must be given DATA for a world without a folder, got none. Add a data set.")
-        alarm = DriftAlarm.load(world.path)
+    if isinstance(a.beside, str) and a.world is None and names_world(a.beside):
+        a.world, a.beside = a.beside, True  # `play --beside pusht`
+    (world,) = open_worlds([a.world or "pusht"], a.world_arg, a.backend, quiet=a.json)
+    alarm = False if a.alarm is None else a.alarm or True
 
     def announce(url: str) -> None:
         print(json.dumps({"url": url, "world": world.config.name, "backend": world.backend.name}), flush=True)
 
-    serve(
-        world,
-        a.host,
-        a.port,
-        a.beside,
-        a.fps,
-        not a.no_browser,
-        announce if a.json else None,
-        alarm,
-        a.allow_host,
-        a.max_sessions,
-    )
+    told = announce if a.json else None
+    play(
+        world, a.beside, a.port, a.host, a.fps, not a.no_browser, alarm=alarm, announce=told, allow_hosts=a.allow_host,
+        max_sessions=a.max_sessions,
+    )  # fmt: skip
 
 
-def _say_size(size_px: int) -> None:
-    """Say at once, on stderr, that pictures of such a side need another grid."""
-    from worldling.data.environment import check_size_px
+def _say_size(size_px: int | str, fit: str) -> None:
+    """Say at once, on stderr, that frames of such a side need another grid. Raises `ConfigError` for no size."""
+    from worldling.data.fit import make_fit
 
-    check_size_px(size_px)
-    if line := advice(size_px):
+    if line := advice(make_fit(size_px, fit).side):
         print(line, file=sys.stderr, flush=True)
 
 
 def _record(a: argparse.Namespace) -> dict[str, Any]:
+    if a.policy == "human":
+        return record_by_hand(a)
     from worldling.data.record import record
 
-    _say_size(a.size_px)
-    sys.path.insert(0, "")  # so that --policy finds modules in the current folder
+    _say_size(a.size_px, a.fit)
     return record(
         a.env,
         a.out,
@@ -279,6 +261,7 @@ def _record(a: argparse.Namespace) -> dict[str, Any]:
         parse_pairs(a.env_arg, "env-arg"),
         a.resume,
         a.json,
+        a.fit,
     )
 
 
@@ -298,18 +281,15 @@ def _scenes(a: argparse.Namespace) -> dict[str, Any]:
 
 
 def _import(a: argparse.Namespace) -> dict[str, Any]:
-    _say_size(a.size_px)
-    return to_dict(import_data(a.path, a.out, a.size_px, a.frame_skip, format=a.format, quiet=a.json))
+    _say_size(a.size_px, a.fit)
+    return to_dict(import_data(a.path, a.out, a.size_px, a.frame_skip, a.fit, format=a.format, quiet=a.json))
 
 
 def _train(a: argparse.Namespace) -> dict[str, Any]:
-    from worldling.config import replace
-    from worldling.train.recipe import TrainConfig
-    from worldling.train.train import train
+    from worldling.train.by_name import train_by_name
 
-    config = TrainConfig(size=a.size, minutes=a.minutes, steps=a.steps, passes=a.passes, seed=a.seed, mirror=a.mirror)
-    config = replace(config, **parse_pairs(a.set, "set"))
-    world = train(a.data, a.out, config, a.device, a.json)
+    settings = {name: getattr(a, name) for name in ("size", "minutes", "steps", "passes", "seed", "mirror")}
+    world = train_by_name(a.data, a.out, a.device, a.json, **{**settings, **parse_pairs(a.set, "set")})
     return {"world": str(a.out), **{k: world.card[k] for k in ("quality", "cost", "parameters")}}
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from worldling.cli.options import BACKENDS, open_worlds, parse_ints, reject_options
+from worldling.cli.options import BACKENDS, count, open_worlds, parse_ints, reject_options
 from worldling.errors import ConfigError
 from worldling.judge.registry import SUITES, suites_that_need
 
@@ -37,14 +37,14 @@ def add_judge(command: Command) -> None:
         action="append",
         help=f"{', '.join(SUITES)}, or all that can be run on this world; repeatable (default: all)",
     )
-    p.add_argument("--starts", type=int, default=500, help="points in the data to roll out from")
+    p.add_argument("--starts", type=count, default=500, help="points in the data to roll out from")
     p.add_argument(
         "--horizons", help="frames ahead, with commas (default: 1,5,10,25,50, as far as half the episodes reach)"
     )
     p.add_argument("--rollouts", type=int, default=16, help="number of long roll-outs")
     p.add_argument("--lengths", default="1000,10000", help="lengths of the long roll-outs in frames, with commas")
     p.add_argument("--exam", default="data/physics-exam", help="folder of the physics test set, made if it is missing")
-    p.add_argument("--trials", type=int, default=400, help="test trials of each physics scene")
+    p.add_argument("--trials", type=count, default=400, help="test trials of each physics scene")
     p.add_argument("--scene", action="append", default=[], help="only this physics scene; repeatable")
     p.add_argument("--physion", help="a data set imported with --format physion; the suite physion needs one")
     p.add_argument(
@@ -59,7 +59,7 @@ def add_cost(command: Command) -> None:
     p = command("cost", _cost, "report what training and serving a world cost, or plan hardware for a target")
     p.add_argument("world", nargs="?", help="folder of a world, or name of a bundled one; none with --plan")
     p.add_argument("--prices", help="price file (default: the bundled one; copy it to change prices)")
-    p.add_argument("--users", type=int, help="number of simultaneous users (default: 1)")
+    p.add_argument("--users", type=count, help="number of simultaneous users (default: 1)")
     p.add_argument(
         "--fps", type=float, help="frames per second of a session (default: the world's; needed with --plan)"
     )
@@ -78,7 +78,7 @@ def add_cost(command: Command) -> None:
     )
     p.add_argument("--size-px", type=int, help="with --plan: side of the frames (default: 64)")
     p.add_argument("--size", help="with --plan: xs, s, s+, m, l or g (default: one measured at that resolution)")
-    p.add_argument("--train-frames", type=int, help="with --plan: frames to train on")
+    p.add_argument("--train-frames", type=count, help="with --plan: frames to train on")
 
 
 def _judge(a: argparse.Namespace) -> dict[str, Any]:

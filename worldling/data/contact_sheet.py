@@ -28,7 +28,7 @@ def dataset_info(path: str | Path) -> dict[str, Any]:
 
     Keys: env_id, frames, episodes, cut_episodes (pieces whose environment had not ended), shortest,
     longest, short_episodes (of fewer than 20 frames: a clip of the training's default), minutes (real time), size_px,
-    fps, frame_skip, bytes (on disk), shards, policy, seed, license,
+    fit and picture_px (left, top, width, height), fps, frame_skip, bytes (on disk), shards, policy, seed, license,
     actions (kind, and per choice its share or per axis its mean, std, min and max), reward (sum, min, max and
     nonzero of those that are numbers; not_finite: of the others), terminated, truncated,
     state (column: shape of one row), versions.
@@ -59,6 +59,8 @@ def dataset_info(path: str | Path) -> dict[str, Any]:
         "short_episodes": sum(length < CLIP_FRAMES for length in dataset.lengths),
         "minutes": round(dataset.num_frames / meta.fps / 60, 2),
         "size_px": meta.size_px,
+        "fit": meta.fit,
+        "picture_px": list(meta.picture_px) or [0, 0, meta.size_px, meta.size_px],
         "fps": meta.fps,
         "frame_skip": meta.frame_skip,
         "bytes": sum(shard.stat().st_size for shard in dataset.shards),

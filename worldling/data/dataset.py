@@ -29,7 +29,10 @@ _CACHE_BYTES = 16 * 2**20  # one chunk of 16 frames at 512 px: reading frame by 
 class DatasetMeta:
     """What a data set was recorded from.
 
-    fps: real frames per second of one recorded frame; policy: its name, or "module:callable".
+    fps: real frames per second of one recorded frame; policy: its name, or "module:callable". How pictures became
+    frames, see data/fit.py: fit, its kind (data sets older than that were squeezed, videos cropped); box_px, the width
+    and height asked for, if not square; picture_px, where the picture lies: left, top, width and height, nothing if it
+    is the whole frame; aspect, its true width over height.
     """
 
     env_id: str
@@ -42,6 +45,10 @@ class DatasetMeta:
     seed: int = 0
     license: str = "unknown"
     versions: dict[str, str] = field(default_factory=dict)
+    fit: str = "squeeze"
+    box_px: tuple[int, ...] = ()
+    picture_px: tuple[int, ...] = ()
+    aspect: float = 1.0
 
     def __post_init__(self) -> None:
         check_texts([self.env_id, self.policy, self.license, self.versions, self.env_kwargs], "dataset")

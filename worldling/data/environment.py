@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
 from worldling.data import simulators
+from worldling.data.find_environment import accepts, canonical, find_spec, own_fault, runs_code
+from worldling.data.fit import Fit, Size, make_fit, resize
 from worldling.data.interface import answered, episode_fault, flag, number, old_interface
 from worldling.data.pictures import Pictures
-from worldling.errors import ConfigError, EnvError, WorldlingError, nearest
+from worldling.errors import ConfigError, EnvError, WorldlingError
 from worldling.types import ActionSpace
 
 
@@ -34,20 +34,16 @@ def shrink(picture: UInt8[np.ndarray, "H W 3"], size_px: int) -> UInt8[np.ndarra
     Averages areas when it gets smaller, so that a thin or small thing dims instead of vanishing
     between samples; interpolates linearly when it gets larger.
     """
-    height, width = picture.shape[:2]
-    if (height, width) == (size_px, size_px):
-        return np.ascontiguousarray(picture)
-    smaller = size_px <= min(height, width)
-    resample = Image.Resampling.BOX if smaller else Image.Resampling.BILINEAR
-    return np.asarray(Image.fromarray(np.ascontiguousarray(picture)).resize((size_px, size_px), resample))
+    return resize(picture, size_px, size_px)
 
 
 class Environment:
     """A Gymnasium environment seen through pictures. Make it with `open_environment`.
 
-    env_id, size_px, frame_skip, env_kwargs: what it was opened with; action_space: the raw actions that
-    `step` takes; fps: frames per second of real time that one recorded frame stands for; raw: the
-    Gymnasium environment; info: the last info dict it gave; license: of the simulator.
+    env_id: its name, of a file without the folder; size_px, frame_skip, env_kwargs: what it was opened with;
+    fit: how pictures become frames; picture_px: height and width of the picture drawn last, None before one was;
+    action_space: the raw actions that `step` takes; fps: frames per second of real time that one recorded frame
+    stands for; raw: the Gymnasium environment; info: the last info dict it gave; license: of the simulator.
     """
 
     def __init__(
@@ -55,11 +51,12 @@ class Environment:
         raw: Any,
         simulator: simulators.Simulator,
         env_id: str,
-        size_px: int,
+        fit: Fit,
         frame_skip: int,
         env_kwargs: dict[str, Any],
     ) -> None:
-        self.raw, self.env_id, self.size_px, self.frame_skip = raw, env_id, size_px, frame_skip
+        self.raw, self.env_id, self.fit, self.size_px, self.frame_skip = raw, env_id, fit, fit.side, frame_skip
+        self.picture_px: tuple[int, int] | None = None
         self.env_kwargs = dict(env_kwargs)
         self.info: dict[str, Any] = {}
         self.license, self.package = simulator.license, simulator.package
@@ -146,7 +143,9 @@ class Environment:
                 f"rgb_array from render(), whose modes are {modes or 'none'}). Choose an environment that draws, "
                 "or env_kwargs that make it draw."
             )
-        return shrink(self._pictures.convert(drawn), self.size_px)
+        picture = self._pictures.convert(drawn)
+        self.picture_px = (picture.shape[0], picture.shape[1])
+        return self.fit.apply(picture)
 
     def _drawn(self, observation: Any) -> Any:
         """Return what stands for a picture, of any type and shape, or None.
@@ -171,29 +170,30 @@ class Environment:
         return episode_fault(self.env_id, call, error)
 
 
-def check_size_px(size_px: int) -> None:
-    """Raise `ConfigError` if pictures of such a side cannot be kept."""
-    if not 8 <= size_px <= 1024:
-        raise ConfigError(f"`size_px` must be 8 to 1024, got {size_px}. Choose 64, 128 or 256.")
-
-
 def open_environment(
-    env_id: str, size_px: int = 64, frame_skip: int | None = None, env_kwargs: dict[str, Any] | None = None
+    env_id: str,
+    size_px: Size = 64,
+    frame_skip: int | None = None,
+    env_kwargs: dict[str, Any] | None = None,
+    fit: str = "pad",
 ) -> Environment:
-    """Open any Gymnasium id that has pixels, in its observation or through `render()`.
+    """Open any environment that has pixels, in its observation or through `render()`.
 
-    size_px: side of the square frames, 8 to 1024. frame_skip: simulator frames per action; None takes
-    the simulator's habit (4 for Atari, else 1). env_kwargs go to `gymnasium.make`.
-    Raises `EnvError` if the id is unknown, its package is missing or it cannot be made.
+    env_id: a Gymnasium id, module:id or file.py:callable, see find_environment.py; code that it names is run.
+    size_px: side of the square frames, 8 to 1024, or "96x72" for the pixels of pictures that are not square, in square
+    frames; fit: "pad", "crop" or "squeeze", what is done to pictures of another shape, see fit.py. frame_skip:
+    simulator frames per action; None takes the simulator's habit (4 for Atari, else 1). env_kwargs go to
+    `gymnasium.make`.
+    Raises `EnvError` if the name is unknown, its package is missing or it cannot be made.
     """
     import gymnasium
     from gymnasium.envs.registration import load_env_creator
 
-    check_size_px(size_px)
+    fitted = make_fit(size_px, fit)
     if frame_skip is not None and frame_skip < 1:
         raise ConfigError(f"`frame_skip` must be at least 1, got {frame_skip}. Use 1 for every frame.")
     simulators.prepare_process()
-    spec = _find(env_id)
+    spec = find_spec(env_id)
     simulator = simulators.simulator_of(spec.entry_point)
     skip = simulator.frame_skip if frame_skip is None else frame_skip
     given = dict(env_kwargs or {})
@@ -204,39 +204,22 @@ def open_environment(
         entry = spec.entry_point
         creator = load_env_creator(entry) if isinstance(entry, str) else entry
         modes = getattr(creator, "metadata", {}).get("render_modes", ())
-        if simulator.renders and "rgb_array" in modes:
+        draws = "rgb_array" in modes or (not modes and runs_code(env_id))
+        if simulator.renders and draws and accepts(creator, "render_mode"):
             keywords.setdefault("render_mode", "rgb_array")
         raw = gymnasium.make(spec, disable_env_checker=True, **keywords)
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         raise simulators.missing(env_id, simulator, error) from None
     except (TypeError, ValueError, gymnasium.error.Error) as error:
+        if runs_code(env_id) and not given and "inherit from" not in str(error):
+            raise own_fault(env_id, error) from None
         raise EnvError(
             f"`env_id` must be an environment that opens, got {env_id!r} with {keywords}: "
             f"{str(error).splitlines()[0]}. Check env_kwargs."
         ) from None
+    except WorldlingError:
+        raise
+    except Exception as error:
+        raise own_fault(env_id, error) from None
     simulator.prepare(raw.unwrapped)
-    return Environment(raw, simulator, env_id, size_px, skip, given)
-
-
-def _find(env_id: str) -> Any:
-    """Return the Gymnasium spec of `env_id`, importing whatever registers it ("module:id" works too)."""
-    import gymnasium
-
-    module, _, name = env_id.rpartition(":")
-    if module:
-        try:
-            importlib.import_module(module)
-        except ImportError as error:
-            raise EnvError(
-                f"`env_id` must name an importable module before the colon, got {env_id!r} ({error}). Install it."
-            ) from None
-    simulators.register(name)
-    try:
-        return gymnasium.spec(name)
-    except gymnasium.error.Error:
-        for simulator in simulators.SIMULATORS:
-            with suppress(EnvError):  # only to give a better hint
-                simulators.register(simulator.prefix)
-        spaced = [known for known in gymnasium.registry if known.partition("/")[2] == name]
-        hint = nearest(name, spaced or gymnasium.registry)
-        raise EnvError(f"`env_id` must be a Gymnasium id, got {env_id!r}. {hint}") from None
+    return Environment(raw, simulator, canonical(env_id), fitted, skip, given)

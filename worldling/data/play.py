@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from worldling.config import to_dict
 from worldling.data.dataset import DatasetMeta
 from worldling.data.environment import Environment, Transition, open_environment
+from worldling.data.fit import picture_of
 from worldling.data.interface import code_place
 from worldling.data.policies import Policy, load_policy
 from worldling.data.store import PIECE_FRAMES, DatasetWriter
@@ -30,7 +32,7 @@ _FLAT_FRAMES = 50  # so many one-coloured frames at the start mean that nothing 
 
 @dataclass(frozen=True)
 class Job:
-    """One worker's share of a recording."""
+    """One worker's share of a recording. env_id: as the user named it, with its folder if it is a file."""
 
     path: str
     meta: DatasetMeta
@@ -38,6 +40,7 @@ class Job:
     worker: int
     frames: int
     number: int  # of its first episode
+    env_id: str
 
 
 @dataclass(frozen=True)
@@ -90,12 +93,12 @@ def play(job: Job, stopped: Callable[[], bool], report: Callable[[int], None]) -
     meta = job.meta
 
     def opened() -> Environment:
-        return open_environment(meta.env_id, meta.size_px, meta.frame_skip, meta.env_kwargs)
+        return open_environment(job.env_id, meta.box_px or meta.size_px, meta.frame_skip, meta.env_kwargs, meta.fit)
 
     env, faults, fruitless, steps, not_finite = opened(), 0, 0, 0, 0
     try:
         with DatasetWriter(job.path, meta, job.worker) as writer:
-            number, blank = job.number, _BlankWatch(meta.env_id)
+            number, blank = job.number, _BlankWatch(meta)
             held: list[Episode] = []  # nothing is kept before something was seen
             while writer.num_frames < job.frames and not stopped():
                 seed, length = episode_seed(meta.seed, job.worker, number), 0
@@ -148,7 +151,12 @@ def _pieces(
     piece = Piece([frame], [env.state()])
     blank.see(frame)
     while True:
-        action = env.action_space.check(act(frame, env.info), lead=())
+        chosen = act(frame, env.info)
+        if chosen is None:  # the player ends the episode here
+            if piece.steps:
+                yield piece, True
+            return
+        action = env.action_space.check(chosen, lead=())
         try:
             step = env.step(action)
             state = env.state()
@@ -192,14 +200,16 @@ def _guarded(part: Callable[..., Any]) -> Callable[..., Any]:
 class _BlankWatch:
     """Notice an environment that draws nothing, before hours of black frames are recorded."""
 
-    def __init__(self, env_id: str) -> None:
-        self.env_id, self.flat, self.seen = env_id, 0, False
+    def __init__(self, meta: DatasetMeta) -> None:
+        self.env_id, self.picture = meta.env_id, picture_of(to_dict(meta), meta.size_px)
+        self.flat, self.seen = 0, False
 
     def see(self, frame: np.ndarray) -> None:
         """Look at a frame; raises `EnvError` after 50 that show nothing, and looks no more once one does."""
         if self.seen:
             return
-        self.seen = bool((frame != frame[0, 0]).any())
+        picture = self.picture.cut(frame)
+        self.seen = bool((picture != picture[0, 0]).any())
         self.flat += 1
         if not self.seen and self.flat >= _FLAT_FRAMES:
             raise EnvError(

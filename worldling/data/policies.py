@@ -2,7 +2,8 @@
 
 A policy is a factory `policy(env: Environment, seed: int) -> act`, called once per episode, and
 `act(frame, info) -> action` is called once per frame: frame is uint8 `[H, W, 3]`, info the environment's
-last info dict, action a raw action of `env.action_space`. `env.state()` and `env.raw` may be read.
+last info dict, action a raw action of `env.action_space`, or None to end the episode. `env.state()` and `env.raw`
+may be read.
 """
 
 from __future__ import annotations
@@ -97,6 +98,11 @@ def _weighted(text: str) -> tuple[Policy, float]:
 def _named(name: str) -> Policy:
     if name in BUILT_IN:
         return BUILT_IN[name]
+    if name == "human":
+        raise ConfigError(
+            "`policy` must be one that plays by itself, got 'human'. Play on a page: call worldling.record_by_playing, "
+            "or run worldling record with --policy human."
+        )
     if ":" not in name:
         hint = nearest(name, BUILT_IN)
         raise ConfigError(f"`policy` must be a built-in policy or module:callable, got {name!r}. {hint}")
@@ -107,4 +113,4 @@ def policy_name(policy: str | Policy) -> str:
     """Write a policy as text: a name stays as it is, a function becomes "module:callable"."""
     if isinstance(policy, str):
         return policy
-    return f"{policy.__module__}:{policy.__qualname__}"
+    return str(getattr(policy, "name", "")) or f"{policy.__module__}:{policy.__qualname__}"

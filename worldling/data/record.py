@@ -22,7 +22,8 @@ from typing import Any
 from worldling.config import to_dict
 from worldling.data.dataset import DatasetMeta
 from worldling.data.environment import Environment, open_environment
-from worldling.data.play import Job, Played, play
+from worldling.data.fit import Size
+from worldling.data.play import Job, Played, episode_seed, play
 from worldling.data.policies import Policy, load_policy, policy_name
 from worldling.data.recorder_lock import NAME as LOCK
 from worldling.data.recorder_lock import only_recorder
@@ -37,22 +38,27 @@ def record(
     path: str | Path,
     frames: int = 20000,
     policy: str | Policy = "sticky",
-    size_px: int = 64,
+    size_px: Size = 64,
     frame_skip: int | None = None,
     workers: int = 1,
     seed: int = 0,
     env_kwargs: dict[str, Any] | None = None,
     resume: bool = False,
     quiet: bool = False,
+    fit: str = "pad",
+    stop: threading.Event | None = None,
 ) -> dict[str, Any]:
-    """Record `frames` frames of a Gymnasium environment into the data set folder `path`.
+    """Record `frames` frames of an environment into the data set folder `path`.
 
+    env_id: a Gymnasium id, my_game:MyGame-v0 or my_game.py:MyGame, see find_environment.py;
+    size_px, fit: pixels kept, such as 64 or "96x72", and what is done to pictures of another shape, see fit.py;
     policy: see `worldling.data.policies`; frame_skip None takes the simulator's habit; workers: processes,
     each with its own seeds and shards; resume: go on with a recording of the same settings until it has
-    `frames` frames. Ctrl-C finishes the piece in hand, leaves a readable data set and raises
-    `KeyboardInterrupt`. An episode in which the environment raises an exception is told on stderr, kept up to there,
-    and recording goes on. Returns a summary of the whole data set: path, env_id, frames, episodes, size_px, frame_skip,
-    fps, policy, seed and workers; and, of this run, cut_by_errors: episodes that an exception ended.
+    `frames` frames. Ctrl-C finishes the piece in hand, leaves a readable data set and raises `KeyboardInterrupt`. An
+    episode in which the environment raises an exception is told on stderr, kept up to there, and recording goes on.
+    stop: ends the recording when it is set, as if it were complete. Returns a summary of the whole data set: path,
+    env_id, frames, episodes, size_px, fit, picture_px, frame_skip, fps, policy, seed and workers; and, of this run,
+    cut_by_errors: episodes that an exception ended.
     Raises `EnvError`, `ConfigError`, `DatasetError` if `path` is taken or another recorder is at work in it,
     `DiskFullError`.
     """
@@ -65,12 +71,15 @@ def record(
         policy = policy_name(policy)  # worker processes find it by its name
     if isinstance(policy, str):
         load_policy(policy)  # a wrong name is told before anything is opened
-    env = open_environment(env_id, size_px, frame_skip, env_kwargs)
+    env = open_environment(env_id, size_px, frame_skip, env_kwargs, fit)
     try:
         meta = _describe(env, policy_name(policy), seed)
         layout = _state_layout(env, seed) if resume else None
+        said = env.fit.sentence(*env.picture_px) if env.picture_px else ""
     finally:
         env.close()
+    if said and not quiet:
+        print(said, file=sys.stderr, flush=True)
     played: list[Played] = []
     with only_recorder(path):
         taken, next_number = _recorded(path, meta, resume, layout)
@@ -78,27 +87,29 @@ def record(
         DatasetWriter(path, meta).close()  # dataset.json first, so that a killed recording can be read
         share = [missing // workers + (worker < missing % workers) for worker in range(workers)]
         jobs = [
-            Job(str(path), meta, policy, worker, frames, next_number.get(worker, 0))
+            Job(str(path), meta, policy, worker, frames, next_number.get(worker, 0), env_id)
             for worker, frames in enumerate(share)
             if frames > 0
         ]
-        with _interruptible() as stop, Progress(f"recording {env_id}", missing, "frames", quiet) as bar:
+        with _interruptible(stop) as halt, Progress(f"recording {env_id}", missing, "frames", quiet) as bar:
             bar.update(0)
             if len(jobs) == 1:
-                played.append(play(jobs[0], stop.is_set, bar.update))
+                played.append(play(jobs[0], halt.is_set, bar.update))
             elif jobs:
-                played += _play_in_processes(jobs, stop, bar)
+                played += _play_in_processes(jobs, halt, bar)
     _tell(played)
-    if stop.is_set():
+    if halt.is_set() and stop is None:
         raise KeyboardInterrupt
     dataset = open_dataset(path)
     dataset.close()
     return {
         "path": str(path),
-        "env_id": env_id,
+        "env_id": meta.env_id,
         "frames": dataset.num_frames,
         "episodes": len(dataset),
-        "size_px": size_px,
+        "size_px": meta.size_px,
+        "fit": meta.fit,
+        "picture_px": list(meta.picture_px),
         "frame_skip": meta.frame_skip,
         "fps": meta.fps,
         "policy": meta.policy,
@@ -130,6 +141,13 @@ def _state_layout(env: Environment, seed: int) -> dict[str, list[int]] | None:
     return {name: list(value.shape) for name, value in env.state().items()}
 
 
+def _picture_px(env: Environment, seed: int) -> tuple[int, int]:
+    """Return height and width of an environment's pictures, of which it draws one."""
+    env.reset(episode_seed(seed, 0, 0))
+    assert env.picture_px is not None, "a frame was drawn"
+    return env.picture_px
+
+
 def _describe(env: Environment, policy: str, seed: int) -> DatasetMeta:
     versions = {}
     for package in ("worldling", "gymnasium", "numpy", env.package):
@@ -140,7 +158,6 @@ def _describe(env: Environment, policy: str, seed: int) -> DatasetMeta:
     return DatasetMeta(
         env_id=env.env_id,
         env_kwargs=env.env_kwargs,
-        size_px=env.size_px,
         frame_skip=env.frame_skip,
         fps=env.fps,
         action_space=env.action_space,
@@ -148,6 +165,7 @@ def _describe(env: Environment, policy: str, seed: int) -> DatasetMeta:
         seed=seed,
         license=env.license,
         versions=versions,
+        **env.fit.describe(*_picture_px(env, seed)),
     )
 
 
@@ -170,7 +188,8 @@ def _recorded(
             "Resume the recording with --resume, choose another --out, or delete it."
         )
     old = read_meta(path)
-    for name in ("env_id", "env_kwargs", "size_px", "frame_skip", "policy", "seed"):
+    of_shape = () if meta.aspect == old.aspect == 1 and not meta.box_px else ("fit", "box_px", "picture_px")
+    for name in ("env_id", "env_kwargs", "size_px", "frame_skip", "policy", "seed", *of_shape):
         if getattr(old, name) != getattr(meta, name):
             raise DatasetError(
                 f"`{name}` must be {getattr(old, name)!r} to resume {path}, got {getattr(meta, name)!r}. "
@@ -214,9 +233,9 @@ def _changed(path: Path, what: str, was: Any, now: Any) -> DatasetError:
 
 
 @contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C into a request to stop; a second one interrupts at once."""
-    stop = threading.Event()
+def _interruptible(given: threading.Event | None) -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C into a request to stop; a second one interrupts at once. given: stops too, if set."""
+    stop = threading.Event() if given is None else given
     if threading.current_thread() is not threading.main_thread():
         yield stop  # signals only reach the main thread
         return

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from worldling.plugin import make_callable
+
 if TYPE_CHECKING:
     from worldling.judge.judgement import judge
     from worldling.judge.registry import SUITES
 
 __all__ = ["SUITES", "judge"]
+make_callable(__name__, "worldling.judge.by_name:judge_by_name")
 
 
 def __getattr__(name: str) -> Any:

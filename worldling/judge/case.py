@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from worldling.data.dataset import Dataset
+from worldling.data.fit import Picture, picture_of
 from worldling.errors import JudgeError
 from worldling.judge.baselines import random_weights_copy
 from worldling.judge.needs import check_clips, env_id_of
@@ -63,6 +64,11 @@ class Case:
     def env_id(self) -> str:
         """Environment the world was trained on, as its card says."""
         return env_id_of(self.world)
+
+    @property
+    def picture(self) -> Picture:
+        """Where the picture lies in the world's frames."""
+        return picture_of(self.world.card.get("source", {}), self.world.size_px)
 
     @property
     def fps(self) -> float:

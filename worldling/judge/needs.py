@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from worldling.config import to_dict
 from worldling.data.dataset import DatasetMeta
+from worldling.data.fit import picture_of
 from worldling.data.formats.physion import read_stimuli
 from worldling.data.store import read_meta
 from worldling.errors import JudgeError
@@ -55,6 +57,21 @@ def check_fits(world: WorldModel, meta: DatasetMeta, path: object) -> None:
                 f"`data` must be recorded {flag} {source[key]} like the world's training data, got "
                 f"{getattr(meta, key)} in {path}. Choose other data or another world."
             )
+    _check_picture(world, meta, path)
+
+
+def _check_picture(world: WorldModel, meta: DatasetMeta, path: object) -> None:
+    source = world.card.get("source", {})
+    if "fit" not in source:
+        return
+    ours, theirs = picture_of(source, world.size_px), picture_of(to_dict(meta), meta.size_px)
+    if ours != theirs:
+        size = "x".join(map(str, source.get("box_px") or (world.size_px,)))
+        raise JudgeError(
+            f"`data` must hold pictures where the world's training data had them, {ours.width}x{ours.height} of a true "
+            f"{ours.aspect:g} to 1, got {theirs.width}x{theirs.height} of {theirs.aspect:g} to 1 in {path}. Record "
+            f"with --size-px {size} --fit {source['fit']}."
+        )
 
 
 def has_clips(world: WorldModel) -> bool:

@@ -112,6 +112,7 @@ def make(
             seed=seed,
             env_kwargs=env_kwargs,
             resume=path.exists(),
+            fit="squeeze",  # as the bundled worlds' data were
         )
     train(data, out, config)
     judge(load(out), test, out / "judge", suites)

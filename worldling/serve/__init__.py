@@ -11,6 +11,7 @@ guard             who may talk to the server: Host, Origin; security headers
 meter             frames per second and latency, measured on the server
 recording         mp4 and GIF files of what was shown
 port              a listening socket, or the free port to use instead
+human             a real environment played by a person, and recorded into a data set
 app               the web application and `serve`
 player/           the page: no build step, nothing loaded from other sites
 """

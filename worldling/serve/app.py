@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from worldling.alarm import DriftAlarm
+from worldling.data.fit import picture_of
 from worldling.errors import ServeError, WorldlingError
 from worldling.protocol import WorldModel
 from worldling.serve.budgets import IDLE_S, MAX_SESSIONS, OverBudgetError
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE_BYTES = 16384
 PAGE = Path(__file__).parent / "player"
+IS_OVER_EVERY_S = 0.1
 
 
 class PlayServer:
@@ -55,6 +57,7 @@ class PlayServer:
         max_sessions: int = MAX_SESSIONS,
     ) -> None:
         self.world, self.fps, self.alarm, self.max_sessions = world, fps, alarm, max_sessions
+        self.picture = picture_of(world.card.get("source", {}), world.size_px)
         self.connections: dict[str, Connection] = {}
         self.beside = open_real is not None
         self.stopping = threading.Event()  # stops running video encoders
@@ -84,6 +87,8 @@ class PlayServer:
         return {
             "name": world.config.name,
             "size_px": world.size_px,
+            "picture_px": [self.picture.width, self.picture.height],
+            "aspect": self.picture.aspect,
             "fps": self.fps,
             "backend": world.backend.name,
             "num_starts": len(world.contexts),
@@ -101,7 +106,7 @@ class PlayServer:
 
     def first_jpeg(self) -> bytes:
         """Return the last frame of the first context, shown while the first session starts."""
-        return encode_jpeg(self.world.contexts[0].frames[self.world.config.context - 1])
+        return encode_jpeg(self.picture.cut(self.world.contexts[0].frames[self.world.config.context - 1]))
 
     def acquire_real(self) -> RealEnvironment | None:
         """Return a real environment for one session, reused or new. Call in the worker."""
@@ -113,6 +118,19 @@ class PlayServer:
         """Keep a session's environment for reuse. Call in the worker."""
         if real is not None:
             self._idle.append(real)
+
+    def open_session(self) -> Session:
+        """Begin a session. Call in the worker."""
+        real = self.acquire_real()
+        try:
+            return Session(self.world, self.fps, real, alarm=self.alarm)
+        except BaseException:
+            self.release_real(real)
+            raise
+
+    def close_session(self, session: Session) -> None:
+        """End a session that was begun. Call in the worker."""
+        self.release_real(session.real)
 
     async def close(self) -> None:
         """Close the environments and end the worker."""
@@ -140,11 +158,11 @@ async def _play(request: web.Request, server: PlayServer) -> web.WebSocketRespon
         return ws
     name = secrets.token_hex(16)
     connection = Connection(ws, server.fps, functools.partial(server.call, owner=name))
-    real: list[RealEnvironment | None] = []
+    sessions: list[Session] = []
 
     def open_session() -> Session:
-        real.append(server.acquire_real())
-        return Session(server.world, server.fps, real[0], alarm=server.alarm)
+        sessions.append(server.open_session())
+        return sessions[0]
 
     server.connections[name] = connection
     try:
@@ -155,8 +173,8 @@ async def _play(request: web.Request, server: PlayServer) -> web.WebSocketRespon
     finally:
         server.connections.pop(name, None)
         server.turns.forget(name)
-        if real:
-            await server.call(server.release_real, real[0])
+        if sessions:
+            await server.call(server.close_session, sessions[0])
         await ws.close()
     return ws
 
@@ -185,7 +203,7 @@ async def _recording(request: web.Request, server: PlayServer) -> web.Response:
             frames = await server.call(connection.session.clip, num_frames, owner=name)
             # Not in the world's thread: encoding takes a second, and the session goes on.
             write = {"mp4": write_mp4, "gif": write_gif}[kind]
-            data = await asyncio.to_thread(write, frames, server.fps, server.stopping.is_set)
+            data = await asyncio.to_thread(write, frames, server.fps, server.stopping.is_set, server.picture.aspect)
     except OverBudgetError as error:
         return web.json_response({"error": str(error)}, status=429, headers={"Retry-After": "5"})
     except WorldlingError as error:
@@ -240,7 +258,7 @@ def serve(
     world: WorldModel,
     host: str = "127.0.0.1",
     port: int = 8000,
-    beside: bool = False,
+    beside: bool | str = False,
     fps: float | None = None,
     open_browser: bool = True,
     announce: Callable[[str], None] | None = None,
@@ -250,9 +268,9 @@ def serve(
 ) -> None:
     """Serve the page on which people play `world`, until Ctrl-C or SIGTERM.
 
-    beside: show the real environment next to the dream; fps: frames per second at speed 1, by default
-    that of the data; port: 0 takes any free one; announce: called with the page's URL once it
-    can be opened, instead of printing it on stderr; alarm: shows a warning on the page when a dream has drifted;
+    beside: show the real environment next to the dream, the one named or (True) that of the world's card; fps: frames
+    per second at speed 1, by default that of the data; port: 0 takes any free one; announce: called with the page's URL
+    once it can be opened, instead of printing it on stderr; alarm: warns on the page when a dream has drifted;
     allow_hosts: names under which players open the page, besides those of loopback: needed for another `host`;
     max_sessions: players at once.
     Raises `ServeError` when the port is taken, the world has no starts, or neither it nor `fps` gives a frame rate;
@@ -271,11 +289,27 @@ def serve(
         raise ServeError(f"`max_sessions` must be 1 to 10000, got {max_sessions}. Try {MAX_SESSIONS}.")
     hosts = allowed_hosts(host, allow_hosts)
     sock = open_port(host, port)
-    server = PlayServer(
-        world, float(fps), (lambda: open_real_environment(world)) if beside else None, alarm, max_sessions
-    )
+    named = beside if isinstance(beside, str) else ""
+
+    def open_real() -> RealEnvironment:
+        return open_real_environment(world, named)
+
+    server = PlayServer(world, float(fps), open_real if beside else None, alarm, max_sessions)
+    serve_until(server, sock, host, hosts, open_browser, announce)
+
+
+def serve_until(
+    server: PlayServer,
+    sock: socket.socket,
+    host: str,
+    hosts: tuple[str, ...] = LOOPBACK,
+    open_browser: bool = True,
+    announce: Callable[[str], None] | None = None,
+    is_over: Callable[[], bool] = lambda: False,
+) -> None:
+    """Run a server on a listening socket, which is closed at the end: Ctrl-C, SIGTERM or as soon as `is_over()`."""
     try:
-        asyncio.run(_run(server, sock, host, hosts, open_browser, announce or print_url))
+        asyncio.run(_run(server, sock, host, hosts, open_browser, announce or print_url, is_over))
     except KeyboardInterrupt:  # only where the loop cannot take signals
         pass
     finally:
@@ -294,6 +328,7 @@ async def _run(
     hosts: tuple[str, ...],
     open_browser: bool,
     announce: Callable[[str], None],
+    is_over: Callable[[], bool],
 ) -> None:
     from aiohttp import web
 
@@ -302,19 +337,21 @@ async def _run(
         # On Windows, or outside the main thread, the loop cannot take signals.
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             loop.add_signal_handler(name, stop.set)
-    runner = web.AppRunner(build_app(server, hosts), access_log=None)
+    runner = web.AppRunner(build_app(server, hosts), access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     try:
         if server.beside:  # fail here, in the terminal, if the environment is missing
             await server.call(lambda: server.release_real(server.acquire_real()))
-        await web.SockSite(runner, sock, shutdown_timeout=2.0).start()
+        await web.SockSite(runner, sock).start()
         reached = host if host in hosts else hosts[-1]  # such as 0.0.0.0, which is no name to ask for
         shown = f"[{reached}]" if ":" in reached else reached
         url = f"http://{shown}:{sock.getsockname()[1]}/"
         announce(url)
         if open_browser and _has_screen():
             await asyncio.to_thread(webbrowser.open, url)
-        await stop.wait()
+        while not (stop.is_set() or is_over()):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), IS_OVER_EVERY_S)
     finally:
         await runner.cleanup()
 

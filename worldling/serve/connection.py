@@ -280,5 +280,8 @@ class Connection:
         finally:
             self._set(peeking=False)
 
+    async def _on_finish(self, message: dict[str, Any]) -> None:
+        await self.call(self.playing.finish)
+
     async def _on_record(self, message: dict[str, Any]) -> None:
         await self.call(self.playing.record, message["on"])

@@ -14,6 +14,7 @@ Client to server (json; `type` says which message it is):
 | branch | index: int               | continue from that frame; later frames are deleted                     |
 | rewind | frames: int              | branch this many frames back, or at the oldest frame kept              |
 | record | on: bool                 | start or stop a recording                                              |
+| finish |                          | end the data set that is recorded, where a game is played              |
 
 Server to client (json):
 
@@ -70,6 +71,7 @@ _FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
     "branch": {"index": _INT},
     "rewind": {"frames": _INT},
     "record": {"on": (bool,)},
+    "finish": {},
 }
 
 

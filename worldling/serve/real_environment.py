@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Generator
 from typing import Any, TypeVar
@@ -21,28 +22,49 @@ def squared_error(dream: np.ndarray, real: np.ndarray) -> float:
     return float(frame_error(dream, real)) * 255.0**2
 
 
-def open_real_environment(world: WorldModel) -> RealEnvironment:
+def open_real_environment(world: WorldModel, env_id: str = "") -> RealEnvironment:
     """Open the environment that `world` was recorded from.
 
-    Raises `ServeError` when the world's data came from no environment, `EnvError` when it cannot be opened.
+    env_id: the environment as the user named it, see data/find_environment.py; empty takes the one that the world's
+    card names, if it is installed: code of somebody's own is opened only when the user names it.
+    Raises `ServeError` when the world's data came from no environment, must be named or has other actions,
+    `EnvError` when it cannot be opened.
     """
+    from worldling.data.card_environment import check_card_environment
+    from worldling.data.environment import open_environment
+    from worldling.data.find_environment import canonical, runs_code
+    from worldling.data.fit import fit_of
+
     source = world.card.get("source", {})
-    if not source.get("env_id") or is_imported(source["env_id"]):
+    fitted = fit_of(source, world.size_px)
+    known = str(source.get("env_id") or "")
+    if not env_id and (not known or is_imported(known)):
         raise ServeError(
             "`--beside` must have an environment, got a world that was not recorded from one. Play it without --beside."
         )
-    from worldling.data.card_environment import check_card_environment
-    from worldling.data.environment import open_environment
-
-    check_card_environment(source)
-    return RealEnvironment(
-        open_environment(
-            source["env_id"],
-            size_px=world.size_px,
-            frame_skip=source.get("frame_skip", 1),
-            env_kwargs=source.get("env_kwargs", {}),
+    if not env_id and runs_code(known):
+        raise ServeError(
+            f"`--beside` must name the environment, got a world of {known}, which is code of somebody's own. "
+            f"If it is yours or you trust it, add where it lies: --beside {known}."
         )
+    check_card_environment(source, named=bool(env_id))
+    environment = open_environment(
+        env_id or known,
+        size_px=fitted.box or fitted.side,
+        frame_skip=source.get("frame_skip"),
+        env_kwargs=source.get("env_kwargs", {}),
+        fit=fitted.kind,
     )
+    ours, theirs = world.action_space, environment.action_space
+    if any(getattr(ours, part) != getattr(theirs, part) for part in ("kind", "nvec", "low", "high")):
+        environment.close()
+        raise ServeError(
+            f"`--beside` must name an environment with the world's actions ({ours.kind}, {ours.size} numbers), got "
+            f"{env_id or known} with {theirs.kind}, {theirs.size} numbers. Name the one it was recorded from."
+        )
+    if env_id and known and canonical(env_id) != known:
+        print(f"the world was recorded from {known}; beside it runs {env_id}", file=sys.stderr, flush=True)
+    return RealEnvironment(environment)
 
 
 def run_through(steps: Generator[None, None, T]) -> T:

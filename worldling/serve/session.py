@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from worldling.alarm import DriftAlarm
+from worldling.data.fit import picture_of
 from worldling.errors import ServeError
 from worldling.protocol import WorldModel, WorldState
 from worldling.serve.history import History, StoredFrame
@@ -47,6 +48,7 @@ class Session:
         alarm: DriftAlarm | None = None,
     ) -> None:
         self.world, self.real, self.start, self.alarm = world, real, start, alarm
+        self.picture = picture_of(world.card.get("source", {}), world.size_px)
         self.history = History(max(2, round(HISTORY_S * fps)), max(1, round(SEGMENT_S * fps)))
         self.branches: list[int] = []
         self.num_branches = 0
@@ -114,16 +116,24 @@ class Session:
 
     def advance(self) -> StoredFrame:
         """Make one frame with the held action."""
-        with self._lock:
-            if self._inputs:
-                self._held = self._inputs.pop(0)
-            action, input_id = self._held
+        action, input_id = self._take_input()
         frame = self._step(self.state, action)
         real = self.real.step(action) if self.real else None
         self._store(
             frame, action, input_id, real, drift=self._monitor is not None and self._monitor.update(frame).raised
         )
         return self.current
+
+    def finish(self) -> None:
+        """Raise `ServeError`: only a session that records a game has an end."""
+        raise ServeError("`finish` must be sent where a game is recorded, got it in a world. Close the page instead.")
+
+    def _take_input(self) -> tuple[Any, int]:
+        """Return the action to be held for the next frame, and the number of the input it came with."""
+        with self._lock:
+            if self._inputs:
+                self._held = self._inputs.pop(0)
+            return self._held
 
     def peek(self, index: int | None) -> StoredFrame:
         """Return the stored frame nearest to `index`, without going back to it; None is the newest."""
@@ -180,9 +190,12 @@ class Session:
         self, frame: np.ndarray, action: Any, input_id: int, real: np.ndarray | None, drift: bool = False
     ) -> None:
         index = 0 if action is None else self.history.newest + 1
-        error = float("nan") if real is None else squared_error(frame, real)
-        real_jpeg = None if self.real is None or self.real.frame is None else encode_jpeg(self.real.frame)
-        self.history.add(self.state, StoredFrame(index, encode_jpeg(frame), action, input_id, real_jpeg, error, drift))
+        cut = self.picture.cut  # padding is not shown, and counts in no error
+        error = float("nan") if real is None else squared_error(cut(frame), cut(real))
+        real_jpeg = None if self.real is None or self.real.frame is None else encode_jpeg(cut(self.real.frame))
+        self.history.add(
+            self.state, StoredFrame(index, encode_jpeg(cut(frame)), action, input_id, real_jpeg, error, drift)
+        )
         if self.recording:
             self.recorded.append(self.current)
             self.recording = len(self.recorded) < self._max_recorded

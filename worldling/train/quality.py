@@ -15,6 +15,7 @@ from torch import Tensor
 
 from worldling.config import to_dict
 from worldling.data.dataset import Dataset
+from worldling.data.fit import picture_of
 from worldling.frame_error import frame_error, psnr, psnr_of
 from worldling.learn.frames import mean_picture
 from worldling.tokenizer.loss import moving_weight
@@ -178,6 +179,8 @@ def check_world(world: World, dataset: Dataset, held: list[int], tokenizer: Toke
     truth = frames[:, k:]
     assert isinstance(rolled, np.ndarray), "frames were asked for"
     draw_strip(truth[0], rolled[0], strip)
+    cut = picture_of(to_dict(dataset.meta), world.size_px).cut  # padding counts in no error
+    frames, rolled, truth = cut(frames), cut(rolled), cut(truth)
     horizons = tuple(h for h in (1, 10, 50) if h <= truth.shape[1])
     ahead = [h - 1 for h in horizons]
     still = np.broadcast_to(frames[:, k - 1 : k], truth.shape)[:, ahead]
@@ -185,11 +188,11 @@ def check_world(world: World, dataset: Dataset, held: list[int], tokenizer: Toke
     unrelated = np.full(len(ahead), np.nan)
     if len(some) > 1 and actions[0].size:
         shuffled = world.rollout(other, np.roll(actions[:, k - 1 :], 1, 0)[:, : horizons[-1]])
-        unrelated = psnr(np.asarray(shuffled)[:, ahead], truth[:, ahead]).mean(0)
+        unrelated = psnr(cut(np.asarray(shuffled))[:, ahead], truth[:, ahead]).mean(0)
     measured = (
         psnr(rolled[:, ahead], truth[:, ahead]).mean(0),
         psnr(still, truth[:, ahead]).mean(0),
-        psnr(world.mean_frame, truth[:, ahead]).mean(0),
+        psnr(cut(world.mean_frame), truth[:, ahead]).mean(0),
         unrelated,
         gain(rolled[:, ahead], still, truth[:, ahead]),
     )

@@ -77,7 +77,7 @@ def test_pixels_that_are_not_square_are_made_so(tmp_path):
     picture[16:48, 16:48] = 255
     write(tmp_path / "clips" / "a.mp4", pixels=picture, aspect=Fraction(2, 1))
     frame = imported(tmp_path / "clips", tmp_path)[1][0].frames[0][..., 0] > 128
-    assert frame[32].sum() == 64 and frame[:, 32].sum() == 32, "shown twice as wide, then cropped to the middle"
+    assert frame[32].sum() == 32 and frame[:, 32].sum() == 16, "shown twice as wide, and padded to the square"
 
 
 def test_the_rate_comes_from_the_times_of_the_frames(tmp_path, capsys):

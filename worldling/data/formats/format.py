@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worldling.data.dataset import DatasetMeta
-from worldling.data.environment import check_size_px
+from worldling.data.fit import Fit, Size, make_fit
 from worldling.errors import ConfigError, DataError
 from worldling.types import Episode
 
@@ -17,22 +17,27 @@ from worldling.types import Episode
 class ReadOptions:
     """How to read: what the caller chose, the same for all formats.
 
-    size_px: side of the square frames in pixels; frame_skip: keep every n-th frame, None for the format's default;
-    crop: keep the middle square of each picture, else resize it without keeping its aspect ratio; license: of the data,
-    None if not given.
+    size_px: side of the square frames in pixels, or "96x72" for pictures that are not square; frame_skip: keep every
+    n-th frame, None for the format's default; kind: "pad", "crop" or "squeeze", what is done to pictures of another
+    shape, see data/fit.py; license: of the data, None if not given.
     """
 
-    size_px: int = 64
+    size_px: Size = 64
     frame_skip: int | None = None
-    crop: bool = True
+    kind: str = "pad"
     license: str | None = None
 
     def __post_init__(self) -> None:
-        check_size_px(self.size_px)
+        make_fit(self.size_px, self.kind)
         if self.frame_skip is not None and self.frame_skip < 1:
             raise ConfigError(
                 f"`frame_skip` must be at least 1, got {self.frame_skip}. Leave it out for the format's default."
             )
+
+    @property
+    def fit(self) -> Fit:
+        """How pictures become frames."""
+        return make_fit(self.size_px, self.kind)
 
 
 class Source(ABC):
@@ -40,13 +45,14 @@ class Source(ABC):
 
     meta: what a data set made from it says of itself; num_items: how many files or recordings there are;
     unit: what they are called in the plural, for the progress line; notes: what a user should know of how they are
-    read, a line each.
+    read, a line each; said: what is done to the shape of the pictures, in one sentence, empty if nothing is.
     """
 
     meta: DatasetMeta
     num_items: int
     unit: str
     notes: tuple[str, ...] = ()
+    said: str = ""
 
     @abstractmethod
     def episodes(self) -> Iterator[Episode]:

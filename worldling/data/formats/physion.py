@@ -29,8 +29,8 @@ from PIL import Image
 from worldling.config import from_dict, to_dict
 from worldling.data import hdf5
 from worldling.data.dataset import DatasetMeta
-from worldling.data.environment import shrink
 from worldling.data.fingerprint import files_fingerprint
+from worldling.data.fit import Fit
 from worldling.data.formats.format import Format, ReadOptions, Source
 from worldling.data.store import PIECE_FRAMES
 from worldling.errors import ConfigError, DataError, DatasetError
@@ -39,6 +39,7 @@ from worldling.untrusted import read_json_file
 
 PHYSION = "physion"  # stands where a recording has its environment's id
 FRAME_SECONDS = 0.01
+SIDE_PX = 256  # of its pictures
 FRAME_SKIP = 8
 LICENSE = "MIT (that of Physion's repository, cogtoolslab/physics-benchmarking-neurips2021)"
 MOST_COLUMN_BYTES = 64 * 2**20  # of a picture, as a file
@@ -113,26 +114,26 @@ class Stimuli(Source):
     unit = "stimuli"
 
     def __init__(self, folder: Path, files: list[Path], options: ReadOptions) -> None:
-        self._folder, self._files = folder, files
+        self._folder, self._files, self._fit = folder, files, options.fit
         self._stimuli: list[Stimulus] = []
         self.num_items = len(files)
         frame_skip = options.frame_skip or FRAME_SKIP
         self.meta = DatasetMeta(
             env_id=PHYSION,
-            size_px=options.size_px,
             action_space=ActionSpace("none"),
             frame_skip=frame_skip,
             fps=1 / (FRAME_SECONDS * frame_skip),
             policy=PHYSION,
             license=options.license or LICENSE,
             seed=files_fingerprint(folder, files),
+            **options.fit.describe(SIDE_PX, SIDE_PX),
         )
 
     def episodes(self) -> Iterator[Episode]:
         """Yield each stimulus as one episode."""
         self._stimuli.clear()
         for number, file in enumerate(self._files):
-            episode, stimulus = _read(self._folder, file, number, self.meta.size_px, self.meta.frame_skip)
+            episode, stimulus = _read(self._folder, file, number, self._fit, self.meta.frame_skip)
             self._stimuli.append(stimulus)
             yield episode
 
@@ -187,7 +188,7 @@ def _seems_ours(file: Path) -> bool:
         return True  # reading says what is wrong with it
 
 
-def _read(folder: Path, file: Path, number: int, size_px: int, frame_skip: int) -> tuple[Episode, Stimulus]:
+def _read(folder: Path, file: Path, number: int, fit: Fit, frame_skip: int) -> tuple[Episode, Stimulus]:
     with _opened(file) as opened:
         names = sorted(opened["frames"])
         kept = names[::frame_skip]
@@ -198,7 +199,7 @@ def _read(folder: Path, file: Path, number: int, size_px: int, frame_skip: int) 
                 f"of {frame_skip}. {change} frame_skip, or move the file out of the folder."
             )
         touching = np.array([np.any(_entry(file, opened, name, (LABEL,))[()]) for name in names])
-        frames = np.stack([_picture(file, opened, name, size_px) for name in kept])
+        frames = np.stack([_picture(file, opened, name, fit) for name in kept])
         label = hdf5.item(opened, "static/stimulus_name")
         called = label[()] if isinstance(label, h5py.Dataset) and label.size == 1 else b""
     name = (called.decode("utf-8", "replace") if isinstance(called, bytes) else "") or file.stem
@@ -249,11 +250,11 @@ def _entry(file: Path, opened: h5py.File, frame: str, names: tuple[str, ...]) ->
     raise DataError(f"`{file}` must have {' or '.join(names)} in every frame, got none in frame {frame}. {FIX}")
 
 
-def _picture(file: Path, opened: h5py.File, frame: str, size_px: int) -> np.ndarray:
+def _picture(file: Path, opened: h5py.File, frame: str, fit: Fit) -> np.ndarray:
     data = np.asarray(_entry(file, opened, frame, PICTURES)[()]).tobytes()
     try:
         with Image.open(io.BytesIO(data)) as picture:
-            return shrink(np.asarray(picture.convert("RGB")), size_px)
+            return fit.apply(np.asarray(picture.convert("RGB")))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         raise DataError(
             f"`{file}` must hold JPEG or PNG pictures, got one that cannot be decoded in frame {frame}. {FIX}"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from worldling.errors import ConfigError, DataError, nearest
 
 if TYPE_CHECKING:  # --help asks this file for names only: what reads files is imported when it is used
+    from worldling.data.fit import Size
     from worldling.data.formats.format import Format
 
 #: name -> (module:class of its `Format`, loaded when first asked for; what it reads, for --help and errors)
@@ -85,9 +86,9 @@ def detect_format(path: str | Path) -> Format:
 def import_data(
     path: str | Path,
     out: str | Path,
-    size_px: int = 64,
+    size_px: Size = 64,
     frame_skip: int | None = None,
-    crop: bool = True,
+    fit: str = "pad",
     license: str | None = None,
     format: str | None = None,
     quiet: bool = False,
@@ -101,12 +102,14 @@ def import_data(
     from worldling.data.formats.format import ReadOptions
     from worldling.data.store import check_new
 
-    options = ReadOptions(size_px, frame_skip, crop, license)
+    options = ReadOptions(size_px, frame_skip, fit, license)
     chosen = detect_format(path) if format is None else find_format(format)
     check_new(out)
     source = chosen.read(Path(path), options)
     for note in source.notes:
         print(note, file=sys.stderr, flush=True)
+    if source.said and not quiet:
+        print(source.said, file=sys.stderr, flush=True)
     frames = find_format(OWN).write(source, Path(out), quiet)
     tallies = {group: dict(counts) for group, counts in source.tallies().items()}
     kind = source.meta.action_space.kind

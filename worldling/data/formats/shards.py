@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from worldling.config import write_atomic
+from worldling.config import to_dict, write_atomic
 from worldling.data.dataset import Dataset
-from worldling.data.environment import shrink
+from worldling.data.fit import picture_of
 from worldling.data.formats.format import Format, ReadOptions, Source
 from worldling.data.store import DatasetWriter, all_or_nothing, check_new, open_dataset
 from worldling.errors import ConfigError
@@ -63,17 +63,22 @@ class Recording(Source):
     unit = "episodes"
 
     def __init__(self, dataset: Dataset, options: ReadOptions) -> None:
-        self._dataset = dataset
+        self._dataset, self._fit = dataset, options.fit
+        self._picture = picture_of(to_dict(dataset.meta), dataset.meta.size_px)
         self.meta = dataclasses.replace(
-            dataset.meta, size_px=options.size_px, license=options.license or dataset.meta.license
+            dataset.meta,
+            license=options.license or dataset.meta.license,
+            **self._fit.describe(self._picture.height, self._picture.width),
         )
+        if self._picture.width * self._fit.height == self._picture.height * self._fit.width:  # kept in shape
+            self.meta = dataclasses.replace(self.meta, fit=dataset.meta.fit, aspect=dataset.meta.aspect)
         self._numbers = list(_numbers(dataset))
         self.num_items = self._numbers[-1] + 1
 
     def episodes(self) -> Iterator[Episode]:
         """Yield the pieces in the order of the shards, with their state and seeds."""
         for number, episode in zip(self._numbers, self._dataset, strict=True):
-            frames = np.stack([shrink(frame, self.meta.size_px) for frame in episode.frames])
+            frames = np.stack([self._fit.apply(frame) for frame in self._picture.cut(episode.frames)])
             kept = {key: episode.meta[key] for key in ("seed", "cut")}
             yield dataclasses.replace(episode, frames=frames, meta={**kept, "number": number})
         self._dataset.close()

@@ -26,8 +26,8 @@ from worldling.config import from_dict
 from worldling.data.action_table import SUFFIXES as ACTION_SUFFIXES
 from worldling.data.action_table import Table, read_table
 from worldling.data.dataset import DatasetMeta
-from worldling.data.environment import shrink
 from worldling.data.fingerprint import files_fingerprint
+from worldling.data.fit import Fit
 from worldling.data.formats.format import Format, ReadOptions, Source
 from worldling.data.store import PIECE_FRAMES
 from worldling.data.video_frames import Timing, pictures, timing
@@ -87,32 +87,32 @@ class Videos(Source):
                 f"`frame_skip` must be 1 for videos with actions, got {frame_skip}. "
                 "Actions between the frames kept would be lost."
             )
-        self._videos, self._crop = videos, options.crop
+        self._videos, self._fit = videos, options.fit
         self.num_items, self.notes, self._folder = len(videos), tuple(notes), folder
+        shape = _picture_px(self._timing, self._fit)
+        self.said = self._fit.sentence(*shape)
         self.meta = DatasetMeta(
             env_id=VIDEO,
-            size_px=options.size_px,
             action_space=space,
             frame_skip=frame_skip,
             fps=_same_fps(self._timing) / frame_skip,
             policy=VIDEO,
             license=options.license or "unknown",
             seed=files_fingerprint(folder, videos),
+            **self._fit.describe(*shape),
         )
 
     def episodes(self) -> Iterator[Episode]:
         """Yield each video in pieces that fit in memory."""
-        size_px, frame_skip = self.meta.size_px, self.meta.frame_skip
+        frame_skip = self.meta.frame_skip
         for number, video in enumerate(self._videos):
             timed, actions = self._timing[video], self._actions.get(video)
-            for episode in _episodes(video, timed, actions, size_px, frame_skip, self._crop):
+            for episode in _episodes(video, timed, actions, self._fit, frame_skip):
                 episode.meta.update(number=number, name=str(video.relative_to(self._folder)))
                 yield episode
 
 
-def _episodes(
-    video: Path, timed: Timing, actions: np.ndarray | None, size_px: int, frame_skip: int, crop: bool
-) -> Iterator[Episode]:
+def _episodes(video: Path, timed: Timing, actions: np.ndarray | None, fit: Fit, frame_skip: int) -> Iterator[Episode]:
     """Yield a video in pieces that fit in memory; each begins with the frame the one before ended with.
 
     After a pause begins another episode; a single frame between pauses is left out.
@@ -143,11 +143,7 @@ def _episodes(
         if len(held) == PIECE_FRAMES:
             yield episode(cut=True)
             held, first = held[-1:], first + PIECE_FRAMES - 1
-        if crop:
-            side = min(picture.shape[:2])
-            y, x = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
-            picture = picture[y : y + side, x : x + side]
-        held.append(shrink(picture, size_px))
+        held.append(fit.apply(picture))
         total += 1
     if total < 2:
         raise DataError(f"`{video}` must hold at least 2 frames, got {total}. Remove it.")
@@ -155,6 +151,14 @@ def _episodes(
         raise _unequal(video, len(actions), str(total))
     if len(held) > 1:
         yield episode(cut=False)
+
+
+def _picture_px(timed: dict[Path, Timing], fit: Fit) -> tuple[int, int]:
+    """Return height and width of the videos' pictures, or (if they differ) of the pixels that they are fitted into."""
+    first = (next(pictures(video, timing), None) for video, timing in timed.items())
+    shapes = {picture.shape[:2] for picture in first if picture is not None}
+    height, width = shapes.pop() if len(shapes) == 1 else (fit.height, fit.width)
+    return height, width
 
 
 def _unequal(video: Path, got: int, frames: str) -> DataError:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
+from worldling.data.fit import Picture
 from worldling.frame_error import PSNR_LIMIT_DB, psnr
 from worldling.judge.case import Case, Starts
 from worldling.judge.measures.bootstrap import Bootstrap, BootstrapMethod
@@ -196,7 +197,7 @@ def _roll_out(case: Case, starts: Starts, reader: Reader, mean_frame: np.ndarray
             taken = np.stack([actions[i] for i in rows])
             made["world"] = case.world.rollout(case.world.start(given, past, seeds), taken)
             made["reencoded"] = case.world.decode(case.world.encode(truth[:, columns]))
-            _note(seen, rows, truth, given[:, -1], made, horizons, reader)
+            _note(seen, rows, truth, given[:, -1], made, horizons, reader, case.picture)
             for i in set(rows) & set(picked.tolist()):
                 seen.examples[i] = _example(truth[i - first], given[i - first], made, i - first, columns)
             progress.update(rows.stop)
@@ -220,8 +221,9 @@ def _note(
     made: dict[str, np.ndarray],
     horizons: tuple[int, ...],
     reader: Reader,
+    picture: Picture,
 ) -> None:
-    """Write the figures of one batch of starts into `seen`."""
+    """Write the figures of one batch of starts into `seen`; padding around the picture counts in no error."""
     place, columns = slice(rows.start, rows.stop), np.asarray(horizons) - 1
     held, targets = reader.read(last), truth[:, columns]
     seen.readings["truth"][0].append(held)
@@ -230,8 +232,8 @@ def _note(
     for name, frames in made.items():
         # Constant predictions have one frame for all steps; the reencoded truth was only made at the horizons.
         chosen = frames if name in ("copy_last", "mean_frame", "reencoded") else frames[:, columns]
-        seen.psnr[name][place] = psnr(targets if name == "reencoded" else truth, frames)
-        seen.ssim[name][place] = ssim(targets, chosen)
+        seen.psnr[name][place] = psnr(picture.cut(targets if name == "reencoded" else truth), picture.cut(frames))
+        seen.ssim[name][place] = ssim(picture.cut(targets), picture.cut(chosen))
         if name != "mean_frame":
             for j, horizon in enumerate(horizons):
                 read = held if name == "copy_last" else reader.read(chosen[:, j])

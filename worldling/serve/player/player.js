@@ -13,7 +13,7 @@ const screens = [$("dream"), $("real")].map((canvas) => ({ canvas, context: canv
 let world, session, controls, timeline, curve, status;
 let waiting = null;          // the newest frame that is decoded and not yet drawn
 let lastSeq = 0, shownIndex = 0, loaded = false, dirty = true;
-let hiddenPause = false, lostSince = 0, failure = "", drifted = -Infinity;
+let hiddenPause = false, lostSince = 0, failure = "", drifted = -Infinity, finished = false;
 let drawn = [], inputs = [], latencies = [], inputId = 0;
 
 // ---- frames -------------------------------------------------------------------------------------------------
@@ -37,7 +37,7 @@ function draw(now) {
   waiting = null;
   frame.pictures.forEach((picture, i) => {
     const { canvas, context } = screens[i];
-    if (canvas.width !== picture.width) [canvas.width, canvas.height] = [picture.width, picture.height];
+    if (canvas.width !== picture.width || canvas.height !== picture.height) [canvas.width, canvas.height] = [picture.width, picture.height];
     context.drawImage(picture, 0, 0);
   });
   link.send({ type: "ack", seq: frame.seq });
@@ -76,6 +76,7 @@ const link = new Link({
   up() { lastSeq = 0; [loaded, waiting] = [false, null]; },
   down(seconds) {
     lostSince ||= performance.now();
+    if (finished) return showOverlay("The recording is finished", `It lies in ${world.records_to}. You may close this page.`);
     if (failure) return showOverlay("The session could not start", failure);
     const long = performance.now() - lostSince > 3000;
     showOverlay(long ? "The server does not answer" : "Connection lost",
@@ -96,6 +97,7 @@ const recorder = new Recorder(link, toast);
 function welcome(message) {
   ({ world, session } = message);
   status = null;
+  finished = false;
   controls?.close();
   timeline?.close();
   controls = new Controls(world, {
@@ -115,6 +117,9 @@ function welcome(message) {
   clearInputs();
   for (const element of ["real-screen", "curve-block", "dream-caption"]) $(element).hidden = !world.beside;
   for (const { canvas } of screens) canvas.classList.toggle("pixelated", world.size_px < PIXELATED_BELOW_PX);
+  // A game that is recorded does not go back, and its data set is what is kept of it.
+  for (const id of ["history", "rewind", "next", "film"]) $(id).hidden = Boolean(world.records_to);
+  $("finish").hidden = !world.records_to;
   document.title = `${world.name} · Worldling`;
   $("name").textContent = world.name;
   $("facts").textContent = world.beside ? "starting the real environment…" : "loading the model…";
@@ -139,7 +144,8 @@ function showStatus(message) {
   Object.assign(timeline, { oldest: status.oldest, branches: status.branches });
   if (timeline.peekIndex === null) timeline.newest = Math.max(timeline.newest, status.newest);
   controls.setNeutral(status.held);
-  $("facts").textContent = `${world.size_px} px · ${Number(world.fps.toFixed(1))} frames/s · ${world.backend}`;
+  if (world.records_to) $("facts").textContent = `${status.note} · into ${world.records_to}`;
+  else $("facts").textContent = `${world.size_px} px · ${Number(world.fps.toFixed(1))} frames/s · ${world.backend}`;
   $("hud-made").textContent = status.fps_made ? format(status.fps_made) : "–";
   const since = performance.now() - 2000;
   drawn = drawn.filter((at) => at > since);
@@ -172,8 +178,9 @@ function clearInputs() { inputs = []; }
 const commands = {
   pause() { hiddenPause = false; clearInputs(); link.send({ type: "pause", on: !status?.paused }); },
   step() { hiddenPause = false; link.send({ type: "step" }); },
+  finish() { finished = true; link.send({ type: "finish" }); },
   reset() { reset(null); },
-  next() { reset((status?.start ?? 0) + 1); },
+  next() { if (!world.records_to) reset((status?.start ?? 0) + 1); },
   record() { recorder.toggle(); },
 };
 
@@ -207,6 +214,7 @@ function rewind(down) {
 }
 
 function command(name, down) {
+  if (world?.records_to && ["rewind", "record"].includes(name)) return;
   if (name === "rewind") rewind(down);
   else if (down && session) commands[name]();
 }
@@ -240,7 +248,7 @@ document.addEventListener("visibilitychange", () => {
   }
 });
 
-for (const name of ["pause", "step", "reset", "next", "record"]) $(name).onclick = () => command(name, true);
+for (const name of ["pause", "step", "reset", "next", "record", "finish"]) $(name).onclick = () => command(name, true);
 $("rewind").onpointerdown = (event) => { event.target.setPointerCapture(event.pointerId); rewind(true); };
 $("rewind").onlostpointercapture = () => rewind(false);
 $("rewind").onclick = (event) => { if (!event.detail) { rewind(true); rewind(false); } };
@@ -285,10 +293,14 @@ function layOut() {
   const gap = parseFloat(getComputedStyle($("stage")).columnGap);
   const across = ($("stage").clientWidth - (count - 1) * gap) / count;
   const down = narrow ? innerHeight * 0.62 : innerHeight - (world.beside ? 330 : 190);
-  let side = Math.floor(Math.max(160, Math.min(across, down)));
-  const pixel = world.size_px / devicePixelRatio;  // one screen pixel per world pixel
-  if (world.size_px < PIXELATED_BELOW_PX && side > pixel) side = Math.floor(side / pixel) * pixel;
-  for (const { canvas } of screens) canvas.style.width = canvas.style.height = `${side}px`;
+  const [columns, rows] = world.picture_px;
+  let height = Math.floor(Math.max(160 / Math.max(1, world.aspect), Math.min(across / world.aspect, down)));
+  const pixel = rows / devicePixelRatio;  // one screen pixel per world pixel
+  if (world.size_px < PIXELATED_BELOW_PX && height > pixel) height = Math.floor(height / pixel) * pixel;
+  // Sides are rounded to whole pixels: only a picture that was squeezed is stretched.
+  const squeezed = Math.abs((rows * world.aspect) / columns - 1) > 0.03;
+  const width = squeezed ? height * world.aspect : (height * columns) / rows;
+  for (const { canvas } of screens) Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
   dirty = true;
 }
 
