@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from worldling.data.environment import open_environment
 from worldling.data.record import record
 from worldling.data.store import open_dataset
 from worldling.errors import ConfigError, DatasetError, EnvError
