@@ -31,7 +31,7 @@ class Check:
 
 @pytest.fixture
 def run(square_data, tmp_path, monkeypatch):
-    """Train a tiny tokenizer under a check; a step takes a tenth of a second by its own clock."""
+    """Train a tiny tokenizer under a check; a step takes a fifth of a second by its own clock."""
     monkeypatch.setattr(tokenizer_stage, "CHECK_EVERY", 10)
     monkeypatch.setattr(tokenizer_stage, "LEAST_STEPS", 40)
     dataset = open_dataset(square_data)
@@ -40,7 +40,7 @@ def run(square_data, tmp_path, monkeypatch):
 
     def counted(stage, *given, **named):
         update(stage, *given, **named)
-        stage.seconds = stage.step / 10
+        stage.seconds = stage.step / 5
 
     monkeypatch.setattr(tokenizer_stage.Stage, "update", counted)
 
@@ -59,15 +59,15 @@ def test_a_good_and_flat_tokenizer_ends_the_stage_early(run):
 
 def test_one_that_is_not_good_takes_the_longest_time(run):
     stage, quality = run(Check(False))
-    assert not quality.is_good and stage.step == 10 * 60 * tokenizer_budget(CONFIG).minutes == 300
+    assert not quality.is_good and stage.step == 5 * 60 * tokenizer_budget(CONFIG).minutes == 150
 
 
 def test_it_goes_on_with_more_minutes_only_if_it_was_not_good(run):
     before, _ = run(Check(False))
     longer = dataclasses.replace(CONFIG, minutes=2.0)
     after, _ = run(Check(False), longer)
-    assert (before.step, after.step) == (300, 600)
-    assert run(Check(True), dataclasses.replace(CONFIG, minutes=4.0))[0].step == 600
+    assert (before.step, after.step) == (150, 300)
+    assert run(Check(True), dataclasses.replace(CONFIG, minutes=4.0))[0].step == 300
 
 
 @pytest.mark.parametrize(
