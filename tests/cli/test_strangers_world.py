@@ -150,7 +150,7 @@ def test_arguments_of_an_environment_that_name_files_are_not_used(folder):
     from worldling.serve.real_environment import open_real_environment
 
     edit(folder / "card.json", lambda card: put(card, "source.env_id", "CartPole-v1"))
-    edit(folder / "card.json", lambda card: put(card, "source.env_kwargs", {"xml_file": "/tmp/evil.xml"}))
+    edit(folder / "card.json", lambda card: put(card, "source.env_kwargs", {"xml_file": str(folder / "evil.xml")}))
     with pytest.raises(EnvError, match=r"env_kwargs.*single words"):
         open_real_environment(load(folder, backend="reference"))
 
