@@ -160,11 +160,12 @@ def _small_shadows(raw: Any) -> None:
         model.vis.quality.offsamples = 0
 
 
-def _chaos(name: str, extra: str, package: str, names: tuple[str, ...]) -> Simulator:
+def _ours(name: str, where: str, extra: str, package: str, names: tuple[str, ...], **found_by: str) -> Simulator:
     return Simulator(
         name,
-        f"worldling.scenes.{name}",
+        where,
         "Apache-2.0",
+        **found_by,
         extra=extra,
         package=package,
         renders=False,
@@ -192,22 +193,17 @@ _PUSHT: dict[str, Any] = dict(
 
 SIMULATORS = (
     Simulator("pusht", "worldling.scenes.push_t", **_PUSHT),
-    _chaos("cloth", "physics", "mujoco", ("right", "up")),
-    _chaos("lorenz", "", "worldling", ("right", "up")),
-    _chaos("smoke", "fluid", "phiflow", ("turn right", "open")),
-    Simulator(
+    _ours("cloth", "worldling.scenes.cloth", "physics", "mujoco", ("right", "up")),
+    _ours("lorenz", "worldling.scenes.lorenz", "", "worldling", ("right", "up")),
+    _ours("smoke", "worldling.scenes.smoke", "fluid", "phiflow", ("turn right", "open")),
+    _ours(
         "scenes",
         "worldling.scenes",
-        "Apache-2.0",
+        "physics",
+        "mujoco",
+        ("right", "away"),
         prefix="worldling/",
         module="worldling.scenes",
-        extra="physics",
-        package="mujoco",
-        renders=False,
-        defaults={"obs_type": "state"},
-        names=("right", "away"),
-        picture=_draw_scene,
-        state=lambda raw: raw.record(),
     ),
     Simulator(
         "ale",
