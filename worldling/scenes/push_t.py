@@ -15,8 +15,6 @@ from gym_pusht.envs.pusht import PushTEnv
 
 from worldling.errors import EnvError
 
-PHYSICS_HZ = 100
-
 
 class FastPushTEnv(PushTEnv):  # type: ignore[misc]  # a class without types
     """`PushTEnv` with `control_hz` actions and frames a second, a divisor of 100 (the physics' own rate)."""

@@ -33,7 +33,7 @@ class TrainConfig:
     size: str = "s"
     """Networks: xs, s, s+, m, l or g."""
     minutes: float = 30.0
-    """Wall-clock time of both stages together; encoding all frames between them comes on top."""
+    """Wall-clock time of both stages together, encoding all frames between them included."""
     steps: int = 0
     """Steps of each stage, if above 0; then `minutes` is ignored."""
     seed: int = 0
