@@ -172,9 +172,16 @@ class ActionSpace:
             )
         return array
 
-    def encode(self, actions: Any) -> np.ndarray:
-        """Turn raw actions `[..., *shape]` into float32 vectors `[..., A]`: one-hot, or scaled to [-1, 1]."""
-        array = self.check(actions)
+    def same_actions(self, other: ActionSpace) -> bool:
+        """Say whether both take the same raw actions, whatever these are called."""
+        return all(getattr(self, part) == getattr(other, part) for part in ("kind", "nvec", "low", "high"))
+
+    def encode(self, actions: Any, lead: tuple[int, ...] | None = None) -> np.ndarray:
+        """Turn raw actions `[..., *shape]` into float32 vectors `[..., A]`: one-hot, or scaled to [-1, 1].
+
+        lead: the dimensions before an action's own that there must be; by default any.
+        """
+        array = self.check(actions, lead)
         lead = array.shape[: array.ndim - len(self.shape)]
         if self.kind == "none":
             return np.zeros((*lead, 1), np.float32)

@@ -164,7 +164,7 @@ def _read_contexts(path: Path, config: WorldConfig) -> list[Episode]:
     try:
         dataset = open_dataset(folder, None if path.parent == BUNDLED else path)
         ours, theirs = config.action_space, dataset.meta.action_space
-        fits = all(getattr(ours, part) == getattr(theirs, part) for part in ("kind", "nvec", "low", "high"))
+        fits = ours.same_actions(theirs)
         fits = fits and dataset.meta.size_px == config.tokenizer.size_px
         size = dataset.num_frames * dataset.meta.size_px**2 * 3
         if not fits or len(dataset) > MOST_CONTEXTS or size > MOST_CONTEXT_BYTES:

@@ -160,12 +160,15 @@ def _small_shadows(raw: Any) -> None:
         model.vis.quality.offsamples = 0
 
 
-def _ours(name: str, where: str, extra: str, package: str, names: tuple[str, ...], **found_by: str) -> Simulator:
+def _ours(
+    name: str, where: str, extra: str, package: str, names: tuple[str, ...], prefix: str = "", module: str = ""
+) -> Simulator:
     return Simulator(
         name,
         where,
         "Apache-2.0",
-        **found_by,
+        prefix,
+        module,
         extra=extra,
         package=package,
         renders=False,

@@ -71,7 +71,7 @@ class Engine:
         latents `[N, C]`). Raises `ServeError` or `ActionError` before any state has changed.
         """
         space = self.world.action_space
-        vectors = {self._slot_of(session): space.encode(space.check(action, ())) for session, action in actions.items()}
+        vectors = {self._slot_of(session): space.encode(action, ()) for session, action in actions.items()}
         shown: dict[int, np.ndarray] = {}
         for number, state in enumerate(self._batches):
             moving = [slot for slot in vectors if slot // self.batch_size == number]

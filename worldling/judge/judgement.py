@@ -47,7 +47,6 @@ def judge(
     `DatasetError` if the data cannot be read.
     """
     if out is not None:
-        check_task(world, dataset_path, suites, settings)
         check_out(out)
     judgement = judge_world(world, dataset_path, suites, quiet, settings)
     report = judgement.report()

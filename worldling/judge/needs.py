@@ -45,7 +45,7 @@ def check_fits(world: WorldModel, meta: DatasetMeta, path: object) -> None:
             f"Record with --size-px {world.size_px}."
         )
     ours, theirs = world.action_space, meta.action_space
-    if any(getattr(ours, key) != getattr(theirs, key) for key in ("kind", "nvec", "low", "high")):
+    if not ours.same_actions(theirs):
         raise JudgeError(
             f"`data` must hold the world's actions ({_describe(ours)}), got {_describe(theirs)} in {path}. "
             "Choose data recorded from the same environment."

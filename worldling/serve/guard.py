@@ -38,7 +38,7 @@ def allowed_hosts(host: str, allow: Sequence[str] = ()) -> tuple[str, ...]:
             f"`--allow-host` must be given to listen on {host}, which others can reach, got none. Add --allow-host "
             "with each name or address under which players open the page, such as --allow-host 192.168.1.5."
         )
-    return tuple(dict.fromkeys((*LOOPBACK, *(name.lower() for name in allow))))
+    return tuple(dict.fromkeys((*LOOPBACK, *(name.rstrip(".").lower() for name in allow))))
 
 
 def check_request(host: str | None, origin: str | None, hosts: Sequence[str]) -> tuple[int, str] | None:

@@ -56,7 +56,7 @@ def open_real_environment(world: WorldModel, env_id: str = "") -> RealEnvironmen
         fit=fitted.kind,
     )
     ours, theirs = world.action_space, environment.action_space
-    if any(getattr(ours, part) != getattr(theirs, part) for part in ("kind", "nvec", "low", "high")):
+    if not ours.same_actions(theirs):
         environment.close()
         raise ServeError(
             f"`--beside` must name an environment with the world's actions ({ours.kind}, {ours.size} numbers), got "

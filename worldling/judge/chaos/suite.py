@@ -252,7 +252,7 @@ def _tokenizer_error(
     """
     shares = np.array(SHARES)
     error = float(np.sqrt(seen.reencoded["world"].mean() / open_variance))
-    share = float(np.exp(np.interp(np.log(max(error, 1e-9)), np.log(errors), np.log(shares))))
+    share = share_for(float(np.log(max(error, 1e-9))), shares, np.log(errors))
     valid = valid_at(share, shares, ladder)
     return TokenizerError(error, share, valid, mean_valid / valid if valid else None)
 

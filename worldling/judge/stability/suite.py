@@ -319,7 +319,7 @@ def _memory_mb() -> float | None:
     import resource
 
     held = torch.cuda.memory_allocated() if torch.cuda.is_available() else 0
-    return (resident * resource.getpagesize() + held) / 2**20
+    return (resident * resource.getpagesize() + held) / 1e6
 
 
 def _array(latents: object) -> np.ndarray:
