@@ -113,7 +113,7 @@ def load_world(name_or_path: str | Path, device: str | torch.device = "cpu") -> 
     for prefix, network in networks.items():
         load_into(network, tensors, f"{prefix}.", path)
         network.to(device)
-    contexts, mean, card = _read_contexts(path, config), _read_mean(path, config), read_card(path)
+    contexts, mean, card = read_clips(path, config), _read_mean(path, config), read_card(path)
     return World(config, card=card, contexts=contexts, mean_frame=mean, path=path, **networks)
 
 
@@ -156,7 +156,7 @@ def read_card(path: Path) -> dict[str, Any]:
     return card
 
 
-def _read_contexts(path: Path, config: WorldConfig) -> list[Episode]:
+def read_clips(path: Path, config: WorldConfig) -> list[Episode]:
     """Read the clips to start from. Raises `CheckpointError` if they do not fit the world, or take too much memory."""
     folder = path / "contexts"
     if not folder.is_dir():

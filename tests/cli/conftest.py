@@ -30,7 +30,7 @@ def folder(make_world, tmp_path):
 def refused(folder, secret, monkeypatch, capsys):
     """A function that opens the folder with several commands, and returns the one line that all of them say."""
     served = []
-    monkeypatch.setattr("worldling.serve.app.serve", lambda *a, **k: served.append(a))
+    monkeypatch.setattr("worldling.serve.run.serve_catalogue", lambda *a, **k: served.append(a))
 
     def check():
         lines = set()

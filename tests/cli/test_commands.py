@@ -131,21 +131,38 @@ def test_list_is_one_json_object(capsys):
 @pytest.mark.parametrize(
     "command, world, beside",
     [
-        ([], "pusht", False),
-        (["--beside"], "pusht", True),
+        (["pusht"], "pusht", False),
         (["--beside", "physics"], "physics", True),
         (["physics", "--beside"], "physics", True),
         (["physics", "--beside", "my_game.py:MyGame"], "physics", "my_game.py:MyGame"),
         (["--beside", "my_game.py:MyGame", "physics"], "physics", "my_game.py:MyGame"),
-        (["--beside", "CartPole-v1"], "pusht", "CartPole-v1"),
     ],
 )
 def test_play_is_told_which_world_and_what_beside(command, world, beside, monkeypatch):
-    served = []
-    monkeypatch.setattr("worldling.serve.app.serve", lambda *given: served.append(given))
+    served, named = [], []
+    monkeypatch.setattr("worldling.serve.run.serve_catalogue", lambda worlds, *_: served.append(worlds))
+    monkeypatch.setattr(
+        "worldling.serve.run.real_opener", lambda played, beside: named.append(beside) or (lambda: None)
+    )
     assert commands.main(["play", "--backend", "reference", *command]) == 0
-    ((played, _, _, shown, *_),) = served
-    assert (played.path.name, shown) == (world, beside)
+    (worlds,) = served
+    assert (worlds.chosen, worlds.host(None).world.path.name, named) == (world, world, [beside] if beside else [])
+
+
+@pytest.mark.parametrize("command", [[], ["--beside"], ["--alarm"]])
+def test_play_without_a_world_opens_none_but_lists_them_all(command, monkeypatch, tmp_path):
+    served = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("worldling.serve.run.serve_catalogue", lambda worlds, *_: served.append(worlds))
+    assert commands.main(["play", *command]) == 0
+    (worlds,) = served
+    assert worlds.chosen is None and not worlds.all_open()
+    assert [listing.id for listing in worlds.listings()] == ["carracing", "physics", "pusht", "pusht-256"]
+
+
+def test_what_goes_beside_needs_a_world(capsys):
+    assert commands.main(["play", "--beside", "CartPole-v1"]) == 2
+    assert "`--beside CartPole-v1` must be given with a world" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

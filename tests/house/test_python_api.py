@@ -53,11 +53,13 @@ def test_they_take_what_the_command_line_takes(tmp_path):
 
 
 def test_play_opens_what_it_is_told(monkeypatch):
-    served = []
-    monkeypatch.setattr("worldling.serve.app.serve", lambda *given: served.append(given))
+    served, named = [], []
+    monkeypatch.setattr("worldling.serve.run.serve_catalogue", lambda *given: served.append(given))
+    monkeypatch.setattr("worldling.serve.run.real_opener", lambda world, beside: named.append(beside) or (lambda: None))
     worldling.play("physics", beside="my_game.py:MyGame", port=0, backend="reference")
-    ((world, host, port, beside, *_),) = served
-    assert (world.path.name, host, port, beside) == ("physics", "127.0.0.1", 0, "my_game.py:MyGame")
+    ((worlds, host, port, *_),) = served
+    assert (worlds.host(None).world.path.name, host, port) == ("physics", "127.0.0.1", 0)
+    assert named == ["my_game.py:MyGame"]
 
 
 def test_the_docstring_shows_the_loop():

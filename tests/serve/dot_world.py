@@ -109,6 +109,15 @@ def play(session, actions):
     return frames
 
 
+def run_through(steps):
+    """Run a generator to its end, and return what it returns."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
 def actions_of(num: int, seed: int = 0) -> np.ndarray:
     """Random choices for the discrete world."""
     return np.random.default_rng(seed).integers(0, 4, num)

@@ -9,8 +9,11 @@ from aiohttp import WSMsgType
 from aiohttp.test_utils import TestClient, TestServer
 from dot_world import DotWorld
 
-from worldling.serve.app import PlayServer, build_app
+from worldling.serve.app import build_app
+from worldling.serve.catalogue import Catalogue
+from worldling.serve.hosted import HostedWorld
 from worldling.serve.messages import unpack_frame
+from worldling.serve.server import PlayServer
 
 
 class Page:
@@ -18,6 +21,10 @@ class Page:
 
     def __init__(self, ws, server):
         self.ws, self.server, self.acks, self.welcome, self.began = ws, server, True, None, time.monotonic()
+
+    @property
+    def world(self):
+        return self.server.catalogue.host(None).world
 
     async def send(self, kind, **fields):
         await self.ws.send_json({"type": kind, **fields})
@@ -65,7 +72,7 @@ class Page:
 
 @contextlib.asynccontextmanager
 async def page_of(world, fps=200.0, real=None, alarm=None):
-    server = PlayServer(world, fps, real, alarm)
+    server = PlayServer(Catalogue.of(HostedWorld("dots", world, fps, real, alarm=alarm)))
     async with TestClient(TestServer(build_app(server))) as client, client.ws_connect("/ws") as ws:
         page = Page(ws, server)
         page.client = client

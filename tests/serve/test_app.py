@@ -19,9 +19,9 @@ from page import drive
 import worldling.serve
 from worldling.cli import main
 from worldling.errors import EnvError, ServeError
-from worldling.serve.app import serve
 from worldling.serve.budgets import Budget
 from worldling.serve.port import open_port
+from worldling.serve.run import serve
 
 
 def test_recordings():
@@ -52,7 +52,7 @@ def test_the_page_and_its_parts_are_served_and_need_nothing_else():
             assert (await page.client.get(f"/{path}")).status == 200, path
             seen.add(path)
         assert {"player/player.js", "player/player.css"} <= seen
-        world = await (await page.client.get("/api/world")).json()
+        world = await (await page.client.get("/api/world?world=dots")).json()
         assert world == page.welcome["world"] and world["action_space"]["names"][0] == "NOOP"
 
     drive(work)
@@ -135,10 +135,10 @@ def test_a_world_that_does_not_say_its_pace_must_be_told():
 
 def test_a_model_that_is_not_ours_is_played(monkeypatch):
     played = []
-    monkeypatch.setattr("worldling.serve.app.serve", lambda world, *rest: played.append(world))
+    monkeypatch.setattr("worldling.serve.run.serve_catalogue", lambda worlds, *rest: played.append(worlds.host(None)))
     monkeypatch.setattr(sys, "path", sys.path[:])
     assert main(["play", f"{Path(__file__).parent}/dot_world.py:DotWorld", "--world-arg", "fps=12"]) == 0
-    assert [(world.config.name, world.config.fps) for world in played] == [("dots", 12.0)]
+    assert [(hosted.world.config.name, hosted.fps) for hosted in played] == [("dots", 12.0)]
     assert main(["play", f"{Path(__file__).parent}/dot_world.py:DotWorld", "--alarm"]) == 2, "it lies in no folder"
 
 
@@ -151,7 +151,7 @@ def test_an_unknown_environment_is_one_line_before_anything_is_served():
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_ctrl_c_stops_cleanly():
     code = (
-        "from dot_world import DotWorld; from worldling.serve.app import serve; "
+        "from dot_world import DotWorld; from worldling.serve.run import serve; "
         "serve(DotWorld(), port=0, open_browser=False)"
     )
     paths = [str(Path(__file__).parent), str(Path(worldling.serve.__file__).parents[2])]

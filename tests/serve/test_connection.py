@@ -156,10 +156,10 @@ def test_a_bad_message_is_answered_and_the_connection_lives(text):
 def test_a_failing_world_pauses_and_says_so():
     async def work(page):
         await page.after(2)
-        page.server.world.broken = True
+        page.world.broken = True
         assert "the dot fell off" in (await page.text("error"))["message"]
         assert (await page.text("status"))["paused"]
-        page.server.world.broken = False
+        page.world.broken = False
         await page.send("pause", on=False)
         await page.frame()
 

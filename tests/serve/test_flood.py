@@ -11,7 +11,7 @@ pytest.importorskip("aiohttp")
 from dot_world import DotEnvironment, DotWorld
 from page import Page, drive
 
-from worldling.serve import app, budgets, connection
+from worldling.serve import budgets, connection
 from worldling.serve.real_environment import RealEnvironment
 
 FLOODS = {
@@ -121,13 +121,13 @@ def test_no_frames_are_made_for_one_who_does_not_read(monkeypatch):
         await page.text("status", lambda m: m["newest"] > 10)
         await asyncio.sleep(0.4)
         await page.text("status")
-        stopped = page.server.world.num_steps
+        stopped = page.world.num_steps
         await asyncio.sleep(0.5)
-        assert page.server.world.num_steps <= stopped + 1
+        assert page.world.num_steps <= stopped + 1
         page.acks = True
         await page.send("ack", seq=2)
         await page.after(20)
-        assert page.server.world.num_steps > stopped + 1, "and it goes on when frames are read again"
+        assert page.world.num_steps > stopped + 1, "and it goes on when frames are read again"
 
     drive(work, fps=60.0)
 
@@ -165,7 +165,7 @@ def test_more_players_than_seats_are_told_to_wait(monkeypatch):
         await asyncio.sleep(0.2)
         async with page.client.ws_connect("/ws") as third:
             await Page(third, page.server).after(0)
-        monkeypatch.setattr(app, "IDLE_S", 0.1)
+        monkeypatch.setattr("worldling.serve.server.IDLE_S", 0.1)
         page.server.max_sessions = 1
         await page.paused()
         await asyncio.sleep(0.3)
@@ -244,9 +244,9 @@ def test_going_back_with_a_real_environment_gives_way_to_others():
             other = Page(ws, page.server)
             await other.after(2)
             newest = (await page.paused())["newest"]
-            before = page.server.world.num_steps
+            before = page.world.num_steps
             await page.send("branch", index=newest - 1)
             await page.text("status", lambda m: m["num_branches"] == 1)
-            assert page.server.world.num_steps - before > 5, "frames of the other came meanwhile"
+            assert page.world.num_steps - before > 5, "frames of the other came meanwhile"
 
     drive(work, world=world, fps=50.0, real=lambda: RealEnvironment(Slow(world)))

@@ -80,6 +80,6 @@ def test_the_page_needs_nothing_that_its_headers_forbid():
 
 
 def test_the_command_line_asks_too(monkeypatch, capsys):
-    monkeypatch.setattr("worldling.serve.app.open_port", lambda *a: pytest.fail("opened a port"))
+    monkeypatch.setattr("worldling.serve.run.open_port", lambda *a: pytest.fail("opened a port"))
     assert main(["play", "pusht", "--backend", "reference", "--host", "0.0.0.0", "--no-browser"]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith("worldling: `--allow-host` must be given")

@@ -12,11 +12,11 @@ from worldling.serve import messages
 
 
 def test_a_frame_survives_the_wire():
-    fields = dict(seq=7, index=70, input_id=5, mse=2.5, num_branches=3, flags=messages.PEEK)
+    fields = dict(seq=7, index=70, input_id=5, mse=2.5, num_branches=3, score=1.5, flags=messages.OVER)
     data = messages.pack_frame(b"dream", b"real!", **fields)
     header, dream, real = messages.unpack_frame(data)
     assert (dream, real) == (b"dream", b"real!")
-    assert header == messages.FrameHeader(messages.PEEK, 3, 7, 70, 5, 2.5, 5, 5)
+    assert header == messages.FrameHeader(messages.OVER, 3, 7, 70, 5, 2.5, 5, 5, 1.5)
 
 
 def test_a_frame_without_a_real_one():
@@ -43,6 +43,7 @@ def test_the_page_reads_the_same_header():
         ("PEEK", messages.PEEK),
         ("LOADING", messages.LOADING),
         ("DRIFT", messages.DRIFT),
+        ("OVER", messages.OVER),
     ]:
         assert re.search(rf"\b{name} = {value}\b", page), name
 
@@ -65,6 +66,7 @@ def test_every_message_is_in_the_table():
         ('{"type": "ack", "seq": true}', "must be int"),
         ('{"type": "pause", "on": 1}', "must be bool"),
         ('{"type": "branch", "index": -1}', "must be in 0"),
+        ('{"type": "return"}', "`return.branch` must be int"),
         ('{"type": "input", "id": 4294967296, "action": 0}', "must be in 0"),
         ('{"type": "input", "id": 1, "action": [[1], [1, 2]]}', "list of numbers"),
     ],

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from dot_world import DISCRETE, POINTER, DotWorld, actions_of, play
+from dot_world import DISCRETE, POINTER, DotWorld, actions_of, play, run_through
 
 from worldling.errors import ActionError, ServeError
 from worldling.serve.messages import decode_jpeg
@@ -25,7 +25,7 @@ def test_seed_and_actions_replay_a_session():
 def test_branching_and_replaying_gives_the_same_frames(index):
     session, actions = Session(DotWorld(), 10), actions_of(120)
     frames = play(session, actions)
-    assert session.branch(index).index == index == session.history.newest
+    assert run_through(session.branch(index)).index == index == session.history.newest
     again = play(session, actions[index:])
     assert [s.jpeg for s in again] == [s.jpeg for s in frames[index:]]
     assert (session.num_branches, session.branches) == (1, [index])
@@ -34,13 +34,13 @@ def test_branching_and_replaying_gives_the_same_frames(index):
 def test_branching_at_the_newest_frame_is_no_branch():
     session = Session(DotWorld(), 10)
     play(session, actions_of(5))
-    assert session.branch(5).index == 5 and session.num_branches == 0
+    assert run_through(session.branch(5)).index == 5 and session.num_branches == 0
 
 
 def test_other_actions_lead_elsewhere_and_the_old_future_is_gone():
     session = Session(DotWorld(), 10)
     frames = play(session, [2] * 20)
-    session.rewind(10)
+    run_through(session.rewind(10))
     again = play(session, [3] * 10)
     assert again[-1].index == 20 and again[-1].jpeg != frames[-1].jpeg
     assert session.peek(20).jpeg == again[-1].jpeg
@@ -50,7 +50,7 @@ def test_branches_on_branches():
     session, actions = Session(DotWorld(), 10), actions_of(60)
     frames = play(session, actions)
     for index in (50, 41, 41, 12):
-        session.branch(index)
+        run_through(session.branch(index))
     assert session.branches == [12] and session.num_branches == 3
     assert [s.jpeg for s in play(session, actions[12:])] == [s.jpeg for s in frames[12:]]
 
@@ -60,9 +60,9 @@ def test_the_last_minute_is_kept_and_no_more():
     play(session, actions_of(1000))
     assert (session.history.oldest, session.history.newest) == (401, 1000)
     assert len(list(session.history)) <= 600 + 2 * SEGMENT_S * 10
-    assert session.branch(401).index == 401
+    assert run_through(session.branch(401)).index == 401
     with pytest.raises(ServeError, match="`index` must be a frame of the last minute"):
-        session.branch(402)
+        run_through(session.branch(402))
 
 
 def test_going_back_costs_at_most_a_segment_of_steps():
@@ -70,7 +70,7 @@ def test_going_back_costs_at_most_a_segment_of_steps():
     session = Session(world, 10)
     play(session, actions_of(300))
     before = world.num_steps
-    session.branch(101)
+    run_through(session.branch(101))
     assert world.num_steps - before < SEGMENT_S * 10
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dot_world import DotEnvironment, DotWorld, actions_of, play
+from dot_world import DotEnvironment, DotWorld, actions_of, play, run_through
 
 from worldling.errors import ServeError
 from worldling.serve.real_environment import RealEnvironment, open_real_environment, squared_error
@@ -30,7 +30,7 @@ def test_going_back_takes_the_real_one_along():
     world, actions = DotWorld(), actions_of(40)
     session = Session(world, 10, RealEnvironment(DotEnvironment(world)))
     frames = play(session, actions)
-    session.branch(17)
+    run_through(session.branch(17))
     again = play(session, actions[17:])
     assert [(s.real_jpeg, s.mse) for s in again] == [(s.real_jpeg, s.mse) for s in frames[17:]]
     assert session.status()["note"] == ""
@@ -42,7 +42,7 @@ def test_the_end_of_the_real_episode_is_said_and_the_dream_goes_on():
     frames = play(session, [2] * 9)
     assert [np.isnan(s.mse) for s in frames] == [False] * 5 + [True] * 4
     assert frames[-1].real_jpeg == frames[4].real_jpeg and "over" in session.status()["note"]
-    session.branch(2)
+    run_through(session.branch(2))
     assert session.status()["note"] == "" and not np.isnan(play(session, [2])[0].mse)
 
 
@@ -53,7 +53,7 @@ def test_an_environment_that_does_not_replay_is_admitted():
     play(session, [2] * 6)
     reset = real.reset
     real.reset = lambda seed: reset(seed + 1)
-    session.branch(3)
+    run_through(session.branch(3))
     assert "did not replay exactly" in session.status()["note"]
 
 

@@ -89,9 +89,11 @@ def test_a_world_is_compared_with_what_needs_no_world(make_world, square_data, t
     world = make_world()
     world.mean_frame = np.zeros((64, 64, 3), np.uint8)
     dataset = open_dataset(square_data)
-    found = check_world(world, dataset, [0, 2], GOOD, tmp_path / "strip.png")
+    (tmp_path / "train").mkdir()
+    found = check_world(world, dataset, [0, 2], GOOD, tmp_path)
     truth = np.stack([dataset.frames(i)[8 + offset] for i, offset in ((0, 0), (2, 0))])
     mean = -10 * np.log10((truth.astype(float) ** 2).mean((1, 2, 3)) / 255**2).mean()
     assert found.horizons == (1, 10) and found.mean_frame[0] == pytest.approx(mean)
     assert found.verdict == NOT_PLAYABLE, "an untrained one"
-    assert (tmp_path / "strip.png").stat().st_size > 100
+    assert (tmp_path / "train" / "strip.png").stat().st_size > 100
+    assert (tmp_path / "preview.webp").read_bytes()[8:12] == b"WEBP"

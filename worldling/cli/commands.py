@@ -95,7 +95,8 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument(
         "world",
         nargs="?",
-        help="folder of a world, name of a bundled one, or file.py:callable that returns a WorldModel (default: pusht)",
+        help="folder of a world, name of a bundled one, or file.py:callable that returns a WorldModel (default: a "
+        "start page with the bundled worlds and those in the folder worlds)",
     )
     p.add_argument(
         "--world-arg", action="append", default=[], metavar="NAME=VALUE", help="argument of the callable; repeatable"
@@ -222,17 +223,26 @@ def _play(a: argparse.Namespace) -> None:
 
     if isinstance(a.beside, str) and a.world is None and names_world(a.beside):
         a.world, a.beside = a.beside, True  # `play --beside pusht`
-    (world,) = open_worlds([a.world or "pusht"], a.world_arg, a.backend, quiet=a.json)
-    alarm = False if a.alarm is None else a.alarm or True
 
     def announce(url: str) -> None:
-        print(json.dumps({"url": url, "world": world.config.name, "backend": world.backend.name}), flush=True)
+        print(json.dumps({"url": url, "world": a.world, "backend": world and world.backend.name}), flush=True)
 
-    told = announce if a.json else None
+    world = open_worlds([a.world], a.world_arg, a.backend, quiet=a.json)[0] if a.world else None
     play(
-        world, a.beside, a.port, a.host, a.fps, not a.no_browser, alarm=alarm, announce=told, allow_hosts=a.allow_host,
-        max_sessions=a.max_sessions,
-    )  # fmt: skip
+        world,
+        a.beside,
+        a.port,
+        a.host,
+        a.fps,
+        not a.no_browser,
+        a.backend,
+        False if a.alarm is None else a.alarm or True,
+        None,
+        a.json,
+        announce if a.json else None,
+        a.allow_host,
+        a.max_sessions,
+    )
 
 
 def _say_size(size_px: int | str, fit: str) -> None:

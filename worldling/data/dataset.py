@@ -32,7 +32,7 @@ class DatasetMeta:
     fps: real frames per second of one recorded frame; policy: its name, or "module:callable". How pictures became
     frames, see data/fit.py: fit, its kind (data sets older than that were squeezed, videos cropped); box_px, the width
     and height asked for, if not square; picture_px, where the picture lies: left, top, width and height, nothing if it
-    is the whole frame; aspect, its true width over height.
+    is the whole frame; aspect, its true width over height. about: what the environment says of itself, a sentence.
     """
 
     env_id: str
@@ -49,9 +49,10 @@ class DatasetMeta:
     box_px: tuple[int, ...] = ()
     picture_px: tuple[int, ...] = ()
     aspect: float = 1.0
+    about: str = ""
 
     def __post_init__(self) -> None:
-        check_texts([self.env_id, self.policy, self.license, self.versions, self.env_kwargs], "dataset")
+        check_texts([self.env_id, self.policy, self.license, self.about, self.versions, self.env_kwargs], "dataset")
         if not 8 <= self.size_px <= 1024:
             raise ConfigError(f"`size_px` must be 8 to 1024, got {self.size_px}. Choose 64, 128 or 256.")
         if not 1 <= self.frame_skip <= 10000 or not 0 < self.fps <= 100000:

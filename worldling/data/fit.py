@@ -42,6 +42,18 @@ class Picture:
         """Return the picture out of a frame or frames `[..., H, W, 3]`."""
         return frame[..., self.top : self.top + self.height, self.left : self.left + self.width, :]
 
+    def fill(self, picture: UInt8[np.ndarray, "H W 3"], size_px: int) -> UInt8[np.ndarray, "{size_px} {size_px} 3"]:
+        """Return a frame where the middle of a picture uint8 `[H, W, 3]` of any size fills this place."""
+        height, width = picture.shape[:2]
+        kept_w, kept_h = (
+            max(1, min(width, round(height * self.aspect))),
+            max(1, min(height, round(width / self.aspect))),
+        )
+        y, x = (height - kept_h) // 2, (width - kept_w) // 2
+        frame = np.zeros((size_px, size_px, 3), np.uint8)
+        self.cut(frame)[:] = resize(picture[y : y + kept_h, x : x + kept_w], self.width, self.height)
+        return frame
+
 
 @dataclass(frozen=True)
 class Fit:

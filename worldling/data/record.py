@@ -19,6 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from worldling.about import first_sentence
 from worldling.config import to_dict
 from worldling.data.dataset import DatasetMeta
 from worldling.data.environment import Environment, open_environment
@@ -165,6 +166,7 @@ def _describe(env: Environment, policy: str, seed: int) -> DatasetMeta:
         seed=seed,
         license=env.license,
         versions=versions,
+        about=first_sentence(type(env.raw.unwrapped).__doc__),
         **env.fit.describe(*_picture_px(env, seed)),
     )
 

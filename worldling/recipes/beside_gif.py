@@ -51,12 +51,17 @@ def beside_gif(
 
 def beside(world: World, dataset: Dataset, episode: int, start: int, frames: int) -> np.ndarray:
     """Return truth and dream side by side, uint8 `[frames, H, 2 W + 2, 3]`, from frame `start` of an episode on."""
+    dreamed = dream(world, dataset, episode, start, frames)
+    gap = np.full((frames, dreamed.shape[1], 2, 3), 255, np.uint8)
+    return np.concatenate([dataset.frames(episode, start, start + frames), gap, dreamed], 2)
+
+
+def dream(world: World, dataset: Dataset, episode: int, start: int, frames: int) -> np.ndarray:
+    """Roll the world out from the frames before `start` of an episode under its actions: uint8 `[frames, H, W, 3]`."""
     k = world.config.context
-    true = dataset.frames(episode, start - k, start + frames)
+    given = dataset.frames(episode, start - k, start)
     actions = dataset.actions(episode, start - k, start + frames - 1)
-    dream = world.rollout(world.start(true[:k], actions[: k - 1]), actions[k - 1 :])[0]
-    gap = np.full((frames, true.shape[1], 2, 3), 255, np.uint8)
-    return np.concatenate([true[k:], gap, dream], 2)
+    return world.rollout(world.start(given, actions[: k - 1]), actions[k - 1 :])[0]
 
 
 def tile(pairs: list[np.ndarray]) -> np.ndarray:

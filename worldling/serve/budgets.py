@@ -23,6 +23,7 @@ KINDS = {
     "speed": (8.0, 16.0),
     "pause": (10.0, 20.0),
     "record": (4.0, 8.0),
+    "picture": (0.5, 4.0),
 }
 #: Saved recordings (mp4 or GIF) of a session, a second and at once; HTTP requests of a TCP connection.
 SAVES = (0.2, 3.0)
@@ -67,7 +68,7 @@ class Budget:
         self._clock = clock
         self._messages = Bucket(*MESSAGES, clock)
         self._kinds = {kind: Bucket(*limits, clock) for kind, limits in KINDS.items()}
-        self._kinds["rewind"] = self._kinds["branch"]  # two ways of going back
+        self._kinds["rewind"] = self._kinds["return"] = self._kinds["branch"]  # ways of going back
         self._saves = Bucket(*SAVES, clock)
         self._over_since: float | None = None
         self._told_at = -TELL_EVERY_S

@@ -15,10 +15,12 @@ import time
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
+import numpy as np
+
 from worldling.errors import ServeError, WorldlingError
 from worldling.serve.budgets import Budget, OverBudgetError
 from worldling.serve.history import StoredFrame
-from worldling.serve.messages import DRIFT, LOADING, MAX_IN_FLIGHT, PEEK, pack_frame, parse
+from worldling.serve.messages import DRIFT, LOADING, MAX_IN_FLIGHT, OVER, PEEK, pack_frame, parse
 from worldling.serve.meter import Meter
 from worldling.serve.session import Session
 
@@ -31,13 +33,13 @@ log = logging.getLogger("worldling.serve")
 class Connection:
     """A websocket to one player.
 
-    socket: an open aiohttp WebSocketResponse without autoping; fps: frames per second at speed 1;
-    call: runs a blocking function in the world's worker thread, in this connection's turn; budget: what the player may
+    socket: an open aiohttp WebSocketResponse without autoping; call: runs a blocking function in the world's worker
+    thread, in this connection's turn; fps: frames per second at speed 1, once it runs; budget: what the player may
     still ask for; heard_at: when the last message came, by `time.monotonic`.
     """
 
-    def __init__(self, socket: Any, fps: float, call: Callable[..., Awaitable[Any]]) -> None:
-        self.socket, self.fps, self.call = socket, fps, call
+    def __init__(self, socket: Any, call: Callable[..., Awaitable[Any]]) -> None:
+        self.socket, self.fps, self.call = socket, 0.0, call
         self.session: Session | None = None
         self.paused, self.peeking, self.speed = False, False, 1.0
         self.meter = Meter()
@@ -49,11 +51,12 @@ class Connection:
         self._wake, self._running, self._sent = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._new_speed = asyncio.Event()
 
-    async def run(self, first_jpeg: bytes, open_session: Callable[[], Session]) -> None:
+    async def run(self, fps: float, first_jpeg: bytes, open_session: Callable[[], Session]) -> None:
         """Show a first picture at once, open the session in the worker, and play until the socket closes.
 
-        An error while opening is sent to the player, and the socket closes.
+        fps: frames per second at speed 1. An error while opening is sent to the player, and the socket closes.
         """
+        self.fps = fps
         tasks = [asyncio.create_task(self._send())]
         try:
             self.show(StoredFrame(0, first_jpeg), LOADING)
@@ -126,7 +129,8 @@ class Connection:
                             input_id=frame.input_id,
                             mse=frame.mse,
                             num_branches=branches,
-                            flags=flags | DRIFT * frame.drift,
+                            score=frame.score,
+                            flags=flags | DRIFT * frame.drift | OVER * frame.over,
                         )
                     )
                     if not flags:
@@ -188,9 +192,13 @@ class Connection:
                 await self.status()
 
     async def _make(self) -> None:
+        was_over = self.playing.current.over
         frame = await self.call(self.playing.advance)
         self.meter.made()
         self.show(frame)
+        if frame.over and not was_over:  # the game ends here; who goes on beyond is not stopped again
+            self._set(paused=True)
+            await self.status()
 
     async def _handle(self, data: str | bytes) -> None:
         async def act() -> None:
@@ -257,8 +265,17 @@ class Connection:
         self._new_speed.set()
 
     async def _on_reset(self, message: dict[str, Any]) -> None:
-        frame = await self.call(self.playing.reset, message["start"])
-        self._set(peeking=False)
+        await self._start(self.playing.reset, message["start"])
+
+    async def start_from(self, picture: np.ndarray) -> None:
+        """Start again from a picture of the player's own, uint8 `[H, W, 3]`. Raises `ServeError`."""
+        await self._start(self.playing.start_from, picture)
+        await self.status()
+
+    async def _start(self, begin: Callable[[Any], StoredFrame], given: Any) -> None:
+        over = self.playing.current.over
+        frame = await self.call(begin, given)
+        self._set(paused=False if over else None, peeking=False)  # the end had paused it
         self.meter.forget()
         self.show(frame)
 
@@ -269,10 +286,13 @@ class Connection:
 
     async def _on_branch(self, message: dict[str, Any]) -> None:
         session = self.playing  # the page's oldest frame may be deleted by now: take the oldest left
-        await self._go_back(lambda index: session.branch_in_turns(max(index, session.history.oldest)), message["index"])
+        await self._go_back(lambda index: session.branch(max(index, session.history.oldest)), message["index"])
 
     async def _on_rewind(self, message: dict[str, Any]) -> None:
-        await self._go_back(self.playing.rewind_in_turns, message["frames"])
+        await self._go_back(self.playing.rewind, message["frames"])
+
+    async def _on_return(self, message: dict[str, Any]) -> None:
+        await self._go_back(self.playing.return_to, message["branch"])
 
     async def _go_back(self, move: Callable[[int], Generator[None, None, StoredFrame]], amount: int) -> None:
         try:

@@ -24,11 +24,14 @@ from worldling.data.fit import Size
 from worldling.data.policies import Act
 from worldling.data.record import record
 from worldling.errors import ServeError
-from worldling.serve.app import PlayServer, serve_until
+from worldling.serve.catalogue import Catalogue
 from worldling.serve.guard import allowed_hosts
 from worldling.serve.history import StoredFrame
+from worldling.serve.hosted import HostedWorld
 from worldling.serve.messages import encode_jpeg
 from worldling.serve.port import open_port
+from worldling.serve.run import serve_until
+from worldling.serve.server import PlayServer
 from worldling.serve.session import Session, is_pointer
 from worldling.types import ActionSpace
 
@@ -142,32 +145,35 @@ class GameSession(Session):
     def reset(self, start: int | None = None) -> StoredFrame:
         """End the episode and begin the next; the first time, take the one that waits."""
         begun, self._begun = self._begun, True
-        return self._begin(self.hands.give(END) if begun else self.hands.look(), start or 0)
+        return self._episode(self.hands.give(END) if begun else self.hands.look(), start or 0)
 
     def advance(self) -> StoredFrame:
         """Give the held action to the environment; where its episode ends, the next one begins."""
         action, input_id = self._take_input()
         seen = self.hands.give(action)
         if seen.first:
-            return self._begin(seen, self.start + 1)
-        self._store(seen.frame, action, input_id, None)
-        return self.current
+            return self._episode(seen, self.start + 1)
+        return self._store(seen.frame, action, input_id)
 
-    def branch_in_turns(self, index: int) -> Generator[None, None, StoredFrame]:
+    def branch(self, index: int) -> Generator[None, None, StoredFrame]:
         """Raise `ServeError`: a real environment does not go back."""
         raise ServeError("`rewind` must be left alone while a game is recorded, got one. Press R for a new episode.")
+
+    def start_from(self, picture: np.ndarray) -> StoredFrame:
+        """Raise `ServeError`: a real environment does not start from a picture."""
+        raise ServeError("`picture` must be given to a world, got one for a game that is recorded. Press R instead.")
 
     def finish(self) -> None:
         """End the recording."""
         self.hands.done.set()
 
-    def _begin(self, seen: Seen, start: int) -> StoredFrame:
-        self.start, self._neutral, self._monitor = start, self._neutral_action(np.zeros(0)), None
+    def _episode(self, seen: Seen, start: int) -> StoredFrame:
+        """Begin an episode with the frame that waits."""
+        self.start, self._neutral = start, self._neutral_action(np.zeros(0))
         with self._lock:
             self._inputs, self._held = [], (self._neutral, 0)
         self.history.clear()
-        self._store(seen.frame, None, 0, None)
-        return self.current
+        return self._store(seen.frame, None)
 
     def _neutral_action(self, actions: np.ndarray) -> np.ndarray:
         """Return the action while nothing is held: a pointer waits in the middle, all else is the no-op."""
@@ -187,17 +193,20 @@ class _Unforked:
         return self
 
 
-class RecordingServer(PlayServer):
-    """The page's server while a game is recorded: one player at a time."""
+class HostedGame(HostedWorld):
+    """A game that is recorded while it is played: by one player at a time. path: the folder of the data set."""
 
     def __init__(self, game: Game, hands: Hands, path: Path) -> None:
-        super().__init__(game, game.fps)  # type: ignore[arg-type]
-        self.hands, self._path, self._taken = hands, path, False
+        super().__init__(game.name, game)  # type: ignore[arg-type]
+        self.hands, self._path = hands, path
         self._first = encode_jpeg(self.picture.cut(np.zeros((game.size_px, game.size_px, 3), np.uint8)))
+
+    def _check(self) -> None:
+        """A game needs no clips to start from."""
 
     def describe(self) -> dict[str, Any]:
         """Return what the page needs to know, and where the recording goes."""
-        return {**super().describe(), "num_starts": 1, "records_to": str(self._path)}
+        return {**super().describe(), "num_starts": 1, "can_start_from_picture": False, "records_to": str(self._path)}
 
     def first_jpeg(self) -> bytes:
         """Return a black picture, shown until the game is there."""
@@ -205,14 +214,14 @@ class RecordingServer(PlayServer):
 
     def open_session(self) -> Session:
         """Give the game to a player. Raises `ServeError` while another one has it."""
-        if self._taken:
+        if self.num_sessions:
             raise ServeError("`page` must be the only one on a game that is recorded, got a second. Use the first.")
-        self._taken = True
+        self.num_sessions = 1
         return GameSession(self.world, self.fps, self.hands)
 
     def close_session(self, session: Session) -> None:
         """Take the game back from a player: the episode ends where the page was closed."""
-        self._taken = False
+        self.num_sessions = 0
         if not self.hands.done.is_set():
             with contextlib.suppress(ServeError):
                 self.hands.put_back(self.hands.give(END))
@@ -259,7 +268,7 @@ def record_by_playing(
         while hands.env is None and not hands.done.is_set():
             time.sleep(WAIT_S)
         if hands.env is not None:
-            server = RecordingServer(_game_of(hands.env), hands, Path(path))
+            server = PlayServer(Catalogue.of(HostedGame(_game_of(hands.env), hands, Path(path))))
             serve_until(server, sock, host, allowed_hosts(host, ()), open_browser, announce, hands.done.is_set)
     finally:
         hands.done.set()

@@ -11,7 +11,8 @@ Client to server (json; `type` says which message it is):
 | speed  | value: number or null    | factor on the world's frame rate; null is as fast as possible          |
 | reset  | start: int or null       | start again from this start, or (null) from the same one               |
 | peek   | index: int or null       | stop and show a stored frame; null ends this and restarts the clock    |
-| branch | index: int               | continue from that frame; later frames are deleted                     |
+| branch | index: int               | continue from that frame; what came later is left, see `others`        |
+| return | branch: int              | continue a branch that was left, at its newest frame                   |
 | rewind | frames: int              | branch this many frames back, or at the oldest frame kept              |
 | record | on: bool                 | start or stop a recording                                              |
 | finish |                          | end the data set that is recorded, where a game is played              |
@@ -22,7 +23,9 @@ Server to client (json):
 |---------|-----------------------------------------------------------------------------------------------|
 | welcome | session: str, for `/api/recording`; world: object, as `/api/world`                            |
 | status  | fps_made, latency_ms: {p50, p95} or null (input received to frame sent), dropped, oldest,     |
-|         | newest, branches: [index], num_branches, paused, speed, start, held, recording, recorded, note|
+|         | newest, branches: [index], num_branches, paused, speed, start, held, recording, recorded, note,|
+|         | score: number or null, over: whether the game ended (the server has paused), own_picture: bool, |
+|         | others: [{id, at, newest}], branches that were left, with the last frame shared and their newest|
 | error   | message: one line; the connection stays open                                                    |
 
 Server to client (binary): a frame, `HEADER` (little endian, 32 bytes), then one or two JPEGs:
@@ -31,7 +34,8 @@ Server to client (binary): a frame, `HEADER` (little endian, 32 bytes), then one
 |--------|---------|--------------|--------------------------------------------------------------------------|
 | 0      | uint8   | version      | `VERSION`                                                                |
 | 1      | uint8   | flags        | bit 0 `PEEK`: stored, sent in answer to peek; bit 1 `LOADING`: shown     |
-|        |         |              | while the session starts; bit 2 `DRIFT`: the drift alarm is raised       |
+|        |         |              | while the session starts; bit 2 `DRIFT`: the drift alarm is raised;      |
+|        |         |              | bit 3 `OVER`: the game ended in this frame or an earlier one             |
 | 2      | uint16  | num_branches | how often this session has branched                                      |
 | 4      | uint32  | seq          | number of this message, to be acknowledged                               |
 | 8      | uint32  | index        | frames made since the start                                              |
@@ -39,7 +43,7 @@ Server to client (binary): a frame, `HEADER` (little endian, 32 bytes), then one
 | 16     | float32 | mse          | squared error to the real frame, 0 to 65025; NaN without one             |
 | 20     | uint32  | dream_size   | bytes of the dream's JPEG, which follows the header                      |
 | 24     | uint32  | real_size    | bytes of the real frame's JPEG, which follows the dream's; 0 without one |
-| 28     | uint32  | reserved     | 0                                                                        |
+| 28     | float32 | score        | sum of the predicted rewards; NaN where the world predicts none          |
 """
 
 from __future__ import annotations
@@ -54,10 +58,10 @@ import numpy as np
 
 from worldling.errors import ServeError, nearest
 
-VERSION = 1
-PEEK, LOADING, DRIFT = 1, 2, 4
+VERSION = 2
+PEEK, LOADING, DRIFT, OVER = 1, 2, 4, 8
 MAX_IN_FLIGHT = 2
-HEADER = struct.Struct("<BBHIIIfIII")
+HEADER = struct.Struct("<BBHIIIfIIf")
 
 _NUMBER, _INT, _NULL = (int, float), (int,), type(None)
 _FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
@@ -69,6 +73,7 @@ _FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
     "reset": {"start": (*_INT, _NULL)},
     "peek": {"index": (*_INT, _NULL)},
     "branch": {"index": _INT},
+    "return": {"branch": _INT},
     "rewind": {"frames": _INT},
     "record": {"on": (bool,)},
     "finish": {},
@@ -87,6 +92,7 @@ class FrameHeader:
     mse: float
     dream_size: int
     real_size: int
+    score: float
 
 
 def parse(text: str | bytes) -> dict[str, Any]:
@@ -123,23 +129,24 @@ def pack_frame(
     input_id: int,
     mse: float,
     num_branches: int = 0,
+    score: float = float("nan"),
     flags: int = 0,
 ) -> bytes:
     """Build a binary frame message."""
     real = real_jpeg or b""
     sizes, branches = (len(jpeg), len(real)), num_branches & 0xFFFF
-    return HEADER.pack(VERSION, flags, branches, seq, index, input_id, mse, *sizes, 0) + jpeg + real
+    return HEADER.pack(VERSION, flags, branches, seq, index, input_id, mse, *sizes, score) + jpeg + real
 
 
 def unpack_frame(data: bytes) -> tuple[FrameHeader, bytes, bytes | None]:
     """Parse a binary frame message: header, dream JPEG, real JPEG or None. Raises `ServeError`."""
     if len(data) < HEADER.size or data[0] != VERSION:
         raise ServeError(f"`frame` must have a version {VERSION} header, got {data[:4]!r}. Reload the page.")
-    _, flags, branches, seq, index, input_id, mse, dream, real, _ = HEADER.unpack_from(data)
+    _, flags, branches, seq, index, input_id, mse, dream, real, score = HEADER.unpack_from(data)
     body = data[HEADER.size :]
     if len(body) != dream + real:
         raise ServeError(f"`frame` must hold {dream + real} bytes of JPEG, got {len(body)}. Send it again.")
-    header = FrameHeader(flags, branches, seq, index, input_id, mse, dream, real)
+    header = FrameHeader(flags, branches, seq, index, input_id, mse, dream, real, score)
     return header, body[:dream], body[dream:] if real else None
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import zlib
 from collections.abc import Generator
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +14,6 @@ from worldling.data.formats.registry import is_imported
 from worldling.errors import ServeError
 from worldling.frame_error import frame_error
 from worldling.protocol import WorldModel
-
-T = TypeVar("T")
 
 
 def squared_error(dream: np.ndarray, real: np.ndarray) -> float:
@@ -67,14 +66,12 @@ def open_real_environment(world: WorldModel, env_id: str = "") -> RealEnvironmen
     return RealEnvironment(environment)
 
 
-def run_through(steps: Generator[None, None, T]) -> T:
-    """Run a generator to its end and return what it returns."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            found: T = end.value
-            return found
+@dataclass(frozen=True)
+class Played:
+    """Raw actions since a start, and the checksums of the frames from it on, one more."""
+
+    actions: tuple[Any, ...]
+    checksums: tuple[int, ...]
 
 
 class RealEnvironment:
@@ -126,15 +123,23 @@ class RealEnvironment:
         self._log.append(action)
         return self._step(action)
 
+    @property
+    def played(self) -> Played:
+        """What was done since the start, for `replay_in_turns`."""
+        return Played(tuple(self._log), tuple(self._checksums))
+
     def rewind_in_turns(self, num_steps: int) -> Generator[None, None, None]:
         """Go back to `num_steps` after the start, yielding after each step. Costs that many real steps."""
-        log, sums = self._log[:num_steps], self._checksums[: num_steps + 1]
+        return self.replay_in_turns(Played(tuple(self._log[:num_steps]), tuple(self._checksums[: num_steps + 1])))
+
+    def replay_in_turns(self, played: Played) -> Generator[None, None, None]:
+        """Start again and do what was `played` since this start, yielding after each step. Costs that many steps."""
         self._restart()
-        for action in log:
+        for action in played.actions:
             self._log.append(action)
             self._step(action)
             yield
-        self._diverged = self._diverged or self._checksums != sums
+        self._diverged = self._diverged or self._checksums != list(played.checksums)
 
     def close(self) -> None:
         """Close the environment."""

@@ -6,8 +6,10 @@ from the one worker thread that owns the world. Only `hold` may be called from o
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Generator
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -18,11 +20,12 @@ from worldling.errors import ServeError
 from worldling.protocol import WorldModel, WorldState
 from worldling.serve.history import History, StoredFrame
 from worldling.serve.messages import encode_jpeg
-from worldling.serve.real_environment import RealEnvironment, run_through, squared_error
-from worldling.types import ActionSpace, check_frames
+from worldling.serve.real_environment import RealEnvironment, squared_error
+from worldling.types import ActionSpace, Step, check_frames
 
 HISTORY_S = 60
 SEGMENT_S = 2.5
+SHORTEST_LEFT_S = 1.0  # a branch with less of its own is not kept when it is left
 MAX_RECORDING_S = 600
 
 
@@ -36,7 +39,8 @@ class Session:
 
     world: shared, read only; real: the real environment, owned by this session until it ends;
     fps: frames per second at speed 1, for the length of the history; alarm: checks every frame for drift, or
-    None. The constructor calls `reset`, which encodes the context.
+    None; note: why there is no real environment, if one was wanted. The constructor calls `reset`, which encodes the
+    context.
     """
 
     def __init__(
@@ -46,10 +50,15 @@ class Session:
         real: RealEnvironment | None = None,
         start: int = 0,
         alarm: DriftAlarm | None = None,
+        note: str = "",
     ) -> None:
         self.world, self.real, self.start, self.alarm = world, real, start, alarm
+        self._no_real = note
         self.picture = picture_of(world.card.get("source", {}), world.size_px)
-        self.history = History(max(2, round(HISTORY_S * fps)), max(1, round(SEGMENT_S * fps)))
+        frames = (
+            max(low, round(length * fps)) for low, length in ((2, HISTORY_S), (1, SEGMENT_S), (1, SHORTEST_LEFT_S))
+        )
+        self.history = History(*frames)
         self.branches: list[int] = []
         self.num_branches = 0
         self.recording = False
@@ -57,6 +66,8 @@ class Session:
         self._max_recorded = round(MAX_RECORDING_S * fps)
         self._lock = threading.Lock()
         self._inputs: list[tuple[np.ndarray, int]] = []
+        self._own_picture: np.ndarray | None = None
+        self._last_real_jpeg: bytes | None = None
         self.reset(start)
 
     @property
@@ -68,16 +79,21 @@ class Session:
         """Return the session's part of the `status` message (messages.py), as json values."""
         with self._lock:
             held, _ = self._inputs[-1] if self._inputs else self._held
+        current = self.current
         return {
             "oldest": self.history.oldest,
             "newest": self.history.newest,
             "branches": self.branches,
             "num_branches": self.num_branches,
+            "others": [asdict(left) for left in self.history.left],
+            "score": None if math.isnan(current.score) else round(current.score, 3),
+            "over": current.over,
+            "own_picture": self._own_picture is not None,
             "start": self.start,
             "held": held.tolist(),
             "recording": self.recording,
             "recorded": len(self.recorded),
-            "note": self.real.note if self.real else "",
+            "note": self._note(),
         }
 
     def hold(self, action: Any, input_id: int) -> None:
@@ -95,34 +111,46 @@ class Session:
         """Start again from start number `start`, or from the same one; returns the first frame.
 
         Start k is context k modulo the number of contexts; the seed is k divided by it. With a real environment,
-        k is the environment's seed and its first frames are the context.
+        k is the environment's seed and its first frames are the context. The same start after `start_from` is the
+        player's own picture.
         """
+        if start is None and self._own_picture is not None:
+            return self.start_from(self._own_picture)
         start = self.start if start is None else start
         contexts, num = self.world.contexts, self.world.config.context
         episode = contexts[start % len(contexts)]
         frames, actions = episode.frames[:num], episode.actions[: num - 1]
         if self.real:
             frames = self.real.start(start, actions)
-        state = self.world.start(frames[None], actions[None], seed=start // len(contexts))
-        self.state, self.start = state, start
-        self._neutral = self._neutral_action(actions)
-        with self._lock:
-            self._inputs, self._held = [], (self._neutral, 0)
-        self.branches, self.num_branches = [], 0
-        self.history.clear()
-        self._monitor = self.alarm.monitor(self.world, frames) if self.alarm else None
-        self._store(frames[-1], None, 0, frames[-1] if self.real else None)
-        return self.current
+        self._begin(frames, actions, start)
+        self._own_picture = None
+        return self._store(frames[-1], None, real=frames[-1] if self.real else None)
+
+    def start_from(self, picture: np.ndarray) -> StoredFrame:
+        """Start from a picture of the player's own, uint8 `[H, W, 3]` of any size; returns the first frame.
+
+        The world is shown it standing still, under no-ops. A real environment cannot start there: it stands still too.
+        """
+        frame = self.picture.fill(picture, self.world.size_px)
+        num, contexts = self.world.config.context, self.world.contexts
+        neutral = self._neutral_action(contexts[self.start % len(contexts)].actions[: num - 1])
+        actions = np.broadcast_to(neutral, (num - 1, *np.shape(neutral)))
+        self._begin(np.stack([frame] * num), actions, self.start)
+        self._own_picture = picture
+        return self._store(frame, None)
 
     def advance(self) -> StoredFrame:
-        """Make one frame with the held action."""
+        """Make one frame with the held action, and count its reward."""
         action, input_id = self._take_input()
-        frame = self._step(self.state, action)
-        real = self.real.step(action) if self.real else None
-        self._store(
-            frame, action, input_id, real, drift=self._monitor is not None and self._monitor.update(frame).raised
-        )
-        return self.current
+        before, step = self.current, self._step(self.state, action)
+        frame = check_frames(step.frame, "frame", ndim=(4,))[0]
+        real = self._playing_real.step(action) if self._playing_real else None
+        drift = self._monitor is not None and self._monitor.update(frame).raised
+        score = before.score
+        if step.reward is not None:
+            score = float(step.reward[0]) + (0.0 if math.isnan(score) else score)
+        over = before.over or (step.terminated is not None and bool(step.terminated[0]))
+        return self._store(frame, action, input_id, real, drift, score, over)
 
     def finish(self) -> None:
         """Raise `ServeError`: only a session that records a game has an end."""
@@ -140,35 +168,36 @@ class Session:
         newest = self.history.newest
         return self.history.get(newest if index is None else min(max(index, self.history.oldest), newest))
 
-    def branch(self, index: int) -> StoredFrame:
-        """Go back to frame `index` and delete later frames. Cost: up to 2.5 s worth of frames are made again."""
-        return run_through(self.branch_in_turns(index))
+    def branch(self, index: int) -> Generator[None, None, StoredFrame]:
+        """Go back to frame `index`; what came later is left, and can be returned to.
 
-    def branch_in_turns(self, index: int) -> Generator[None, None, StoredFrame]:
-        """Do as `branch` does, yielding after each frame that is made again, so that others can have their turn."""
+        Yields after each frame that is made again, up to 2.5 s worth of them, so that others can have their turn.
+        """
         frame = self.history.get(index)
         if index == self.history.newest:
             return frame
-        state, actions = self.history.truncate(index)
-        for action in actions:
-            self._step(state, action)  # decoded too: the graph without the decoder may not be compiled yet
-            yield
-        self.state = state
-        if self._monitor:
-            self._monitor.forget_previous()
-        if self.real:
-            yield from self.real.rewind_in_turns(index)
+        real = self._playing_real
+        yield from self._continue(*self.history.branch(index, real.played if real else None))
+        if real:
+            yield from real.rewind_in_turns(index)
         self.branches = [at for at in self.branches if at < index and at >= self.history.oldest] + [index]
         self.num_branches += 1
         return frame
 
-    def rewind(self, frames: int) -> StoredFrame:
+    def rewind(self, frames: int) -> Generator[None, None, StoredFrame]:
         """Branch `frames` back, or at the oldest frame kept."""
-        return run_through(self.rewind_in_turns(frames))
+        return (yield from self.branch(self.peek(self.history.newest - max(0, frames)).index))
 
-    def rewind_in_turns(self, frames: int) -> Generator[None, None, StoredFrame]:
-        """Do as `rewind` does, yielding as `branch_in_turns` does."""
-        return (yield from self.branch_in_turns(self.peek(self.history.newest - max(0, frames)).index))
+    def return_to(self, left: int) -> Generator[None, None, StoredFrame]:
+        """Return to the newest frame of a branch that was left, yielding as `branch` does. Raises `ServeError`."""
+        real, at = self._playing_real, next((branch.at for branch in self.history.left if branch.id == left), 0)
+        state, actions, played = self.history.go_to(left, real.played if real else None)
+        yield from self._continue(state, actions)
+        if real:
+            yield from real.replay_in_turns(played)
+        self.branches = [*(mark for mark in self.branches if self.history.oldest <= mark < at), at]
+        self.num_branches += 1
+        return self.current
 
     def record(self, on: bool) -> None:
         """Start a recording with the current frame, or end it."""
@@ -182,23 +211,64 @@ class Session:
             raise ServeError("`recording` must be made first, got none. Press record, or ask for `seconds`.")
         return list(self.recorded) if num_frames is None else list(self.history)[-max(1, num_frames) :]
 
-    def _step(self, state: WorldState, action: Any) -> np.ndarray:
-        """Make the next frame uint8 `[H, W, 3]` under one raw action."""
-        return check_frames(self.world.step(state, np.asarray(action)[None]).frame, "frame", ndim=(4,))[0]
+    @property
+    def _playing_real(self) -> RealEnvironment | None:
+        """The real environment, while it plays along: it does not from a picture of the player's own."""
+        return self.real if self._own_picture is None else None
+
+    def _note(self) -> str:
+        """Return what the player is told of the real environment, one line or none."""
+        if self.real is None:
+            return self._no_real
+        return self.real.note if self._own_picture is None else "The real environment cannot start from a picture."
+
+    def _begin(self, frames: np.ndarray, actions: np.ndarray, start: int) -> None:
+        """Start the world from real frames `[T, H, W, 3]` and the actions between them."""
+        self.state = self.world.start(frames[None], actions[None], seed=start // len(self.world.contexts))
+        self.start, self._neutral = start, self._neutral_action(actions)
+        with self._lock:
+            self._inputs, self._held = [], (self._neutral, 0)
+        self.branches, self.num_branches = [], 0
+        self.history.clear()
+        self._monitor = self.alarm.monitor(self.world, frames) if self.alarm else None
+
+    def _continue(self, state: WorldState, actions: list[np.ndarray]) -> Generator[None, None, None]:
+        """Go on from a stored state, after the frames that followed it are made again."""
+        for action in actions:
+            self._step(state, action)  # decoded too: the graph without the decoder may not be compiled yet
+            yield
+        self.state = state
+        if self._monitor:
+            self._monitor.forget_previous()
+
+    def _step(self, state: WorldState, action: Any) -> Step:
+        """Make the next frame of a state under one raw action."""
+        return self.world.step(state, np.asarray(action)[None])
 
     def _store(
-        self, frame: np.ndarray, action: Any, input_id: int, real: np.ndarray | None, drift: bool = False
-    ) -> None:
-        index = 0 if action is None else self.history.newest + 1
+        self,
+        frame: np.ndarray,
+        action: Any,
+        input_id: int = 0,
+        real: np.ndarray | None = None,
+        drift: bool = False,
+        score: float = math.nan,
+        over: bool = False,
+    ) -> StoredFrame:
+        """Keep a frame uint8 `[H, W, 3]`, the first if it has no action, and the real one if that is new."""
         cut = self.picture.cut  # padding is not shown, and counts in no error
-        error = float("nan") if real is None else squared_error(cut(frame), cut(real))
-        real_jpeg = None if self.real is None or self.real.frame is None else encode_jpeg(cut(self.real.frame))
-        self.history.add(
-            self.state, StoredFrame(index, encode_jpeg(cut(frame)), action, input_id, real_jpeg, error, drift)
+        error = math.nan
+        if real is not None:
+            error, self._last_real_jpeg = squared_error(cut(frame), cut(real)), encode_jpeg(cut(real))
+        index = 0 if action is None else self.history.newest + 1
+        stored = StoredFrame(
+            index, encode_jpeg(cut(frame)), action, input_id, self._last_real_jpeg, error, drift, score, over
         )
+        self.history.add(self.state, stored)
         if self.recording:
-            self.recorded.append(self.current)
+            self.recorded.append(stored)
             self.recording = len(self.recorded) < self._max_recorded
+        return stored
 
     def _neutral_action(self, actions: np.ndarray) -> np.ndarray:
         """Return the action while nothing is held: a pointer stays where the context left it, all else is the no-op."""

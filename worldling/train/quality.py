@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from worldling.config import to_dict
+from worldling.config import to_dict, write_atomic
 from worldling.data.dataset import Dataset
 from worldling.data.fit import picture_of
 from worldling.frame_error import frame_error, psnr, psnr_of
 from worldling.learn.frames import mean_picture
+from worldling.report.preview import write_preview
 from worldling.tokenizer.loss import moving_weight
 from worldling.tokenizer.model import Tokenizer
 from worldling.train.pictures import draw_strip
@@ -165,8 +166,12 @@ def _rounded(value: Any) -> Any:
     return [_rounded(v) for v in value] if isinstance(value, list) else value
 
 
-def check_world(world: World, dataset: Dataset, held: list[int], tokenizer: TokenizerQuality, strip: Path) -> Quality:
-    """Roll `world` out from a few held-out clips, and draw the first over the truth as a film strip."""
+def check_world(world: World, dataset: Dataset, held: list[int], tokenizer: TokenizerQuality, folder: Path) -> Quality:
+    """Roll `world` out from a few held-out clips.
+
+    Draws the first over the truth as a film strip, `folder/train/strip.png`, and writes the one in which most changes
+    as the world's moving picture, `folder/preview.webp`.
+    """
     length = min(CONTEXT_FRAMES + STRIP_FRAMES, *(dataset.lengths[i] for i in held))
     some = held[:NUM_CLIPS]
     offset = [(dataset.lengths[i] - length) // 2 for i in some]
@@ -178,9 +183,11 @@ def check_world(world: World, dataset: Dataset, held: list[int], tokenizer: Toke
     rolled = world.rollout(state, actions[:, k - 1 :])
     truth = frames[:, k:]
     assert isinstance(rolled, np.ndarray), "frames were asked for"
-    draw_strip(truth[0], rolled[0], strip)
+    draw_strip(truth[0], rolled[0], folder / "train" / "strip.png")
     cut = picture_of(to_dict(dataset.meta), world.size_px).cut  # padding counts in no error
     frames, rolled, truth = cut(frames), cut(rolled), cut(truth)
+    busiest = np.abs(truth - frames[:, k - 1 : k].astype(np.int16)).mean((1, 2, 3, 4)).argmax()
+    write_atomic(folder / "preview.webp", write_preview(rolled[busiest], world.config.fps))
     horizons = tuple(h for h in (1, 10, 50) if h <= truth.shape[1])
     ahead = [h - 1 for h in horizons]
     still = np.broadcast_to(frames[:, k - 1 : k], truth.shape)[:, ahead]

@@ -136,7 +136,7 @@ def train(
 
     def show(dynamics: Dynamics, stage: Stage[Dynamics]) -> World:
         world = world_of(dynamics.eval(), stage)
-        quality = check_world(world, dataset, held, seen, folder / "strip.png")
+        quality = check_world(world, dataset, held, seen, Path(out))
         world.card["quality"] = quality.card()
         stage.log(**quality.by_horizon())
         save_world(world, out)

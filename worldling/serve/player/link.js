@@ -1,7 +1,7 @@
 // The websocket: opens it, reconnects when it drops, and parses frame messages.
 // The table of all messages is in worldling/serve/messages.py.
 
-export const HEADER_BYTES = 32, VERSION = 1, PEEK = 1, LOADING = 2, DRIFT = 4;
+export const HEADER_BYTES = 32, VERSION = 2, PEEK = 1, LOADING = 2, DRIFT = 4, OVER = 8;
 const MIN_WAIT_MS = 400, MAX_WAIT_MS = 4000;
 
 export function unpack(buffer) {
@@ -12,6 +12,7 @@ export function unpack(buffer) {
   return {
     flags: view.getUint8(1), numBranches: view.getUint16(2, true), seq: view.getUint32(4, true),
     index: view.getUint32(8, true), inputId: view.getUint32(12, true), mse: view.getFloat32(16, true),
+    score: view.getFloat32(28, true),
     dream: jpeg(HEADER_BYTES, dreamEnd), real: realSize ? jpeg(dreamEnd, dreamEnd + realSize) : null,
   };
 }
