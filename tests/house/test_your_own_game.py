@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from urllib.parse import urljoin
 
 import numpy as np
 import pytest
@@ -70,13 +71,14 @@ def _play(given):
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
     with process:
-        line = process.stdout.readline()
-        if not line:
-            raise AssertionError(process.stderr.read())
-        url = json.loads(line)["url"]
-        with urllib.request.urlopen(url + "api/world") as answer:
-            world = json.load(answer)
-        process.send_signal(signal.SIGINT)
+        try:
+            line = process.stdout.readline()
+            if not line:
+                raise AssertionError(process.stderr.read())
+            with urllib.request.urlopen(urljoin(json.loads(line)["url"], "api/world")) as answer:
+                world = json.load(answer)
+        finally:
+            process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
     assert world["beside"] and world["fps"] == 20 and world["action_space"]["names"] == ["NOOP", "LEFT", "RIGHT"]
 
