@@ -66,6 +66,16 @@ def end_with_parent() -> None:
     threading.Thread(target=follow, name="end with parent", daemon=True).start()
 
 
+def wait_passively() -> None:
+    """Let OpenMP's threads sleep, not spin, while they wait for each other; without effect once torch is loaded.
+
+    A training has some hundred such waits a step. On a machine where other programs run too, a spinning thread keeps
+    the core that the one it waits for could have: training was 1.8 to 6 times slower (docs/decisions.md). What the user
+    set stays.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 def keep_memory() -> None:
     """Tell glibc to return memory freed so far to the system, and to keep what is freed from now on.
 

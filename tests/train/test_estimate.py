@@ -24,6 +24,13 @@ def test_what_was_asked_for_is_weighed(minutes, words):
     assert words in TEN.sentence(minutes) and TEN.sentence(minutes).startswith("about 10 minutes for a playable world")
 
 
+@pytest.mark.parametrize("step_s, minutes", [(0.14, 10), (1.0, 60), (0.001, 10), (50.0, 240)])
+def test_training_chooses_what_a_playable_world_needs_within_bounds(step_s, minutes):
+    known = Estimate(0.04, step_s, 10.0)
+    assert known.chosen_minutes == pytest.approx(minutes, abs=1)
+    assert f"training takes {known.chosen_minutes:g} (--minutes" in known.sentence(known.chosen_minutes, chosen=True)
+
+
 def test_a_step_is_timed_by_its_fastest():
     waits = iter([0.03, 0.0, 0.02, 0.01])
     import time

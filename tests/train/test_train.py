@@ -2,11 +2,18 @@
 
 import dataclasses
 import json
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+import worldling
+from worldling.checkpoint import read_json
 from worldling.errors import CheckpointError, ConfigError, DatasetError
 from worldling.learn.clips import busiest
 from worldling.train.pictures import draw_curves
@@ -113,13 +120,44 @@ def test_a_finished_world_is_trained_further_with_more_steps(square_data, tmp_pa
     )
 
 
+def test_minutes_that_nobody_gave_are_chosen_once_and_kept(square_data, tmp_path, monkeypatch):
+    told = []
+
+    def fixed(*given):
+        told.append(given)
+        return SimpleNamespace(playable_minutes=1, chosen_minutes=0.03, sentence=lambda *said: str(said))
+
+    monkeypatch.setattr("worldling.train.train.estimate", fixed)
+    config = dataclasses.replace(QUICK, steps=0, compile="off")
+    for _ in range(2):  # the second goes on with the first's
+        train(square_data, tmp_path / "w", config, quiet=True)
+        assert read_json(tmp_path / "w" / "train" / "train.json")["minutes"] == 0.03
+    assert len(told) == 2 and [given[1].minutes for given in told] == [30.0, 0.03]
+
+
+def test_openmp_waits_passively_unless_told_otherwise():
+    code = """if True:
+        import os, sys, worldling.train.by_name as t
+        print('torch' in sys.modules)
+        try:
+            t.train_by_name('no', 'w')
+        except Exception:
+            print(os.environ['OMP_WAIT_POLICY'])
+    """
+    clean = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
+    clean["PYTHONPATH"] = str(Path(worldling.__file__).parents[1])
+    for given, said in (({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")):
+        run = subprocess.run([sys.executable, "-c", code], env=clean | given, capture_output=True, text=True, check=True)
+        assert run.stdout.split() == ["False", said]
+
+
 def test_bad_training_is_told(square_data, tmp_path):
     with pytest.raises(DatasetError, match=r"dataset.json"):
         train(tmp_path / "nothing", tmp_path / "w", QUICK, quiet=True)
     with pytest.raises(ConfigError, match="size"):
         train(square_data, tmp_path / "w", TrainConfig(size="xl", steps=1), quiet=True)
     with pytest.raises(ConfigError, match="minutes"):
-        train(square_data, tmp_path / "w", TrainConfig(minutes=0), quiet=True)
+        train(square_data, tmp_path / "w", TrainConfig(minutes=-1), quiet=True)
     with pytest.raises(ConfigError, match="mirror"):
         train(square_data, tmp_path / "w", TrainConfig(steps=1, clip_frames=8, mirror="x:7"), quiet=True)
     assert not (tmp_path / "w").exists()

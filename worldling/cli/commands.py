@@ -172,8 +172,8 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--minutes",
         type=float,
-        default=30.0,
-        help="time for both stages together; more than last time trains a finished world further",
+        help="time for both stages together; more than last time trains a finished world further (default: what a "
+        "playable world of a small game needs on this machine, or what the resumed run was given)",
     )
     p.add_argument("--steps", type=count, default=0, help="steps of each stage, if above 0; then --minutes is ignored")
     p.add_argument("--size", default="s", help="size of the networks: xs, s, s+, m, l or g")
@@ -298,7 +298,8 @@ def _import(a: argparse.Namespace) -> dict[str, Any]:
 def _train(a: argparse.Namespace) -> dict[str, Any]:
     from worldling.train.by_name import train_by_name
 
-    settings = {name: getattr(a, name) for name in ("size", "minutes", "steps", "passes", "seed", "mirror")}
+    settings = {name: getattr(a, name) for name in ("size", "steps", "passes", "seed", "mirror")}
+    settings["minutes"] = a.minutes or 0.0
     world = train_by_name(a.data, a.out, a.device, a.json, **{**settings, **parse_pairs(a.set, "set")})
     return {"world": str(a.out), **{k: world.card[k] for k in ("quality", "cost", "parameters")}}
 

@@ -19,6 +19,9 @@ def train_by_name(
     `ConfigError` naming the nearest setting if one is unknown, and what `worldling.train.train.train` does.
     """
     from worldling.config import replace
+    from worldling.machine import wait_passively
+
+    wait_passively()
     from worldling.train.recipe import TrainConfig
     from worldling.train.train import train
 

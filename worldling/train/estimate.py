@@ -26,6 +26,8 @@ from worldling.world import WorldConfig
 
 #: Steps after which a small game is playable: of the tokenizer, and of the dynamics at 8 clips of 19 frames.
 PLAYABLE_STEPS = (2_500, 3_500)
+#: Minutes that training takes at least and at most when it chooses them.
+LEAST_MINUTES, MOST_MINUTES = 10, 240
 #: A compiled step takes so much of the time of one that is not.
 COMPILED = 0.6
 #: Seconds that timing one kind of step may take, and steps at least and at most.
@@ -48,10 +50,17 @@ class Estimate:
         seconds = first * self.tokenizer_step_s + second * self.dynamics_step_s + self.encoding_s
         return max(1, round(seconds / 60))
 
-    def sentence(self, minutes: float) -> str:
-        """Say what to expect of `minutes`, in one line."""
+    @property
+    def chosen_minutes(self) -> float:
+        """The minutes that training takes when nobody says how many."""
+        return float(min(MOST_MINUTES, max(LEAST_MINUTES, self.playable_minutes)))
+
+    def sentence(self, minutes: float, chosen: bool = False) -> str:
+        """Say what to expect of `minutes`, in one line; chosen: whether they are `chosen_minutes`."""
         needed = self.playable_minutes
         about = f"about {needed} minutes for a playable world of a small game on this machine"
+        if chosen:
+            return f"{about}: training takes {minutes:g} (--minutes sets another time)"
         if minutes >= needed:
             return f"{about}; you asked for {minutes:g}, which are enough"
         outcome = "will hardly be playable" if minutes < needed / 2 else "will follow the actions but blur"

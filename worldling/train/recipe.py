@@ -32,8 +32,9 @@ class TrainConfig:
 
     size: str = "s"
     """Networks: xs, s, s+, m, l or g."""
-    minutes: float = 30.0
-    """Wall-clock time of both stages together, encoding all frames between them included."""
+    minutes: float = 0.0
+    """Wall-clock time of both stages together, encoding all frames between them included; 0 takes what a playable world
+    of a small game needs on this machine (train/estimate.py), or what the run that is resumed was given."""
     steps: int = 0
     """Steps of each stage, if above 0; then `minutes` is ignored."""
     seed: int = 0

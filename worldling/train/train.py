@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from worldling.checkpoint import read_json
 from worldling.config import renamed, to_dict
 from worldling.data.dataset import Dataset
 from worldling.data.store import open_dataset
@@ -59,8 +60,8 @@ def train(
     `CheckpointError` or `DiskFullError`; Ctrl-C saves first.
     """
     config = config or TrainConfig()
-    if config.minutes <= 0 and config.steps <= 0:
-        raise ConfigError(f"`minutes` must be above 0, got {config.minutes}. Use --minutes 30.")
+    if config.minutes < 0 or config.steps < 0:
+        raise ConfigError(f"`minutes` must be 0 or more, got {min(config.minutes, config.steps)}. Use --minutes 30.")
     where = find_device(device)
     dataset = open_dataset(data)
     began = time.time()
@@ -70,6 +71,8 @@ def train(
     training, held = split(dataset, config.clip_frames)
     if not quiet and (line := short_episodes(dataset, config.clip_frames)):
         print(line, file=sys.stderr, flush=True)
+    chooses = not config.minutes and not config.steps and deadline is None
+    config = dataclasses.replace(config, minutes=config.minutes or minutes_before(folder) or 30.0)
     every_reflection = reflections(config.mirror, networks.dynamics.action_size)
     folder.mkdir(parents=True, exist_ok=True)
     made_of = {
@@ -78,6 +81,7 @@ def train(
         "mirror": config.mirror,
         "data": identity(dataset),
     }
+    resumed = minutes_before(folder) > 0
     write_settings(folder, {"data": str(data), **to_dict(config)}, made_of, _upgrade)
     pool = frame_pool(dataset, training, config.pool_frames, quiet)
     mean = pool.mean_frame()
@@ -90,7 +94,11 @@ def train(
     if not config.steps and deadline is None:
         num_frames = sum(dataset.lengths[i] for i in training) * len(every_reflection)
         needed = estimate(networks, config, pool, num_frames, where)
-        say(needed.sentence(config.minutes))
+        chooses = chooses and not resumed
+        if chooses:
+            config = dataclasses.replace(config, minutes=needed.chosen_minutes)
+            write_settings(folder, {"data": str(data), **to_dict(config)}, made_of, _upgrade)
+        say(needed.sentence(config.minutes, chooses))
     first, seen = train_tokenizer(network, pool, check, every_reflection, folder, config, quiet)
     tokenizer = first.ema
     if not seen.is_good:
@@ -166,6 +174,13 @@ def train(
     del clips  # nothing may hold the file where files in use cannot be deleted
     forget_latents(folder)
     return world
+
+
+def minutes_before(folder: Path) -> float:
+    """Return the minutes that the run in `folder` was given, 0 if there is none."""
+    file = folder / "train.json"
+    minutes = read_json(file, "the settings of a run").get("minutes", 0) if file.exists() else 0
+    return float(minutes) if isinstance(minutes, (int, float)) else 0.0
 
 
 def _upgrade(name: str, was: Any) -> Any:
