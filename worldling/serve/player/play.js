@@ -232,7 +232,7 @@ function showStatus(message) {
   meters.show(status.fps_made);
   $("pause").setAttribute("aria-pressed", String(status.paused));
   $("pause-label").textContent = status.paused ? "Play" : "Pause";
-  const context = `${start % world.num_starts + 1} of ${world.num_starts}`;
+  const context = `${start % world.num_starts + 1}/${world.num_starts}`;
   $("start-label").textContent = status.own_picture ? "" : world.beside ? `seed ${start}` : context;
   $("reset-label").textContent = status.own_picture ? "to your picture" : "";
   recorder.update(status, world.fps, session);

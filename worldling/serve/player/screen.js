@@ -1,6 +1,6 @@
 // The pictures and what lies on them: frames, score, badges and overlays. As large as the window allows.
 
-const PIXELATED_BELOW_PX = 200, WHOLE_BELOW = 4, MIN_SIDE_PX = 300, MAX_SIDE_PX = 410, MIN_THUMB_PX = 148;
+const PIXELATED_BELOW_PX = 200, WHOLE_BELOW = 4, MIN_SIDE_PX = 320, MAX_SIDE_PX = 410, MIN_THUMB_PX = 148;
 const $ = (id) => document.getElementById(id);
 const screens = [$("dream"), $("real")].map((canvas) => ({ canvas, context: canvas.getContext("2d") }));
 
