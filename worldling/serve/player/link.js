@@ -42,7 +42,8 @@ export class Link {
     socket.onclose = () => {
       if (this.closed) return;
       this.on.down(this.wait / 1000);
-      if (!opened) fetch("api/world").then(({ ok }) => ok && this.on.refused(), () => {});  // it is up: it refused us
+      // If the server is up all the same, it refused us.
+      if (!opened) fetch(`api/world${address.search}`).then(({ ok }) => ok && this.on.refused(), () => {});
       this.timer = setTimeout(() => this.open(), this.wait);
       this.wait = Math.min(MAX_WAIT_MS, this.wait * 1.6);
     };

@@ -21,6 +21,7 @@ let waiting = null;          // the newest frame that is decoded and not yet dra
 let shown = null;            // the frame on the screen
 let lastSeq = 0, loaded = false, dirty = true, inputId = 0;
 let hiddenPause = false, lostSince = 0, failure = "", drifted = -Infinity, finished = false;
+let note = "";               // what was said last of the real environment
 let wentOn = false;          // the player goes on beyond the end of the game
 let meters = new Meters();
 
@@ -31,7 +32,7 @@ export function open(id, options) {
   close();
   ({ mayLeave } = options);
   world = session = status = shown = waiting = null;
-  [failure, lostSince, finished, hiddenPause] = ["", 0, false, false];
+  [failure, note, lostSince, finished, hiddenPause] = ["", "", 0, false, false];
   meters = new Meters();
   $("play").hidden = false;
   document.body.classList.add("playing");
@@ -238,6 +239,8 @@ function showStatus(message) {
   recorder.update(status, world.fps, session);
   $("note").textContent = status.note;
   $("note").hidden = !status.note;
+  if (status.note && status.note !== note && !world.beside && !world.records_to) screen.toast(status.note);
+  ({ note } = status);
   showOver();
   dirty = true;
 }
@@ -260,10 +263,8 @@ const commands = {
 };
 
 function reset(start) {
-  const isOver = !$("over").hidden;
   begin();
   send({ type: "reset", start });
-  if (isOver) send({ type: "pause", on: false });
   controls.restart();
 }
 

@@ -60,9 +60,10 @@ function card(world, go) {
   return element;
 }
 
-function facts({ size_px: size, parameters, trained, verdict }) {
+function facts({ group, size_px: size, parameters, trained, verdict }) {
   const millions = parameters ? `${(parameters / 1e6).toFixed(parameters < 1e7 ? 1 : 0)} M parameters` : "";
-  return [size ? `${size} px` : "", millions, trained && `trained ${trained}`, verdict].filter(Boolean).join(" · ");
+  const own = group === "own" ? [trained && `trained ${trained}`, verdict] : [];
+  return [size ? `${size} px` : "", millions, ...own].filter(Boolean).join(" · ");
 }
 
 function picture({ preview, size_px: size, aspect = 1 }) {
