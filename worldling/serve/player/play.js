@@ -146,7 +146,7 @@ function down(seconds) {
   lostSince ||= performance.now();
   const { records_to: path } = world ?? {};
   if (finished) return screen.showOverlay("The recording is finished", `It lies in ${path}. You may close this page.`);
-  if (failure) return screen.showOverlay("This world cannot be played", failure);
+  if (failure) return screen.showOverlay("The session could not start", failure);
   const isLong = performance.now() - lostSince > 3000;
   screen.showOverlay(isLong ? "The server does not answer" : "Connection lost",
     isLong ? "Start it again in the terminal with worldling play. This page then reconnects." : "Trying again…");
@@ -199,7 +199,7 @@ function welcome(message) {
   $("title").textContent = title;
   $("what").textContent = world.what ?? "";
   showHow();
-  $("facts").textContent = world.beside ? "starting the real environment…" : "loading the model…";
+  if (world.beside && $("overlay-title").textContent === "") screen.showOverlay("", "Starting the real environment…");
   screen.setShape(world);
   if (hiddenPause || document.hidden) { hiddenPause = true; send({ type: "pause", on: true }); }
   const speed = SPEEDS[$("speed").value][0];
@@ -207,6 +207,7 @@ function welcome(message) {
 }
 
 function showHow() {
+  $("legend").classList.toggle("said", !world.how);
   $("how").textContent = world.how || sentence(controls.scheme, document.body.classList.contains("touch"));
 }
 
