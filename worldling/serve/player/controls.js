@@ -210,6 +210,7 @@ export class Controls {
       group.dataset.thumb = thumb;
       group.classList.toggle("cross", entries.some(({ control }) => ["up", "down"].includes(control))
         && entries.some(({ control }) => ["left", "right"].includes(control)));
+      group.classList.toggle("many", entries.length > 4);
       group.append(...entries.map((entry) => this.makeButton(entry)));
       this.followThumbs(group);
       return group;
