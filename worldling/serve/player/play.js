@@ -27,7 +27,8 @@ let meters = new Meters();
 
 const send = (message) => link?.send(message);
 
-// Play world `id`; options.mayLeave: whether other worlds can be chosen.
+// Play world `id`; options.mayLeave: whether other worlds can be chosen; options.listing: what the start page said of
+// it, which is shown until it is open.
 export function open(id, options) {
   close();
   ({ mayLeave } = options);
@@ -36,18 +37,24 @@ export function open(id, options) {
   meters = new Meters();
   $("play").hidden = false;
   document.body.classList.add("playing");
-  $("title").textContent = id;
-  for (const part of ["what", "how"]) $(part).textContent = "";
+  const { listing } = options;
+  $("title").textContent = listing?.title ?? id;
+  for (const part of ["what", "how"]) $(part).textContent = listing?.[part] ?? "";
   for (const part of ["legend", "pads"]) $(part).replaceChildren();
   for (const part of ["score", "over", "badge", "drift", "target", "choose-picture"]) $(part).hidden = true;
   $("back").hidden = !mayLeave;
-  screen.setShape(UNKNOWN);
+  screen.setShape(listing ?? UNKNOWN);
   screen.showOverlay("", "Loading…");
+  screen.clear();
   link = new Link(id, {
     frame: receive, down, refused, message: (message) => messages[message.type]?.(message),
     up() { lastSeq = 0; [loaded, waiting] = [false, null]; },
   });
   const newest = link;
+  if (listing?.preview) {
+    const image = Object.assign(new Image(), { src: listing.preview });
+    image.onload = () => { if (link === newest && !shown) screen.drawPictures([image]); };
+  }
   requestAnimationFrame(function tick(now) {
     if (link !== newest) return;
     each(now);

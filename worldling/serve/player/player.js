@@ -4,13 +4,14 @@ import * as play from "./play.js";
 import * as start from "./start.js";
 
 const RETRY_MS = 2000;
-let visit = 0;  // counts the places gone to: answers to an earlier one are dropped
+let visit = 0;    // counts the places gone to: answers to an earlier one are dropped
+let listed = [];  // the worlds of the start page, as it was last seen
 
 async function route() {
   const here = ++visit, wanted = new URLSearchParams(location.search).get("world");
   if (wanted !== null) {
     start.hide();
-    return play.open(wanted, { mayLeave: true });
+    return play.open(wanted, { mayLeave: true, listing: listed.find(({ id }) => id === wanted) });
   }
   play.close();
   start.show();
@@ -22,7 +23,10 @@ async function route() {
     else if (found.chosen !== null && found.worlds.length === 1) {
       start.hide();
       return play.open(found.chosen, { mayLeave: false });
-    } else return start.draw(found.worlds, go);
+    } else {
+      listed = found.worlds;
+      return start.draw(listed, go);
+    }
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
 }

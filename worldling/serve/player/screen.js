@@ -14,6 +14,11 @@ export function drawPictures(pictures) {
   });
 }
 
+// Nothing is left of another world.
+export function clear() {
+  for (const { canvas, context } of screens) context.clearRect(0, 0, canvas.width, canvas.height);
+}
+
 const isScore = (score) => Number.isFinite(score);
 const written = (score) => (Number.isInteger(score) ? String(score) : score.toFixed(1));
 
