@@ -362,7 +362,7 @@ addEventListener("pointerup", () => setTimeout(() => {
 
 const mayStartFromPicture = () => Boolean(world?.can_start_from_picture && !world.records_to);
 new OwnPicture({
-  allowed: () => Boolean(link && session && mayStartFromPicture()), session: () => session, trouble: screen.toast,
+  allowed: () => Boolean(link && status && mayStartFromPicture()), session: () => session, trouble: screen.toast,
   started() { begin(); showMore(false); controls?.restart(); },
 });
 
