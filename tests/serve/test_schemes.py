@@ -17,6 +17,7 @@ ATARI = ActionSpace("discrete", (6,), names=("NOOP", "UP", "RIGHT", "UPRIGHT", "
 GRID = ActionSpace("discrete", (4,), names=("left", "right", "forward", "pickup"))
 PLAIN = ActionSpace("discrete", (2,))
 CAR = ActionSpace("box", low=(-1, 0, 0), high=(1, 1, 1), names=("steer", "gas", "brake"))
+HAND = ActionSpace("box", low=(-1, -1), high=(1, 1), names=("right", "away"))
 PUSH = ActionSpace("box", low=(0, 0), high=(512, 512), names=("x", "y"))
 AXES = ActionSpace("box", low=(-2, -1, 0.5), high=(2, 1, 1))
 KEYS = ActionSpace("multi_binary", (2, 2, 2), names=("left", "jump", "map"))
@@ -45,6 +46,7 @@ CASES = [  # space, controls held (the newest first), the action
     (CAR, [], [0, 0, 0]),
     (CAR, ["left", "up"], [-1, 1, 0]),
     (CAR, ["down"], [0, 0, 1]),
+    (HAND, ["left", "up"], [-1, 1]),
     (AXES, [], [0, 0, 0.5]),
     (AXES, ["right", "down", "#3"], [2, -1, 1]),
     (KEYS, ["fire"], [0, 1, 0]),
@@ -58,14 +60,28 @@ OTHERS = [  # the same, with a target in the picture, sliders or pickers
     (PARTS, {"picked": [2, 1]}, [2, 1]),
 ]
 
-
-HAND = ActionSpace("box", low=(-1, -1), high=(1, 1), names=("right", "away"))
-LABELS = [  # space, what its buttons say
+ROBOT = ActionSpace("box", low=(-1, -1, -1), high=(1, 1, 1), names=("turn", "forward", "gripStrength"))
+LABELS = [  # space, what its buttons say, left before right
     (CAR, ["steer left", "steer right", "gas", "brake"]),
-    (HAND, ["left", "right", "away −", "away +"]),
-    (AXES, ["axis 1 −", "axis 1 +", "axis 2 −", "axis 2 +", "axis 3 +"]),
-    (PONG, ["right", "left", "fire"]),
+    (HAND, ["left", "right", "away", "closer"]),
+    (AXES, ["axis 1 −", "axis 1 +", "axis 2 +", "axis 2 −", "axis 3 +"]),
+    (PONG, ["left", "right", "fire"]),
+    (GRID, ["left", "right", "forward", "pickup"]),
+    (KEYS, ["left", "jump", "map"]),
+    (ROBOT, ["turn left", "turn right", "forward", "back", "grip strength −", "grip strength +"]),
+    (PUSH, []),
 ]
+SENTENCES = [  # space, touch, what the player is told where the world says nothing
+    (CAR, False, "Keys: ← steer left, → steer right, ↑ gas, ↓ brake."),
+    (CAR, True, "Hold the buttons below."),
+    (PUSH, False, "Move the mouse over the picture."),
+    (PUSH, True, "Drag a finger over the picture."),
+    (PARTS, False, "Set the values below."),
+    (NONE, False, "This world takes no actions."),
+]
+
+
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
 
 
 def answers(space_and_more: list[Any], expression: str) -> list[Any]:
@@ -77,7 +93,7 @@ def answers(space_and_more: list[Any], expression: str) -> list[Any]:
     return json.loads(done.stdout)
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+@needs_node
 def test_held_controls_become_actions():
     cases = [(space, {"recent": held}, wanted) for space, held, wanted in CASES] + OTHERS
     found = answers(
@@ -95,9 +111,28 @@ def test_held_controls_become_actions():
             space.check(got, lead=())
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+@needs_node
 def test_buttons_say_what_they_do():
     found = answers(
-        [[asdict(space)] for space, _ in LABELS], "makeScheme(one[0], false).buttons.map(({ label }) => label)"
+        [[asdict(space), space is PUSH] for space, _ in LABELS], "makeScheme(...one).buttons.map(({ label }) => label)"
     )
     assert found == [labels for _, labels in LABELS]
+
+
+@needs_node
+def test_pedals_and_fire_are_for_the_right_thumb():
+    spaces = (CAR, HAND, ATARI)
+    found = answers(
+        [[asdict(space)] for space in spaces],
+        "makeScheme(one[0], false).buttons.filter(({ thumb }) => thumb === 'right').map(({ label }) => label)",
+    )
+    assert found == [["gas", "brake"], [], ["fire"]]
+
+
+@needs_node
+def test_a_world_that_says_nothing_is_explained_by_its_controls():
+    found = answers(
+        [[asdict(space), space is PUSH, touch] for space, touch, _ in SENTENCES],
+        "sentence(makeScheme(one[0], one[1]), one[2])",
+    )
+    assert found == [says for _, _, says in SENTENCES]

@@ -10,9 +10,13 @@ const DEAD_ZONE = 0.18;
 const TARGET_SPEED = 0.6;  // picture widths per second
 const GAMEPAD_COMMANDS = { 9: "pause", 8: "reset", 4: "rewind", 5: "step" };
 
+const make = (tag, text = "", properties = {}) =>
+  Object.assign(document.createElement(tag), { textContent: text }, properties);
+
 export class Controls {
-  // send(action) is called whenever the held action changes; command(name, down) for gamepad buttons.
-  constructor(world, { legend, canvas, marker, send, command }) {
+  // legend, pads: where hints and sliders, and where buttons are drawn; send(action) is called whenever the held
+  // action changes; command(name, down) for gamepad buttons.
+  constructor(world, { legend, pads, canvas, marker, send, command }) {
     this.space = world.action_space;
     this.scheme = makeScheme(this.space, world.pointer);
     Object.assign(this, { canvas, marker, send, command, pointer: world.pointer });
@@ -27,7 +31,9 @@ export class Controls {
     this.sent = "";
     this.listeners = new AbortController();
     this.buttons = new Map();
+    this.thumbs = new Map();  // pointer on a pad -> the control it holds
     this.draw(legend);
+    this.drawPads(pads);
     if (this.pointer) this.followPointer();
   }
 
@@ -59,6 +65,7 @@ export class Controls {
 
   releaseAll() {
     this.held = [];
+    this.thumbs.clear();
     this.update();
   }
 
@@ -163,28 +170,20 @@ export class Controls {
   }
 
   draw(legend) {
-    const make = (tag, text = "", properties = {}) =>
-      Object.assign(document.createElement(tag), { textContent: text }, properties);
     legend.replaceChildren();
-    const buttons = make("div", "", { className: "buttons" });
-    for (const entry of this.scheme.buttons) {
-      const button = make("button", "", { type: "button" });
-      const keys = make("span", "", { className: "keys" });
-      keys.append(...entry.keys.slice(0, entry.label.length > 9 ? 1 : 2).map((key) => make("kbd", key)));
-      button.dataset.control = entry.control;
-      button.append(make("span", entry.label), keys);
-      this.addHold(button, entry);
-      this.buttons.set(entry.control, button);
-      buttons.append(button);
+    for (const { keys, text, touch } of this.scheme.hints) {
+      const line = make("p", "", { className: touch ? "hints" : "hints with-keys" });
+      line.append(...keys.map((key) => make("kbd", key)), make("span", text, { className: "with-keys" }));
+      if (touch) line.append(make("span", touch, { className: "with-touch" }));
+      legend.append(line);
     }
     this.pickers = this.scheme.choices.map(({ name }, part) => {
-      const button = make("button", "", { type: "button" }), value = make("output", "0");
+      const button = make("button", "", { type: "button", className: "picker" }), value = make("output", "0");
       button.append(make("span", name), value, make("kbd", String(part + 1)));
       button.onclick = () => this.pick(part);
-      buttons.append(button);
+      legend.append(button);
       return value;
     });
-    if (buttons.children.length) legend.append(buttons);
     for (const { i, name, low, high, neutral } of this.scheme.axes) {
       const row = make("label", "", { className: "axis" }), value = make("output", neutral.toFixed(2));
       const slider = make("input", "", { type: "range", min: low, max: high, step: (high - low) / 200 });
@@ -198,30 +197,78 @@ export class Controls {
       legend.append(row);
     }
     if (this.scheme.note) legend.append(make("p", this.scheme.note));
-    const help = "Gamepad: stick or D-pad, A, triggers. The Start button pauses.";
-    if (navigator.getGamepads) legend.append(make("p", help, { className: "gamepad" }));
+    const help = make("p", "Gamepad: stick or D-pad, A, triggers. The Start button pauses.", { hidden: true });
+    addEventListener("gamepadconnected", () => { help.hidden = false; }, { signal: this.listeners.signal });
+    legend.append(help);
   }
 
-  addHold(button, { control, toggle }) {
-    if (toggle) {
-      button.setAttribute("aria-pressed", "false");
-      button.onclick = () => {
+  // A group of buttons for each thumb.
+  drawPads(pads) {
+    const groups = ["left", "right"].map((thumb) => {
+      const entries = this.scheme.buttons.filter((entry) => entry.thumb === thumb);
+      const group = make("div", "", { className: "pad" });
+      group.dataset.thumb = thumb;
+      group.classList.toggle("cross", entries.some(({ control }) => ["up", "down"].includes(control))
+        && entries.some(({ control }) => ["left", "right"].includes(control)));
+      group.classList.toggle("many", entries.length > 4);
+      group.append(...entries.map((entry) => this.makeButton(entry)));
+      this.followThumbs(group);
+      return group;
+    });
+    pads.replaceChildren(...groups.filter((group) => group.children.length));
+    pads.hidden = !pads.children.length;
+  }
+
+  makeButton({ control, label, keys, toggle }) {
+    const button = make("button", "", { type: "button" }), shown = make("span", "", { className: "keys" });
+    shown.append(...keys.slice(0, label.length > 11 ? 1 : 2).map((key) => make("kbd", key)));
+    button.dataset.control = control;
+    button.append(make("span", label), shown);
+    this.buttons.set(control, button);
+    if (toggle) button.setAttribute("aria-pressed", "false");
+    button.oncontextmenu = (event) => event.preventDefault();
+    button.onclick = (event) => {
+      if (toggle) {
         this.toggled[this.toggled.has(control) ? "delete" : "add"](control);
         button.setAttribute("aria-pressed", String(this.toggled.has(control)));
         this.update();
-      };
-      return;
-    }
-    button.onpointerdown = (event) => {
-      button.setPointerCapture(event.pointerId);
-      this.press(control);
+      } else if (!event.detail) {  // the keyboard: the server holds it for one frame. A pointer is followed below.
+        this.press(control);
+        this.release(control);
+      }
     };
-    button.onlostpointercapture = () => this.release(control);
-    button.oncontextmenu = (event) => event.preventDefault();
-    button.onclick = (event) => {
-      if (event.detail) return;  // a pointer: already handled
-      this.press(control);       // the keyboard: the server holds it for one frame
-      this.release(control);
+    return button;
+  }
+
+  // A pointer holds the button it is on, and may slide from one to the next.
+  followThumbs(group) {
+    const under = ({ clientX: x, clientY: y }) => [...group.children].find((button) => {
+      const box = button.getBoundingClientRect();
+      return x >= box.left && x < box.right && y >= box.top && y < box.bottom;
+    });
+    const hold = (pointer, control) => {
+      const before = this.thumbs.get(pointer);
+      if (before === control) return;
+      if (control) this.thumbs.set(pointer, control);
+      else this.thumbs.delete(pointer);
+      const stillHeld = [...this.thumbs.values()].includes(before);
+      if (control && !this.held.includes(control)) this.held.unshift(control);
+      if (before && !stillHeld) this.release(before);
+      else this.update();
     };
+    const controlUnder = (event) => {
+      const button = under(event);
+      return button && !button.hasAttribute("aria-pressed") ? button.dataset.control : undefined;
+    };
+    group.onpointerdown = (event) => {
+      if (event.button || !controlUnder(event)) return;
+      group.setPointerCapture(event.pointerId);
+      hold(event.pointerId, controlUnder(event));
+    };
+    group.onpointermove = (event) => {
+      // Between two buttons the last one stays held.
+      if (this.thumbs.has(event.pointerId) && controlUnder(event)) hold(event.pointerId, controlUnder(event));
+    };
+    group.onlostpointercapture = (event) => hold(event.pointerId, undefined);
   }
 }

@@ -18,32 +18,42 @@ export function unpack(buffer) {
 }
 
 export class Link {
-  // on: {frame(frame), message(object), up(), down(seconds until the next try), refused()}
-  constructor(on) {
-    this.on = on;
-    this.wait = MIN_WAIT_MS;
+  // world: its id; on: {frame(frame), message(object), up(), down(seconds until the next try), refused()}
+  constructor(world, on) {
+    Object.assign(this, { world, on, wait: MIN_WAIT_MS, closed: false });
     this.open();
   }
 
   open() {
     const address = new URL("ws", location.href);  // relative to the page, which a proxy may serve under a path
     address.protocol = address.protocol.replace("http", "ws");
+    address.searchParams.set("world", this.world);
     const socket = this.socket = new WebSocket(address);
     let opened = false;
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => {
+      if (this.closed) return;
       if (typeof data !== "string") return this.on.frame(unpack(data));
       const message = JSON.parse(data);
       if (message.type === "status") this.wait = MIN_WAIT_MS;  // a session has opened, not only a socket
       this.on.message(message);
     };
-    socket.onopen = () => { opened = true; this.on.up(); };
+    socket.onopen = () => { opened = true; if (!this.closed) this.on.up(); };
     socket.onclose = () => {
+      if (this.closed) return;
       this.on.down(this.wait / 1000);
-      if (!opened) fetch("api/world").then(({ ok }) => ok && this.on.refused(), () => {});  // it is up: it refused us
-      setTimeout(() => this.open(), this.wait);
+      // If the server is up all the same, it refused us.
+      if (!opened) fetch(`api/world${address.search}`).then(({ ok }) => ok && this.on.refused(), () => {});
+      this.timer = setTimeout(() => this.open(), this.wait);
       this.wait = Math.min(MAX_WAIT_MS, this.wait * 1.6);
     };
+  }
+
+  // End the session.
+  close() {
+    this.closed = true;
+    clearTimeout(this.timer);
+    this.socket.close();
   }
 
   send(message) {

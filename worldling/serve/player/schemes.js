@@ -1,5 +1,6 @@
 // Make a control scheme from an action space. A scheme is
-//   buttons  [{control, label, keys, toggle}]  a button on the page each, and its keys
+//   buttons  [{control, label, keys, thumb, toggle}]  a button on the page each, its keys, and the thumb for it
+//   hints    [{keys, text}]                    what is pressed or moved without a button of its own
 //   axes     [{name, low, high, neutral}]      sliders, for box axes without a known name
 //   choices  [{name, count}]                   pickers, for multi-discrete spaces
 //   note     one line shown to the player
@@ -11,23 +12,46 @@ const ALIASES = {
   left: ["LEFT", "STEERLEFT", "TURNLEFT", "WEST"], right: ["RIGHT", "STEERRIGHT", "TURNRIGHT", "EAST"],
   fire: ["FIRE", "SHOOT", "ATTACK", "JUMP"],
 };
-const AXES = {  // the controls that decrease and increase a named axis
-  STEER: ["left", "right"], STEERING: ["left", "right"], X: ["left", "right"], Y: ["down", "up"],
-  GAS: [null, "up"], THROTTLE: [null, "up"], BRAKE: [null, "down"],
+const SIDE = ["left", "right"], DEPTH = ["down", "up"];
+const AXES = {  // the controls that decrease and increase a named axis, and what they are called
+  STEER: [SIDE, ["steer left", "steer right"]], STEERING: [SIDE, ["steer left", "steer right"]],
+  TURN: [SIDE, ["turn left", "turn right"]], X: [SIDE, SIDE], RIGHT: [SIDE, SIDE],
+  LEFT: [["right", "left"], ["right", "left"]], Y: [DEPTH, DEPTH], UP: [DEPTH, DEPTH],
+  FORWARD: [DEPTH, ["back", "forward"]], AWAY: [DEPTH, ["closer", "away"]],
+  GAS: [[null, "up"], ["", "gas"]], THROTTLE: [[null, "up"], ["", "throttle"]], BRAKE: [[null, "down"], ["", "brake"]],
 };
+const ORDER = ["left", "right", "up", "down", "fire"];  // as the buttons are shown; number keys follow
 export const KEYS = { up: ["↑", "W"], down: ["↓", "S"], left: ["←", "A"], right: ["→", "D"], fire: ["F"] };
 
 const plain = (name) => name.toUpperCase().replace(/[^A-Z0-9]/g, "");
+// "turnLeft" and "TURN_LEFT" are "turn left".
+const readable = (name) => name.replace(/([a-z])([A-Z])/g, "$1 $2").replace(/[_\s]+/g, " ").trim().toLowerCase();
 const keysOf = (control) => KEYS[control] ?? [control[1] === "-" ? `⇧${control.slice(2)}` : control.slice(1)];
 const controlFor = (name) => Object.keys(ALIASES).find((control) => ALIASES[control].includes(plain(name)));
+const place = ({ control }) => (ORDER.includes(control) ? ORDER.indexOf(control) : ORDER.length);
 
 export function makeScheme(space, pointer) {
-  const empty = { buttons: [], axes: [], choices: [], note: "", action: () => [] };
+  const empty = { buttons: [], hints: [], axes: [], choices: [], note: "", action: () => [] };
   const made = pointer ? pointing(space) : {
     discrete, box, multi_binary: switches, multi_discrete: pickers,
     none: () => ({ note: "This world takes no actions." }),
   }[space.kind](space);
-  return { ...empty, ...made };
+  const scheme = { ...empty, ...made };
+  // Directions are for the left thumb. Pedals, fire and numbers are for the right one, where there are both.
+  const isDirection = ({ control, pedal }) => !pedal && ["left", "right", "up", "down"].includes(control);
+  const buttons = scheme.buttons.map((entry) => ({ ...entry, thumb: isDirection(entry) ? "left" : "right" }));
+  scheme.buttons = buttons.sort((a, b) => place(a) - place(b));
+  return scheme;
+}
+
+// What to press, in one sentence, for a world that does not say what to do in it.
+export function sentence({ buttons, hints, axes, choices, note }, isTouch) {
+  if (hints.length) return `${isTouch ? hints[0].touch : hints[0].text}.`;
+  if (isTouch && buttons.length) return "Hold the buttons below.";
+  const keys = buttons.slice(0, 6).map((button) => `${button.keys[0]} ${button.label}`);
+  if (keys.length) return `Keys: ${keys.join(", ")}${buttons.length > 6 ? " and more" : ""}.`;
+  if (axes.length || choices.length) return "Set the values below.";
+  return note || "Watch it.";
 }
 
 function discrete({ nvec: [count], names }) {
@@ -41,15 +65,15 @@ function discrete({ nvec: [count], names }) {
 
   const buttons = [];
   for (let i = names.length ? 0 : 1; i < count; i++) {
-    const name = plain(names[i] ?? ""), controls = Object.keys(ALIASES).filter((control) => nameOf[control] === name);
+    const name = plain(names[i] ?? ""), controls = ORDER.filter((control) => nameOf[control] === name);
     if (name === "NOOP" || isCombination(name)) continue;
-    const label = names[i]?.toLowerCase() ?? `choice ${i}`;
-    if (controls.length) buttons.push({ control: controls[0], label, keys: controls.map((one) => KEYS[one][0]) });
+    const label = readable(names[i] ?? `choice ${i}`);
+    const keys = controls.map((one) => KEYS[one][0]), pedal = /^(GAS|THROTTLE|ACCELERATE|BRAKE)$/.test(name);
+    if (controls.length) buttons.push({ control: controls[0], label, keys, pedal });
     else if (i < 10) buttons.push({ control: `#${i}`, label, keys: [String(i)] });
   }
   const order = Object.keys(ALIASES);
   const rank = (control) => (order.includes(control) ? order.indexOf(control) : order.length);
-  buttons.sort((a, b) => rank(a.control) - rank(b.control));
   return {
     buttons, note: names.length ? "" : "With no key or button held, the action is choice 0.",
     action({ recent }) {
@@ -70,27 +94,27 @@ function discrete({ nvec: [count], names }) {
 
 function pointing({ low, high }) {
   return {
-    buttons: ["up", "left", "down", "right"].map((control) => ({ control, label: control, keys: KEYS[control] })),
-    note: "Move the mouse or a finger over the picture. The ring is the target. Arrow keys move it.",
+    hints: [
+      { keys: [], text: "Move the mouse over the picture", touch: "Drag a finger over the picture" },
+      { keys: ["←", "→", "↑", "↓"], text: "move the ring" },
+    ],
     action: ({ target }) => target?.map((part, i) => low[i] + part * (high[i] - low[i])) ?? null,
   };
 }
 
 function box({ low, high, names }) {
-  const used = new Set(), buttons = [], axes = [];
+  const used = new Set(), buttons = [], axes = [], isNamed = names.some((name) => AXES[plain(name)]);
   const parts = low.map((_, i) => {
-    const byName = AXES[plain(names[i] ?? "")];
-    const byPosition = names.some((name) => AXES[plain(name)]) ? null : [["left", "right"], ["down", "up"]][i];
+    const [byName, called] = AXES[plain(names[i] ?? "")] ?? [];
+    const byPosition = isNamed ? null : [SIDE, DEPTH][i];
     const wanted = byName ?? byPosition ?? [`#-${i + 1}`, `#${i + 1}`];
     const controls = wanted.map((control) => (used.has(control) ? null : control));
     controls.forEach((control) => control && used.add(control));
-    const name = names[i] ?? `axis ${i + 1}`, neutral = Math.min(Math.max(0, low[i]), high[i]);
+    const name = readable(names[i] ?? `axis ${i + 1}`), neutral = Math.min(Math.max(0, low[i]), high[i]);
     controls.forEach((control, side) => {
       if (!control || (side === 0 && neutral === low[i])) return;
-      // An axis called "right" has the buttons left and right; "away", whose opposite is not a control, has − and +.
-      const full = `${name} ${byName ? control : "−+"[side]}`;
-      const label = !controls[0] ? name : controlFor(name) === controls[1] ? control : full;
-      buttons.push({ control, label, keys: keysOf(control) });
+      const label = called?.[side] ?? (controls[0] ? `${name} ${"−+"[side]}` : name);
+      buttons.push({ control, label, keys: keysOf(control), pedal: wanted[0] === null });
     });
     if (!byName) axes.push({ i, name, low: low[i], high: high[i], neutral });
     return { controls, neutral };
@@ -108,7 +132,8 @@ function switches({ nvec, names }) {
   const controls = nvec.map((_, i) => controlFor(names[i] ?? "") ?? `#${i + 1}`);
   return {
     buttons: controls.map((control, i) => {
-      return { control, label: names[i] ?? `switch ${i + 1}`, keys: keysOf(control), toggle: control[0] === "#" };
+      const label = readable(names[i] ?? `switch ${i + 1}`);
+      return { control, label, keys: keysOf(control), toggle: control[0] === "#" };
     }),
     action: ({ strength }) => controls.map((control) => (strength(control) > 0.5 ? 1 : 0)),
   };
@@ -116,7 +141,7 @@ function switches({ nvec, names }) {
 
 function pickers({ nvec, names }) {
   return {
-    choices: nvec.map((count, i) => ({ name: names[i] ?? `part ${i + 1}`, count })),
+    choices: nvec.map((count, i) => ({ name: readable(names[i] ?? `part ${i + 1}`), count })),
     note: "Each number key changes one value.",
     action: ({ picked }) => [...picked],
   };

@@ -1,7 +1,7 @@
-// The last minute: a timeline of thumbnails to go back in, and the PSNR curve between dream and real.
-// Both have the newest frame at the right edge and `historyFrames` to its left, so they are aligned.
+// The last minute: a timeline of thumbnails to go back in, the branches that were left, and the PSNR curve between
+// dream and real. All have the newest frame at the right edge and `historyFrames` to its left.
 
-const THUMB_PX = 64;
+const THUMB_PX = 64, MAX_LEFT = 20;
 const DB_RANGE = [10, 50];
 const style = getComputedStyle(document.documentElement);
 const colour = (name) => style.getPropertyValue(name).trim();
@@ -26,6 +26,7 @@ export class Timeline {
     this.thumbs = new Map();  // second since the start -> {index, picture}
     this.oldest = this.newest = 0;
     this.branches = [];
+    this.left = [];             // [{newest, thumbs}]: thumbnails of branches that were left, the latest first
     this.peekIndex = null;      // the stored frame on show, or null
     this.listeners = new AbortController();
     this.addListeners();
@@ -35,15 +36,14 @@ export class Timeline {
 
   clear() {
     this.thumbs.clear();
+    this.left = [];
     this.oldest = this.newest = 0;
     this.peekIndex = null;
   }
 
   // Add a drawn frame; the first one of each second is kept as a thumbnail.
   add(index, picture) {
-    if (index < this.newest) {
-      for (const [second, thumb] of this.thumbs) if (thumb.index > index) this.thumbs.delete(second);
-    }
+    if (index < this.newest) this.leaveAfter(index);
     this.newest = index;
     const second = Math.floor(index / this.fps);
     if (this.thumbs.has(second)) return;
@@ -53,9 +53,29 @@ export class Timeline {
     for (const [old, thumb] of this.thumbs) if (thumb.index < this.newest - this.historyFrames) this.thumbs.delete(old);
   }
 
+  // Put the thumbnails after frame `index` away, for when their branch is returned to.
+  leaveAfter(index) {
+    const thumbs = [...this.thumbs].filter(([, thumb]) => thumb.index > index);
+    for (const [second] of thumbs) this.thumbs.delete(second);
+    this.left = [{ newest: this.newest, thumbs }, ...this.left].slice(0, MAX_LEFT);
+  }
+
+  // Show a branch that was left again; it parts from this one after frame `at` and reaches to `newest`.
+  returnTo({ at, newest }) {
+    const stored = this.left.find((one) => one.newest === newest);
+    this.left = this.left.filter((one) => one !== stored);
+    this.leaveAfter(at);
+    for (const [second, thumb] of stored?.thumbs ?? []) this.thumbs.set(second, thumb);
+    this.newest = newest;
+  }
+
+  // Where a frame is in the strip, 0 (left) to 1.
+  x(index) { return 1 - (this.newest - index) / this.historyFrames; }
+
   draw() {
     const { context, width, height } = prepare(this.canvas);
-    const x = (index) => width * (1 - (this.newest - index) / this.historyFrames);
+    if (!width) return;  // not shown
+    const x = (index) => width * this.x(index);
     const seconds = Math.max(1, Math.ceil((height * this.historyFrames) / (width * this.fps)));
     const slot = (seconds * this.fps * width) / this.historyFrames;
     for (const [second, { picture }] of this.thumbs) {
@@ -152,11 +172,12 @@ export class PsnrCurve {
     if (this.points[0][0] < oldest) this.points = this.points.filter(([at]) => at >= oldest);
     // The first frame is the real one itself: its PSNR is meaningless.
     const none = Number.isNaN(mse) || index === 0;
-    this.output.textContent = none ? "–" : `${psnr(mse).toFixed(1)} dB PSNR · ${mse.toFixed(1)} MSE`;
+    this.output.textContent = none ? "–" : `${psnr(mse).toFixed(1)} dB · ${mse.toFixed(1)} MSE`;
   }
 
   draw() {
     const { context, width, height } = prepare(this.canvas);
+    if (!width) return;  // folded away
     const newest = this.points.at(-1)?.[0] ?? 0, [low, high] = DB_RANGE;
     const x = (index) => width * (1 - (newest - index) / this.historyFrames);
     const y = (db) => 5 + (height - 10) * (1 - (Math.min(high, Math.max(low, db)) - low) / (high - low));
