@@ -31,7 +31,7 @@ class Page:
 
     async def next(self, wanted):
         """The next message for which `wanted` holds: a frame as (header, dream, real), or a json object."""
-        return await asyncio.wait_for(self._next(wanted), 10)
+        return await asyncio.wait_for(self._next(wanted), 30)
 
     async def _next(self, wanted):
         while True:

@@ -128,6 +128,7 @@ def test_the_clock_stops_where_the_game_ends_and_goes_on_if_told():
 def test_a_picture_is_sent_to_one_s_own_session():
     async def work(page):
         name = page.welcome["session"]
+        await page.text("status")  # the session is open
         assert page.welcome["world"]["can_start_from_picture"]
         answer = await page.client.post(f"/api/picture?session={name}", data=file_of(DOT))
         assert (answer.status, await answer.json()) == (200, {})

@@ -147,8 +147,10 @@ def test_openmp_waits_passively_unless_told_otherwise():
     clean = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
     clean["PYTHONPATH"] = str(Path(worldling.__file__).parents[1])
     for given, said in (({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")):
-        run = subprocess.run([sys.executable, "-c", code], env=clean | given, capture_output=True, text=True, check=True)
-        assert run.stdout.split() == ["False", said]
+        out = subprocess.run(
+            [sys.executable, "-c", code], env=clean | given, stdout=subprocess.PIPE, text=True, check=True
+        )
+        assert out.stdout.split() == ["False", said]
 
 
 def test_bad_training_is_told(square_data, tmp_path):
