@@ -36,6 +36,14 @@ def bundled_worlds() -> list[str]:
     return sorted(p.parent.name for p in BUNDLED.glob("*/config.json"))
 
 
+def boundary(path: Path) -> Path | None:
+    """Return the folder that no link in the world at `path` may lead out of: itself, none for a bundled one.
+
+    An installer may link the files of a package to its own store.
+    """
+    return None if path.parent == BUNDLED else path
+
+
 def find_world(name_or_path: str | Path) -> Path:
     """Return the folder of a bundled world or a path. Raises `CheckpointError`."""
     path = Path(name_or_path)
@@ -99,12 +107,11 @@ def load_world(name_or_path: str | Path, device: str | torch.device = "cpu") -> 
     no link may lead out of it. Raises `CheckpointError` on anything missing, cut off or foreign.
     """
     path = find_world(name_or_path)
-    inside = None if path.parent == BUNDLED else path  # an installer may link the files of a package to its own store
     config = read_config(path)
     with torch.device("meta"):
         networks = _networks(config)
     shapes = {f"{p}.{name}": t.shape for p, network in networks.items() for name, t in network.state_dict().items()}
-    tensors, meta = read_tensors(path / "weights.safetensors", shapes, inside)
+    tensors, meta = read_tensors(path / "weights.safetensors", shapes, boundary(path))
     if meta.get("format") != FORMAT:
         raise CheckpointError(
             f"`{path}` must hold the weights of a world, got {meta.get('format')!r}. Copy the folder again."
@@ -129,7 +136,7 @@ def _networks(config: WorldConfig) -> dict[str, Any]:
 def read_config(path: Path) -> WorldConfig:
     """Read and check the settings of the world in folder `path`. Raises `CheckpointError`."""
     file = path / "config.json"
-    values = read_json(file, "a world's settings", None if path.parent == BUNDLED else path)
+    values = read_json(file, "a world's settings", boundary(path))
     if values.pop("format", None) != FORMAT:
         raise CheckpointError(
             f"`{file}` must have format {FORMAT!r}, got a foreign or newer file. "
@@ -148,7 +155,7 @@ def read_card(path: Path) -> dict[str, Any]:
     file = path / "card.json"
     if not file.exists():
         return {}
-    card = read_json(file, "a world's card", None if path.parent == BUNDLED else path)
+    card = read_json(file, "a world's card", boundary(path))
     try:
         check_card(card)
     except ConfigError as error:
@@ -162,7 +169,7 @@ def read_clips(path: Path, config: WorldConfig) -> list[Episode]:
     if not folder.is_dir():
         return []
     try:
-        dataset = open_dataset(folder, None if path.parent == BUNDLED else path)
+        dataset = open_dataset(folder, boundary(path))
         ours, theirs = config.action_space, dataset.meta.action_space
         fits = ours.same_actions(theirs)
         fits = fits and dataset.meta.size_px == config.tokenizer.size_px
@@ -189,7 +196,7 @@ def _read_mean(path: Path, config: WorldConfig) -> np.ndarray | None:
     if not file.exists():
         return None
     try:
-        data = read_bytes(file, MOST_PICTURE_BYTES, None if path.parent == BUNDLED else path)
+        data = read_bytes(file, MOST_PICTURE_BYTES, boundary(path))
         with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
             if picture.size != (size, size):  # known before anything is unpacked
                 raise ValueError(f"a picture of {picture.size[0]} x {picture.size[1]}")

@@ -18,7 +18,7 @@ from worldling.errors import ServeError, WorldlingError, nearest
 from worldling.report.preview import write_preview
 from worldling.serve.hosted import HostedWorld
 from worldling.untrusted import printable, read_bytes
-from worldling.world_files import BUNDLED, bundled_worlds, read_card, read_clips, read_config
+from worldling.world_files import BUNDLED, boundary, bundled_worlds, read_card, read_clips, read_config
 
 #: Worlds that stay open though nobody plays them; worlds of one's own that are listed.
 MOST_OPEN, MOST_OWN = 6, 200
@@ -133,7 +133,7 @@ class Catalogue:
         file = path / "preview.webp"
         if file.exists():
             try:
-                data = read_bytes(file, MOST_PREVIEW_BYTES, None if path.parent == BUNDLED else path)
+                data = read_bytes(file, MOST_PREVIEW_BYTES, boundary(path))
             except (OSError, ValueError) as error:
                 raise ServeError(f"`{printable(str(file))}` must be a picture, got {printable(str(error))}.") from None
             if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
