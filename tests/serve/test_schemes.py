@@ -15,6 +15,8 @@ from worldling.types import ActionSpace
 PONG = ActionSpace("discrete", (6,), names=("NOOP", "FIRE", "RIGHT", "LEFT", "RIGHTFIRE", "LEFTFIRE"))
 ATARI = ActionSpace("discrete", (6,), names=("NOOP", "UP", "RIGHT", "UPRIGHT", "UPRIGHTFIRE", "FIRE"))
 GRID = ActionSpace("discrete", (4,), names=("left", "right", "forward", "pickup"))
+ROAD = ActionSpace("discrete", (5,), names=("LANE_LEFT", "IDLE", "LANE_RIGHT", "FASTER", "SLOWER"))
+CRAFT = ActionSpace("discrete", (6,), names=("noop", "move_left", "move_right", "move_up", "move_down", "do"))
 PLAIN = ActionSpace("discrete", (2,))
 CAR = ActionSpace("box", low=(-1, 0, 0), high=(1, 1, 1), names=("steer", "gas", "brake"))
 PUSH = ActionSpace("box", low=(0, 0), high=(512, 512), names=("x", "y"))
@@ -40,6 +42,11 @@ CASES = [  # space, controls held (the newest first), the action
     (GRID, ["#3"], 3),
     (GRID, ["#-3"], 0),
     (GRID, ["#-3", "up"], 2),
+    (ROAD, [], 1),
+    (ROAD, ["left"], 0),
+    (ROAD, ["down"], 4),
+    (CRAFT, ["up"], 3),
+    (CRAFT, ["fire"], 5),
     (PLAIN, ["#1"], 1),
     (PLAIN, [], 0),
     (CAR, [], [0, 0, 0]),
@@ -65,7 +72,9 @@ LABELS = [  # space, what its buttons say
     (HAND, ["left", "right", "away −", "away +"]),
     (AXES, ["axis 1 −", "axis 1 +", "axis 2 −", "axis 2 +", "axis 3 +"]),
     (PONG, ["right", "left", "fire"]),
+    (ROAD, ["faster", "slower", "lane_left", "lane_right"]),
 ]
+NOTES = [(GRID, "the action is left."), (PLAIN, "the action is choice 0."), (ROAD, ""), (PONG, "")]
 
 
 def answers(space_and_more: list[Any], expression: str) -> list[Any]:
@@ -101,3 +110,11 @@ def test_buttons_say_what_they_do():
         [[asdict(space)] for space, _ in LABELS], "makeScheme(one[0], false).buttons.map(({ label }) => label)"
     )
     assert found == [labels for _, labels in LABELS]
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+def test_the_page_says_what_is_done_while_nothing_is_held():
+    found = answers([[asdict(space)] for space, _ in NOTES], "makeScheme(one[0], false).note")
+    assert all(
+        note.endswith(wanted) and bool(note) == bool(wanted) for note, (_, wanted) in zip(found, NOTES, strict=True)
+    )

@@ -7,10 +7,13 @@
 // A control is one of up, down, left, right, fire, or "#3" or "#-3" for number keys.
 
 const ALIASES = {
-  up: ["UP", "FORWARD", "GAS", "ACCELERATE", "THROTTLE", "NORTH"], down: ["DOWN", "BACKWARD", "BACK", "BRAKE", "SOUTH"],
-  left: ["LEFT", "STEERLEFT", "TURNLEFT", "WEST"], right: ["RIGHT", "STEERRIGHT", "TURNRIGHT", "EAST"],
-  fire: ["FIRE", "SHOOT", "ATTACK", "JUMP"],
+  up: ["UP", "FORWARD", "GAS", "ACCELERATE", "THROTTLE", "NORTH", "MOVEUP", "MOVEFORWARD", "FASTER", "MAINENGINE"],
+  down: ["DOWN", "BACKWARD", "BACK", "BRAKE", "SOUTH", "MOVEDOWN", "MOVEBACKWARD", "MOVEBACK", "SLOWER"],
+  left: ["LEFT", "STEERLEFT", "TURNLEFT", "WEST", "MOVELEFT", "LANELEFT", "LEFTENGINE"],
+  right: ["RIGHT", "STEERRIGHT", "TURNRIGHT", "EAST", "MOVERIGHT", "LANERIGHT", "RIGHTENGINE"],
+  fire: ["FIRE", "SHOOT", "ATTACK", "JUMP", "DO"],
 };
+const IDLE = ["NOOP", "NOTHING", "DONOTHING", "IDLE", "NONE", "STAY"];  // IDLE_NAMES of types.py
 const AXES = {  // the controls that decrease and increase a named axis
   STEER: ["left", "right"], STEERING: ["left", "right"], X: ["left", "right"], Y: ["down", "up"],
   GAS: [null, "up"], THROTTLE: [null, "up"], BRAKE: [null, "down"],
@@ -39,10 +42,12 @@ function discrete({ nvec: [count], names }) {
   const known = new Set(Object.values(nameOf).filter(Boolean));
   const isCombination = (name) => [...known].some((a) => name !== a && name.startsWith(a) && !known.has(name));
 
+  const resting = IDLE.find((name) => numbers.has(name)), idle = numbers.get(resting) ?? 0;
+  const restingName = names.length ? names[0].toLowerCase() : "choice 0";
   const buttons = [];
   for (let i = names.length ? 0 : 1; i < count; i++) {
     const name = plain(names[i] ?? ""), controls = Object.keys(ALIASES).filter((control) => nameOf[control] === name);
-    if (name === "NOOP" || isCombination(name)) continue;
+    if (name === resting || isCombination(name)) continue;
     const label = names[i]?.toLowerCase() ?? `choice ${i}`;
     if (controls.length) buttons.push({ control: controls[0], label, keys: controls.map((one) => KEYS[one][0]) });
     else if (i < 10) buttons.push({ control: `#${i}`, label, keys: [String(i)] });
@@ -51,7 +56,7 @@ function discrete({ nvec: [count], names }) {
   const rank = (control) => (order.includes(control) ? order.indexOf(control) : order.length);
   buttons.sort((a, b) => rank(a.control) - rank(b.control));
   return {
-    buttons, note: names.length ? "" : "With no key or button held, the action is choice 0.",
+    buttons, note: resting ? "" : `With no key or button held, the action is ${restingName}.`,
     action({ recent }) {
       const isChoice = (control) => control[0] === "#" && control[1] !== "-" && Number(control.slice(1)) < count;
       const number = recent.find(isChoice);
@@ -63,7 +68,7 @@ function discrete({ nvec: [count], names }) {
         const name = [...new Set(sorted.map((control) => nameOf[control]))].join("");
         if (name && numbers.has(name)) return numbers.get(name);
       }
-      return 0;
+      return idle;
     },
   };
 }
