@@ -65,6 +65,11 @@ def test_an_exception_becomes_one_line_that_names_the_place(fails, call):
     assert "\n" not in str(caught.value)
 
 
+def test_an_environment_without_render_draws_nothing():
+    with pytest.raises(EnvError, match="must draw pixels"):
+        open_environment(ODD, 16, env_kwargs={"fails": "no render"}).reset(1)
+
+
 def test_a_package_missed_when_drawing_is_a_missing_package():
     with pytest.raises(EnvError, match=r"must be installed.*pygame is not installed"):
         open_environment(ODD, 16, env_kwargs={"fails": "package"}).reset(1)
