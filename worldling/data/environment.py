@@ -136,7 +136,16 @@ class Environment:
         if drawn is None and over and self._shown is not None:
             return self._shown.copy()
         if drawn is None:
-            modes = declared(self.raw, "render_modes")
+            modes, mode = declared(self.raw, "render_modes"), getattr(self.raw, "render_mode", None)
+            if "rgb_array" in (modes or ()) and mode != "rgb_array":
+                raise EnvError(
+                    f"`render_mode` must be rgb_array, got {mode} from {self.env_id!r}, which draws nothing then. "
+                    + (
+                        "Leave it out of env_kwargs."
+                        if "render_mode" in self.env_kwargs
+                        else 'Make the environment with render_mode="rgb_array".'
+                    )
+                )
             raise EnvError(
                 f"`env_id` must draw pixels, got none from {self.env_id!r} (no image in its observation, no "
                 f"rgb_array from render(), whose modes are {modes or 'none'}). Choose an environment that draws, "

@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
@@ -202,6 +203,8 @@ def prepare_process() -> None:
             # SDL would find this driver by itself, after complaints of others; with "dummy" highway-env draws nothing.
             os.environ.setdefault("SDL_VIDEODRIVER", "offscreen,dummy")
             os.environ.setdefault("PYGLET_HEADLESS", "1")
+    # Of a class without a render_mode, which may draw all the same; if it does not, that is an error in our words.
+    warnings.filterwarnings("ignore", ".*calling render method without specifying any render mode")
     os.environ.setdefault("LP_NUM_THREADS", "0")  # Mesa's threads only get in the way of several workers
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it would print into `--json` output
 
