@@ -28,6 +28,13 @@ def test_shapes_and_ranges(kind):
     space.check(space.noop, ())
 
 
+@pytest.mark.parametrize(
+    "names, noop", [((), 0), (("LEFT", "Idle", "RIGHT"), 1), (("a", "stay", "no-op"), 2), (("x", "y", "z"), 0)]
+)
+def test_the_no_op_is_the_choice_called_so(names, noop):
+    assert ActionSpace("discrete", (3,), names=names).noop == noop
+
+
 def test_different_actions_have_different_vectors():
     space = SPACES["multi_discrete"][0]
     vectors = {tuple(space.encode([a, b])) for a in range(2) for b in range(3)}

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MOST_CHOICES = 65536
 #: A Box of whole numbers of which no axis has more values is a table of choices.
 WHOLE_CHOICES = 5
+#: What environments call the choice that does nothing, in capitals and letters alone.
+IDLE_NAMES = ("NOOP", "NOTHING", "DONOTHING", "IDLE", "NONE", "STAY")
 
 
 def frames_to_float(frames: torch.Tensor) -> torch.Tensor:
@@ -128,9 +130,12 @@ class ActionSpace:
 
     @property
     def noop(self) -> np.ndarray:
-        """The no-op action: choice 0, no switch, or zero clipped to the box."""
+        """The no-op action: the choice called so, else choice 0; no switch; or zero clipped to the box."""
         if self.kind == "box":
             return np.clip(np.zeros(self.shape, np.float32), self.low, self.high).astype(np.float32)
+        if self.kind == "discrete":
+            plain = ["".join(filter(str.isalpha, name.upper())) for name in self.names[: self.nvec[0]]]
+            return np.asarray(next((plain.index(idle) for idle in IDLE_NAMES if idle in plain), 0), self.dtype)
         return np.zeros(self.shape, self.dtype)
 
     def check(self, actions: Any, lead: tuple[int, ...] | None = None) -> np.ndarray:

@@ -215,3 +215,20 @@ def test_json_has_null_for_numbers_that_are_none(monkeypatch, capsys):
     assert main(["list", "--json"]) == 0
     strict = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert strict == {"a": None, "b": [1.5, None], "c": {"d": [None, "x", True, None]}}
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_what_an_environment_prints_is_not_in_the_answer(tmp_path, monkeypatch, capfd, workers):
+    (tmp_path / "loud.py").write_text(
+        "import gymnasium as gym\nimport numpy as np\n\n\nclass Loud(gym.Env):\n"
+        "    action_space = gym.spaces.Discrete(2)\n    count = 0\n\n"
+        "    def see(self):\n        self.count += 1\n"
+        "        print('hello')\n"
+        "        return np.full((32, 32, 3), (self.count % 7) * np.arange(32)[:, None, None], np.uint8)\n\n"
+        "    def reset(self, seed=None, options=None):\n        return self.see(), {}\n\n"
+        "    def step(self, action):\n        return self.see(), 0.0, False, False, {}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert main(["record", "loud.py:Loud", "--out", "d", "--frames", "8", "--json", "--workers", workers]) == 0
+    out, err = capfd.readouterr()
+    assert json.loads(out)["frames"] == 8 and "hello" in err

@@ -149,6 +149,8 @@ class Odd(gym.Env):
             "stack": lambda: np.stack([drawn] * 4),
             "text": lambda: "a square",
         }
+        if self.fails == "no render":
+            raise NotImplementedError
         if self.fails == "render":
             raise RuntimeError("no display")
         if self.fails == "package":

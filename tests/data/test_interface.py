@@ -65,6 +65,27 @@ def test_an_exception_becomes_one_line_that_names_the_place(fails, call):
     assert "\n" not in str(caught.value)
 
 
+def test_an_environment_without_render_draws_nothing():
+    with pytest.raises(EnvError, match="must draw pixels"):
+        open_environment(ODD, 16, env_kwargs={"fails": "no render"}).reset(1)
+
+
+def test_another_render_mode_is_told():
+    with pytest.raises(EnvError, match=r"`render_mode` must be rgb_array, got None .*Leave it out of env_kwargs"):
+        open_environment(ODD, 16, env_kwargs={"draws": "nothing", "render_mode": None}).reset(1)
+
+
+def test_a_maker_that_forgets_the_render_mode_is_told():
+    with pytest.raises(EnvError, match=r'got None .*Make the environment with render_mode="rgb_array"'):
+        open_environment("test_interface:make_blind", 16).reset(1)
+
+
+def make_blind():
+    from odd_environments import Odd
+
+    return Odd(draws="nothing")
+
+
 def test_a_package_missed_when_drawing_is_a_missing_package():
     with pytest.raises(EnvError, match=r"must be installed.*pygame is not installed"):
         open_environment(ODD, 16, env_kwargs={"fails": "package"}).reset(1)

@@ -68,6 +68,13 @@ def test_a_finished_stage_goes_on_only_if_it_may(tmp_path, extendable, steps):
     assert run(make_stage(tmp_path, Budget(1.0, steps=9), extendable=extendable)).step == steps
 
 
+def test_a_budget_of_minutes_and_steps_ends_with_the_first_of_them():
+    both, steps, minutes = Budget(1.0, 100, either=True), Budget(1.0, 100), Budget(1.0)
+    assert [budget.share(50, 30.0) for budget in (both, steps, minutes)] == [0.5, 0.5, 0.5]
+    assert [budget.share(10, 60.0) for budget in (both, steps, minutes)] == [1.0, 0.1, 1.0]
+    assert [budget.share(100, 6.0) for budget in (both, steps, minutes)] == [1.0, 1.0, 0.1]
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_and_spoils_no_checkpoint(tmp_path):
     run(make_stage(tmp_path), until=0.5)
     before = (tmp_path / "fit.safetensors").read_bytes()

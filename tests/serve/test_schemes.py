@@ -15,7 +15,10 @@ from worldling.types import ActionSpace
 PONG = ActionSpace("discrete", (6,), names=("NOOP", "FIRE", "RIGHT", "LEFT", "RIGHTFIRE", "LEFTFIRE"))
 ATARI = ActionSpace("discrete", (6,), names=("NOOP", "UP", "RIGHT", "UPRIGHT", "UPRIGHTFIRE", "FIRE"))
 GRID = ActionSpace("discrete", (4,), names=("left", "right", "forward", "pickup"))
+ROAD = ActionSpace("discrete", (5,), names=("LANE_LEFT", "IDLE", "LANE_RIGHT", "FASTER", "SLOWER"))
+CRAFT = ActionSpace("discrete", (6,), names=("noop", "move_left", "move_right", "move_up", "move_down", "do"))
 PLAIN = ActionSpace("discrete", (2,))
+MANY = ActionSpace("discrete", (12,))
 CAR = ActionSpace("box", low=(-1, 0, 0), high=(1, 1, 1), names=("steer", "gas", "brake"))
 HAND = ActionSpace("box", low=(-1, -1), high=(1, 1), names=("right", "away"))
 PUSH = ActionSpace("box", low=(0, 0), high=(512, 512), names=("x", "y"))
@@ -32,6 +35,7 @@ CASES = [  # space, controls held (the newest first), the action
     (PONG, ["fire", "up"], 4),
     (PONG, ["down", "up"], 3),
     (PONG, ["#5"], 5),
+    (MANY, ["#11"], 11),
     (ATARI, ["right", "up"], 3),
     (ATARI, ["fire", "up", "right"], 4),
     (ATARI, ["down"], 0),
@@ -41,6 +45,11 @@ CASES = [  # space, controls held (the newest first), the action
     (GRID, ["#3"], 3),
     (GRID, ["#-3"], 0),
     (GRID, ["#-3", "up"], 2),
+    (ROAD, [], 1),
+    (ROAD, ["left"], 0),
+    (ROAD, ["down"], 4),
+    (CRAFT, ["up"], 3),
+    (CRAFT, ["fire"], 5),
     (PLAIN, ["#1"], 1),
     (PLAIN, [], 0),
     (CAR, [], [0, 0, 0]),
@@ -67,10 +76,13 @@ LABELS = [  # space, what its buttons say, left before right
     (AXES, ["axis 1 −", "axis 1 +", "axis 2 +", "axis 2 −", "axis 3 +"]),
     (PONG, ["left", "right", "fire"]),
     (GRID, ["left", "right", "forward", "pickup"]),
+    (ROAD, ["lane left", "lane right", "faster", "slower"]),
+    (MANY, [f"choice {i}" for i in range(1, 12)]),
     (KEYS, ["left", "jump", "map"]),
     (ROBOT, ["turn left", "turn right", "forward", "back", "grip strength −", "grip strength +"]),
     (PUSH, []),
 ]
+NOTES = [(GRID, "the action is left."), (PLAIN, "the action is choice 0."), (ROAD, ""), (PONG, "")]
 SENTENCES = [  # space, touch, what the player is told where the world says nothing
     (CAR, False, "Keys: ← steer left, → steer right, ↑ gas, ↓ brake."),
     (CAR, True, "Hold the buttons below."),
@@ -136,3 +148,11 @@ def test_a_world_that_says_nothing_is_explained_by_its_controls():
         "sentence(makeScheme(one[0], one[1]), one[2])",
     )
     assert found == [says for _, _, says in SENTENCES]
+
+
+@needs_node
+def test_the_page_says_what_is_done_while_nothing_is_held():
+    found = answers([[asdict(space)] for space, _ in NOTES], "makeScheme(one[0], false).note")
+    assert all(
+        note.endswith(wanted) and bool(note) == bool(wanted) for note, (_, wanted) in zip(found, NOTES, strict=True)
+    )

@@ -1,14 +1,18 @@
 """The outcome stage learns what a step gives, rare as it is, and no more often than it occurs."""
 
+import itertools
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
+from worldling.checkpoint import read_tensors
 from worldling.data.store import DatasetMeta, DatasetWriter
 from worldling.dynamics.outcome import outcome_config
 from worldling.learn.clips import Clips
 from worldling.nn.lattice import from_levels
-from worldling.train.outcome_stage import draw, rare_steps, train_outcome
+from worldling.train.outcome_stage import MOST_SHARE, draw, rare_steps, train_outcome
 from worldling.train.recipe import SIZES, TrainConfig
 from worldling.train.train import train
 from worldling.types import ActionSpace, Episode
@@ -53,6 +57,19 @@ def test_it_learns_points_and_ends(clips, make_world, tmp_path):
         reward, ends = outcome.read(outcome(latent, following, clips.action[row]))
     assert (reward == clips.reward[row]).float().mean() > 0.995 and (ends == clips.ends[row]).float().mean() > 0.995
     assert reward.sum() == pytest.approx(clips.reward[row].sum(), abs=2)
+
+
+def test_it_takes_a_share_of_the_minutes_at_most_and_goes_on_in_a_longer_run(clips, make_world, tmp_path, monkeypatch):
+    ticks = itertools.count(0.0, 0.5)
+    monkeypatch.setattr("worldling.learn.stage.time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    tokenizer, config = make_world().tokenizer, outcome_config(clips.reward, clips.ends)
+    steps = []
+    for minutes in (1.0, 1.0, 4.0):
+        train_outcome(config, clips, tokenizer, tmp_path, TrainConfig(minutes=minutes), torch.device("cpu"), True)
+        meta = read_tensors(tmp_path / "outcome.safetensors")[1]
+        assert meta["seconds"] == pytest.approx(60 * MOST_SHARE * minutes, abs=1.5)
+        steps.append(meta["step"])
+    assert 0 < steps[0] == steps[1] < steps[2]
 
 
 def test_a_trained_world_tells_reward_and_end_after_a_reload(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,10 @@ def main(argv: list[str] | None = None) -> int:
     except ConfigError as error:
         return _fail(error, argparse.Namespace(json="--json" in given))
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    arguments.answers = sys.stdout
     try:
-        result = arguments.run(arguments)
+        with redirect_stdout(sys.stderr):  # what environments and models print is no part of the answer
+            result = arguments.run(arguments)
     except WorldlingError as error:
         return _fail(error, arguments)
     except KeyboardInterrupt:
@@ -225,7 +228,8 @@ def _play(a: argparse.Namespace) -> None:
         a.world, a.beside = a.beside, True  # `play --beside pusht`
 
     def announce(url: str) -> None:
-        print(json.dumps({"url": url, "world": a.world, "backend": world and world.backend.name}), flush=True)
+        told = {"url": url, "world": a.world, "backend": world and world.backend.name}
+        print(json.dumps(told), file=a.answers, flush=True)
 
     world = open_worlds([a.world], a.world_arg, a.backend, quiet=a.json)[0] if a.world else None
     play(
@@ -314,7 +318,7 @@ def _bench(a: argparse.Namespace) -> dict[str, Any] | None:
     )
     if a.json:
         return report
-    print(table(report))
+    print(table(report), file=a.answers)
     return None
 
 

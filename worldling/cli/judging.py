@@ -141,5 +141,5 @@ def _cost(a: argparse.Namespace) -> dict[str, Any] | None:
         found, text = to_json(ledger), ledger_text(ledger)
     if a.json:
         return found
-    print(text)
+    print(text, file=a.answers)
     return None

@@ -54,7 +54,7 @@ def record_by_hand(a: argparse.Namespace) -> dict[str, Any]:
         raise ConfigError(f"`workers` must be 1 with --policy human, got {a.workers}. One page plays one game.")
 
     def announce(url: str) -> None:
-        print(json.dumps({"url": url, "records_to": a.out}), flush=True)
+        print(json.dumps({"url": url, "records_to": a.out}), file=a.answers, flush=True)
 
     return record_by_playing(
         a.env,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import weakref
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +11,12 @@ import numpy as np
 from jaxtyping import UInt8
 
 from worldling.data import simulators
+from worldling.data.action_names import declared_names
 from worldling.data.find_environment import accepts, canonical, find_spec, own_fault, runs_code
 from worldling.data.fit import Fit, Size, make_fit, resize
 from worldling.data.interface import answered, episode_fault, flag, number, old_interface
 from worldling.data.pictures import Pictures
+from worldling.data.simulator import Simulator, declared
 from worldling.errors import ConfigError, EnvError, WorldlingError
 from worldling.types import ActionSpace
 
@@ -47,13 +50,7 @@ class Environment:
     """
 
     def __init__(
-        self,
-        raw: Any,
-        simulator: simulators.Simulator,
-        env_id: str,
-        fit: Fit,
-        frame_skip: int,
-        env_kwargs: dict[str, Any],
+        self, raw: Any, simulator: Simulator, env_id: str, fit: Fit, frame_skip: int, env_kwargs: dict[str, Any]
     ) -> None:
         self.raw, self.env_id, self.fit, self.size_px, self.frame_skip = raw, env_id, fit, fit.side, frame_skip
         self.picture_px: tuple[int, int] | None = None
@@ -62,16 +59,13 @@ class Environment:
         self.license, self.package = simulator.license, simulator.package
         self._simulator, self._pictures = simulator, Pictures(env_id)
         self._repeat = 1 if simulator.skip_keyword else frame_skip
-        names = simulator.names
-        if not names:
-            with suppress(Exception):  # many have no such method, and some something else under its name
-                names = tuple(map(str, raw.unwrapped.get_action_meanings()))
         described = ActionSpace.from_gymnasium(raw.action_space)
-        size = described.nvec[0] if described.kind == "discrete" else int(np.prod(described.shape))
-        if len(names) != size:  # CarRacing(continuous=False) has other actions than its default
-            names = ()
+        count = described.nvec[0] if described.kind == "discrete" else int(np.prod(described.shape))
+        names = simulator.names if len(simulator.names) == count else declared_names(raw.unwrapped, count)
         self.action_space = ActionSpace.from_gymnasium(raw.action_space, names)
-        self.fps = (simulator.fps or simulators.declared_fps(raw)) / frame_skip
+        self.fps = simulator.frames_per_second(raw) / frame_skip
+        self._shown: np.ndarray | None = None  # the last picture of this episode
+        self._at_exit = weakref.finalize(self, _close, raw)  # MuJoCo complains if it is torn down by the interpreter
 
     def reset(self, seed: int | None = None) -> UInt8[np.ndarray, "{self.size_px} {self.size_px} 3"]:
         """Start an episode from `seed` and return its first frame `[H, W, 3]`.
@@ -86,7 +80,8 @@ class Environment:
         if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], dict | None)):
             raise old_interface(self.env_id, "reset() that does not return observation and info")
         observation, info = answer
-        self.info = info or {}
+        self.info, self._shown = info or {}, None
+        self._simulator.prepare(self.raw.unwrapped)
         return self._frame(observation)
 
     def step(self, action: Any) -> Transition:
@@ -107,7 +102,7 @@ class Environment:
             ended, stopped = (flag(self.env_id, value) for value in (terminated, truncated))
             if ended or stopped:
                 break
-        return Transition(self._frame(observation), total, ended, stopped)
+        return Transition(self._frame(observation, over=ended or stopped), total, ended, stopped)
 
     def state(self) -> dict[str, np.ndarray]:
         """Return the engine's state now, as copies; empty if the simulator shows none.
@@ -120,6 +115,7 @@ class Environment:
 
     def close(self) -> None:
         """Free the simulator."""
+        self._at_exit.detach()
         self.raw.close()
 
     def _native(self, action: np.ndarray) -> Any:
@@ -131,13 +127,25 @@ class Environment:
         start = space.low if hasattr(space, "low") else getattr(space, "start", 0)
         return np.asarray(action.reshape(space.shape) + start).astype(space.dtype)
 
-    def _frame(self, observation: Any) -> np.ndarray:
+    def _frame(self, observation: Any, over: bool = False) -> np.ndarray:
+        """Return the frame now; over: the episode has ended, and where nothing is drawn then the last one stays."""
         try:
             drawn = self._drawn(observation)
         except (Exception, SystemExit) as error:
             raise self._fault("render", error) from error
+        if drawn is None and over and self._shown is not None:
+            return self._shown.copy()
         if drawn is None:
-            modes = simulators.declared(self.raw, "render_modes")
+            modes, mode = declared(self.raw, "render_modes"), getattr(self.raw, "render_mode", None)
+            if "rgb_array" in (modes or ()) and mode != "rgb_array":
+                raise EnvError(
+                    f"`render_mode` must be rgb_array, got {mode} from {self.env_id!r}, which draws nothing then. "
+                    + (
+                        "Leave it out of env_kwargs."
+                        if "render_mode" in self.env_kwargs
+                        else 'Make the environment with render_mode="rgb_array".'
+                    )
+                )
             raise EnvError(
                 f"`env_id` must draw pixels, got none from {self.env_id!r} (no image in its observation, no "
                 f"rgb_array from render(), whose modes are {modes or 'none'}). Choose an environment that draws, "
@@ -145,7 +153,8 @@ class Environment:
             )
         picture = self._pictures.convert(drawn)
         self.picture_px = (picture.shape[0], picture.shape[1])
-        return self.fit.apply(picture)
+        self._shown = self.fit.apply(picture)
+        return self._shown.copy()
 
     def _drawn(self, observation: Any) -> Any:
         """Return what stands for a picture, of any type and shape, or None.
@@ -156,7 +165,8 @@ class Environment:
             return self._simulator.picture(self.raw.unwrapped, observation, self.size_px)
         picture = simulators.observed_picture(observation)
         if picture is None:
-            picture = self.raw.render()
+            with suppress(NotImplementedError):  # what gymnasium.Env does where a class has no render()
+                picture = self.raw.render()
         return simulators.observed_picture(observation, colour=False) if picture is None else picture
 
     def _fault(self, call: str, error: BaseException) -> Exception:
@@ -168,6 +178,11 @@ class Environment:
         if isinstance(error, (ImportError, DependencyNotInstalled)):  # some import what draws only when they draw
             return simulators.missing(self.env_id, self._simulator, error)
         return episode_fault(self.env_id, call, error)
+
+
+def _close(raw: Any) -> None:
+    with suppress(Exception):  # nobody is there to be told
+        raw.close()
 
 
 def open_environment(
@@ -204,10 +219,11 @@ def open_environment(
         entry = spec.entry_point
         creator = load_env_creator(entry) if isinstance(entry, str) else entry
         modes = getattr(creator, "metadata", {}).get("render_modes", ())
-        draws = "rgb_array" in modes or (not modes and runs_code(env_id))
+        draws = "rgb_array" in modes or (not modes and (runs_code(env_id) or simulator.name != "other"))
         if simulator.renders and draws and accepts(creator, "render_mode"):
             keywords.setdefault("render_mode", "rgb_array")
-        raw = gymnasium.make(spec, disable_env_checker=True, **keywords)
+        with simulators.quietly() if simulator.name != "other" else nullcontext():
+            raw = gymnasium.make(spec, disable_env_checker=True, **keywords)
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         raise simulators.missing(env_id, simulator, error) from None
     except (TypeError, ValueError, gymnasium.error.Error) as error:

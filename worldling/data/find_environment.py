@@ -47,11 +47,15 @@ def find_spec(env_id: str) -> Any:
     """
     import gymnasium
 
+    from worldling.data.old_gym import adapted
+
     place, _, name = env_id.rpartition(":")
     if name.endswith(".py"):  # no colon, or that of a drive
         place, name = env_id, ""
     if not place:
         return _registered(env_id)
+    with suppress(EnvError):  # if it is a package we know, importing it is quiet
+        simulators.register(name)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*Overriding environment")  # a file that was changed runs again
@@ -62,12 +66,13 @@ def find_spec(env_id: str) -> Any:
         raise
     except Exception as error:
         raise own_fault(env_id, error) from None
-    simulators.register(name)
     with suppress(gymnasium.error.Error):
         return gymnasium.spec(name)
     made_by = getattr(module, name, None)
     if callable(made_by):
-        return gymnasium.envs.registration.EnvSpec(name, entry_point=made_by)
+        ready = isinstance(made_by, type) and issubclass(made_by, gymnasium.Env)
+        make: Any = made_by if ready else adapted(made_by)
+        return gymnasium.envs.registration.EnvSpec(name, entry_point=make)
     choices = [choice for choice in _offered(module) if choice != name]
     hint = nearest(name, choices) if name and choices else _example(place, choices)
     raise EnvError(f"`env_id` must name an environment in {place}, got {env_id!r}. {hint} {FORMS}")
@@ -90,7 +95,7 @@ def own_fault(env_id: str, error: Exception) -> EnvError:
         where = f"{Path(error.filename).name}, line {error.lineno}"
     else:
         steps = traceback.extract_tb(error.__traceback__)
-        theirs = [step for step in steps if not _is_ours_or_installed(Path(step.filename))]
+        theirs = [step for step in steps if not _is_ours_or_installed(step.filename)]
         last = (theirs or steps)[-1]
         where = f"{Path(last.filename).name}, line {last.lineno}"
     says = (str(error).splitlines() or [""])[0].partition(" (")[0]
@@ -100,8 +105,10 @@ def own_fault(env_id: str, error: Exception) -> EnvError:
     )
 
 
-def _is_ours_or_installed(file: Path) -> bool:
-    return "site-packages" in file.parts or Path(__file__).resolve().parents[1] in file.resolve().parents
+def _is_ours_or_installed(name: str) -> bool:
+    file = Path(name)
+    inside = "site-packages" in file.parts or Path(__file__).resolve().parents[1] in file.resolve().parents
+    return inside or name.startswith("<frozen ")
 
 
 def _registered(env_id: str) -> Any:
@@ -111,9 +118,13 @@ def _registered(env_id: str) -> Any:
     try:
         return gymnasium.spec(env_id)
     except gymnasium.error.Error:
+        simulators.check_installed(env_id)
         for simulator in simulators.SIMULATORS:
-            with suppress(EnvError):  # only to give a better hint
-                simulators.register(simulator.prefix)
+            for prefix in simulator.prefixes if simulator.extra else ():
+                with suppress(EnvError):  # Atari's older ids begin with no word of its own; others give a better hint
+                    simulators.register(prefix)
+        with suppress(gymnasium.error.Error):
+            return gymnasium.spec(env_id)
         spaced = [known for known in gymnasium.registry if known.partition("/")[2] == env_id]
         hint = nearest(env_id, spaced or gymnasium.registry)
         hint = hint if hint.startswith("Did you mean") else ""  # a dozen ids out of a thousand help nobody
@@ -126,16 +137,22 @@ def _offered(module: ModuleType) -> list[str]:
     """Return what in a module makes environments: its classes of them, and ids that it registered."""
     import gymnasium
 
+    def within(place: str) -> bool:
+        return place == module.__name__ or place.startswith(f"{module.__name__}.")
+
+    def makes(value: Any) -> bool:
+        return issubclass(value, gymnasium.Env) or all(hasattr(value, name) for name in ("reset", "step"))
+
     classes = [
         name
         for name, value in vars(module).items()
-        if isinstance(value, type) and issubclass(value, gymnasium.Env) and value.__module__ == module.__name__
+        if isinstance(value, type) and within(value.__module__) and makes(value)
     ]
     return classes + [
         name
         for name, spec in gymnasium.registry.items()
         if spec.entry_point in (getattr(module, c) for c in classes)
-        or str(spec.entry_point).startswith(f"{module.__name__}:")
+        or (isinstance(spec.entry_point, str) and within(spec.entry_point.partition(":")[0]))
     ]
 
 

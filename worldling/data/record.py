@@ -259,6 +259,7 @@ _shared: dict[str, Any] = {}  # of a worker process: the stop event and the fram
 
 def _enter_worker(stop: Any, counters: Any) -> None:
     _shared.update(stop=stop, counters=counters)
+    sys.stdout = sys.stderr  # what an environment prints is no part of the command's answer
     end_with_parent()
 
 

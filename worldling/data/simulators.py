@@ -5,48 +5,27 @@ A simulator not listed here still works: its picture is the observation or `rend
 
 from __future__ import annotations
 
+import functools
 import importlib
+import io
 import os
 import re
 import sys
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
 import numpy as np
 
+from worldling.data.mujoco_engine import engine_state, small_shadows
+from worldling.data.packages import PACKAGES
+from worldling.data.simulator import Simulator
 from worldling.errors import EnvError
 
 # Observations smaller than this are feature maps (MiniGrid's 7x7x3 "image"), not pictures.
 _SMALLEST_PICTURE_PX = 32
-
-
-@dataclass(frozen=True)
-class Simulator:
-    """One family of environments.
-
-    entry: start of the Gymnasium entry point; prefix and module: id prefix whose registration needs
-    `module` imported; extra: the pip extra that installs it; package: distribution for the version;
-    renders: whether frames come from `render()`, so the environment must be made with rgb_array.
-    """
-
-    name: str
-    entry: str
-    license: str
-    prefix: str = ""
-    module: str = ""
-    extra: str = ""
-    package: str = "gymnasium"
-    renders: bool = True
-    frame_skip: int = 1
-    fps: float | None = None  # where the environment's own metadata is wrong
-    skip_keyword: str = ""  # the environment's own argument for frame skip, if it has one
-    defaults: dict[str, Any] = field(default_factory=dict)
-    names: tuple[str, ...] = ()
-    picture: Callable[[Any, Any, int], np.ndarray] | None = None
-    state: Callable[[Any], dict[str, np.ndarray]] = lambda raw: {}
-    prepare: Callable[[Any], None] = lambda raw: None
 
 
 def observed_picture(observation: Any, colour: bool = True) -> np.ndarray | None:
@@ -67,21 +46,6 @@ def observed_picture(observation: Any, colour: bool = True) -> np.ndarray | None
     else:
         fits = len(layers) == observation.ndim - 2 and set(layers) <= {1, 3}
     return observation if fits else None
-
-
-def declared(raw: Any, name: str) -> Any:
-    """Return what an environment's metadata say under `name`, or None."""
-    metadata = getattr(raw, "metadata", None)
-    return metadata.get(name) if isinstance(metadata, dict) else None
-
-
-def declared_fps(raw: Any) -> float:
-    """Return the frames per second that an environment declares, or 30 where it declares no such number."""
-    try:
-        fps = float(declared(raw, "render_fps"))
-    except (TypeError, ValueError):
-        return 30.0
-    return fps if 0 < fps < float("inf") else 30.0
 
 
 def _draw_pusht(raw: Any, observation: Any, size_px: int) -> np.ndarray:
@@ -110,6 +74,10 @@ def _draw_carracing(raw: Any, observation: Any, size_px: int) -> np.ndarray:
     return pygame.surfarray.array3d(shrunk).swapaxes(0, 1)
 
 
+def _silence_ale(module: Any) -> None:
+    module.ALEInterface.setLoggerMode(module.LoggerMode.Error)  # or it greets on stderr each time
+
+
 def _state_ale(raw: Any) -> dict[str, np.ndarray]:
     return {"ram": np.array(raw.ale.getRAM(), dtype=np.uint8)}
 
@@ -133,42 +101,16 @@ def _state_carracing(raw: Any) -> dict[str, np.ndarray]:
     }
 
 
-def _of_mujoco(raw: Any, name: str, kind: str) -> Any:
-    """Return an attribute if it is MuJoCo's object of that kind: other simulators have a `data` or `model` too."""
-    mujoco = sys.modules.get("mujoco")  # an environment that uses it has imported it
-    with suppress(Exception):  # a property that fails is none of ours
-        found = getattr(raw, name)
-        return found if mujoco and isinstance(found, getattr(mujoco, kind)) else None
-    return None
-
-
-def _state_mujoco(raw: Any) -> dict[str, np.ndarray]:
-    data = _of_mujoco(raw, "data", "MjData")
-    return {} if data is None else {"qpos": np.array(data.qpos), "qvel": np.array(data.qvel)}
-
-
 def _state_classic(raw: Any) -> dict[str, np.ndarray]:
     state = getattr(raw, "state", None)
     return {} if state is None else {"state": np.array(state, dtype=np.float64)}
 
 
-def _small_shadows(raw: Any) -> None:
-    """Shrink MuJoCo's 4096 px shadow map: it makes drawing on a CPU ten times slower and looks no better."""
-    model = _of_mujoco(raw, "model", "MjModel")
-    if model is not None:
-        model.vis.quality.shadowsize = 512
-        model.vis.quality.offsamples = 0
-
-
-def _ours(
-    name: str, where: str, extra: str, package: str, names: tuple[str, ...], prefix: str = "", module: str = ""
-) -> Simulator:
+def _ours(name: str, where: str, extra: str, package: str, names: tuple[str, ...], **more: Any) -> Simulator:
     return Simulator(
         name,
         where,
         "Apache-2.0",
-        prefix,
-        module,
         extra=extra,
         package=package,
         renders=False,
@@ -176,6 +118,7 @@ def _ours(
         names=names,
         picture=_draw_scene,
         state=lambda raw: raw.record(),
+        **more,
     )
 
 
@@ -205,14 +148,14 @@ SIMULATORS = (
         "physics",
         "mujoco",
         ("right", "away"),
-        prefix="worldling/",
+        prefixes=("worldling/",),
         module="worldling.scenes",
     ),
     Simulator(
         "ale",
         "ale_py",
         "GPL-2.0-only emulator; the game's ROM belongs to its publisher",
-        prefix="ALE/",
+        prefixes=("ALE/",),
         module="ale_py",
         extra="atari",
         package="ale-py",
@@ -220,8 +163,9 @@ SIMULATORS = (
         fps=60.0,
         skip_keyword="frameskip",
         state=_state_ale,
+        imported=_silence_ale,
     ),
-    Simulator("pusht", "gym_pusht", prefix="gym_pusht/", module="gym_pusht", **_PUSHT),
+    Simulator("pusht", "gym_pusht", prefixes=("gym_pusht/",), module="gym_pusht", **_PUSHT),
     Simulator(
         "carracing",
         "gymnasium.envs.box2d.car_racing",
@@ -239,13 +183,14 @@ SIMULATORS = (
         "MIT",
         extra="mujoco",
         package="mujoco",
-        state=_state_mujoco,
-        prepare=_small_shadows,
+        state=engine_state,
+        prepare=small_shadows,
     ),
     Simulator("classic", "gymnasium.envs.classic_control", "MIT", state=_state_classic),
+    *PACKAGES,
 )
 _OTHER = Simulator(
-    "other", "", "unknown: see the package of the environment", state=_state_mujoco, prepare=_small_shadows
+    "other", "", "unknown: see the package of the environment", state=engine_state, prepare=small_shadows
 )
 
 
@@ -253,6 +198,13 @@ def prepare_process() -> None:
     """Set the environment variables that headless drawing needs, where the user has not set them."""
     if sys.platform == "linux":
         os.environ.setdefault("MUJOCO_GL", "egl")
+        os.environ.setdefault("SDL_AUDIODRIVER", "dummy")  # frames have no sound, and a machine without complains
+        if not any(os.environ.get(display) for display in ("DISPLAY", "WAYLAND_DISPLAY")):
+            # SDL would find this driver by itself, after complaints of others; with "dummy" highway-env draws nothing.
+            os.environ.setdefault("SDL_VIDEODRIVER", "offscreen,dummy")
+            os.environ.setdefault("PYGLET_HEADLESS", "1")
+    # Of a class without a render_mode, which may draw all the same; if it does not, that is an error in our words.
+    warnings.filterwarnings("ignore", ".*calling render method without specifying any render mode")
     os.environ.setdefault("LP_NUM_THREADS", "0")  # Mesa's threads only get in the way of several workers
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it would print into `--json` output
 
@@ -270,20 +222,49 @@ def check_scenes() -> None:
 def register(env_id: str) -> None:
     """Import the package that registers `env_id` with Gymnasium, if we know one.
 
-    Raises `EnvError` naming the pip extra when it is not installed.
+    Raises `EnvError` naming what to install when it is not installed.
     """
+    import gymnasium
+
     for simulator in SIMULATORS:
-        if simulator.prefix and env_id.startswith(simulator.prefix):
-            try:
+        if not env_id.startswith(simulator.prefixes or "/"):
+            continue
+        there = gymnasium.registry.get(env_id)
+        if there is not None and simulator_of(there.entry_point) is not simulator:
+            continue  # somebody's own, under such a name
+        try:
+            with quietly():
                 module = importlib.import_module(simulator.module)
-            except ImportError as error:
-                raise missing(env_id, simulator, error) from None
-            if simulator.name == "ale":
-                module.ALEInterface.setLoggerMode(module.LoggerMode.Error)  # or it greets on stderr each time
+        except Exception as error:  # a package that does not go with the version of another raises anything
+            raise missing(env_id, simulator, error) from None
+        simulator.imported(module)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Drop what a known package prints, such as greetings: its errors are exceptions. In the main thread alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        yield
+
+
+def check_installed(env_id: str) -> None:
+    """Raise `EnvError` if `env_id` is of a package that is there, but registers none of its ids without another one."""
+    import gymnasium
+
+    for simulator in SIMULATORS:
+        if env_id.startswith(simulator.prefixes or "/") and not any(
+            known.startswith(simulator.prefixes) for known in gymnasium.registry
+        ):
+            raise missing(env_id, simulator, ImportError(f"{simulator.module} registers no such environment"))
 
 
 def simulator_of(entry_point: Any) -> Simulator:
     """Find the simulator behind a Gymnasium entry point."""
+    if isinstance(entry_point, functools.partial):
+        entry_point = entry_point.func
     entry = entry_point if isinstance(entry_point, str) else getattr(entry_point, "__module__", "")
     return next((s for s in SIMULATORS if entry.startswith(s.entry)), _OTHER)
 
@@ -297,7 +278,7 @@ def is_known(env_id: str) -> bool:
 
     if not re.fullmatch(r"[A-Za-z0-9_./-]+", env_id) or env_id.endswith(".py"):
         return False
-    if any(simulator.prefix and env_id.startswith(simulator.prefix) for simulator in SIMULATORS):
+    if any(env_id.startswith(simulator.prefixes or "/") for simulator in SIMULATORS):
         return True
     spec = gymnasium.registry.get(env_id)
     return spec is not None and simulator_of(spec.entry_point) is not _OTHER
@@ -305,7 +286,8 @@ def is_known(env_id: str) -> bool:
 
 def missing(env_id: str, simulator: Simulator, error: Exception) -> EnvError:
     """Build the error for an environment whose package is not installed."""
-    fix = f'Run pip install "worldling[{simulator.extra}]"' if simulator.extra else "Install its package"
+    packages = f'"worldling[{simulator.extra}]"' if simulator.extra else simulator.install
+    fix = f"Run pip install {packages}" if packages else "Install its package"
     # What follows the first comma is the package's own advice, which names other extras than ours.
     reason = str(error).partition("\n")[0].partition(",")[0] or type(error).__name__
     return EnvError(f"`env_id` must be installed, got {env_id!r} ({reason}). {fix}.")

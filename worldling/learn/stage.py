@@ -50,14 +50,20 @@ Model = TypeVar("Model", bound=nn.Module)
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a stage trains: `minutes` of wall-clock time, or exactly `steps` if that is above 0."""
+    """How long a stage trains: `minutes` of wall-clock time, or exactly `steps` if that is above 0.
+
+    either: until the minutes or the steps are over, whichever is first.
+    """
 
     minutes: float
     steps: int = 0
+    either: bool = False
 
     def share(self, step: int, seconds: float) -> float:
         """Return the share used, 0 to 1, after `step` steps and `seconds`."""
-        return min(1.0, step / self.steps if self.steps else seconds / (60 * self.minutes))
+        by_steps = step / self.steps if self.steps else 0.0
+        by_time = seconds / (60 * self.minutes) if self.either or not self.steps else 0.0
+        return min(1.0, max(by_time, by_steps))
 
 
 class Stage(Generic[Model]):

@@ -21,6 +21,8 @@ from worldling.tokenizer.model import Tokenizer
 from worldling.train.recipe import TrainConfig
 
 STEPS, BATCH, PEAK_RATE = 1_500, 256, 3e-3
+#: Share of the minutes that it takes at most.
+MOST_SHARE = 0.08
 #: Share of latent values moved by one level, as the dynamics' errors move them.
 JITTER = 0.02
 
@@ -34,7 +36,7 @@ def train_outcome(
     device: torch.device,
     quiet: bool,
 ) -> Outcome:
-    """Train on single steps of `clips`; returns the averaged network. Cost: some ten seconds on two cores."""
+    """Train on single steps of `clips`; returns the averaged network. Cost: some ten seconds on two quiet cores."""
     tokens, channels = clips.levels.shape[1:]
     outcome = Outcome(config, tokens, channels, clips.action.shape[1]).to(device)
     stage = Stage(
@@ -42,10 +44,11 @@ def train_outcome(
         folder,
         outcome,
         optimizer_for(outcome, PEAK_RATE),
-        Budget(1.0, min(STEPS, settings.steps or STEPS)),
+        Budget(MOST_SHARE * settings.minutes, min(STEPS, settings.steps or STEPS), either=not settings.steps),
         settings.ema,
         settings.seed,
         {"tokenizer": digest(tokenizer), "rewards": list(config.rewards), "ends": config.ends},
+        extendable=True,  # one that had too little time goes on in a longer run
         quiet=quiet,
     )
     rows, rare = rare_steps(clips)

@@ -8,10 +8,13 @@
 // A control is one of up, down, left, right, fire, or "#3" or "#-3" for number keys.
 
 const ALIASES = {
-  up: ["UP", "FORWARD", "GAS", "ACCELERATE", "THROTTLE", "NORTH"], down: ["DOWN", "BACKWARD", "BACK", "BRAKE", "SOUTH"],
-  left: ["LEFT", "STEERLEFT", "TURNLEFT", "WEST"], right: ["RIGHT", "STEERRIGHT", "TURNRIGHT", "EAST"],
-  fire: ["FIRE", "SHOOT", "ATTACK", "JUMP"],
+  up: ["UP", "FORWARD", "GAS", "ACCELERATE", "THROTTLE", "NORTH", "MOVEUP", "MOVEFORWARD", "FASTER", "MAINENGINE"],
+  down: ["DOWN", "BACKWARD", "BACK", "BRAKE", "SOUTH", "MOVEDOWN", "MOVEBACKWARD", "MOVEBACK", "SLOWER"],
+  left: ["LEFT", "STEERLEFT", "TURNLEFT", "WEST", "MOVELEFT", "LANELEFT", "LEFTENGINE"],
+  right: ["RIGHT", "STEERRIGHT", "TURNRIGHT", "EAST", "MOVERIGHT", "LANERIGHT", "RIGHTENGINE"],
+  fire: ["FIRE", "SHOOT", "ATTACK", "JUMP", "DO"],
 };
+const IDLE = ["NOOP", "NOTHING", "DONOTHING", "IDLE", "NONE", "STAY"];  // IDLE_NAMES of types.py
 const SIDE = ["left", "right"], DEPTH = ["down", "up"];
 const AXES = {  // the controls that decrease and increase a named axis, and what they are called
   STEER: [SIDE, ["steer left", "steer right"]], STEERING: [SIDE, ["steer left", "steer right"]],
@@ -48,7 +51,8 @@ export function makeScheme(space, pointer) {
 export function sentence({ buttons, hints, axes, choices, note }, isTouch) {
   if (hints.length) return `${isTouch ? hints[0].touch : hints[0].text}.`;
   if (isTouch && buttons.length) return "Hold the buttons below.";
-  const keys = buttons.slice(0, 6).map((button) => `${button.keys[0]} ${button.label}`);
+  const keyed = buttons.filter((button) => button.keys.length);
+  const keys = keyed.slice(0, 6).map(({ keys: [key], label }) => `${key} ${label}`);
   if (keys.length) return `Keys: ${keys.join(", ")}${buttons.length > 6 ? " and more" : ""}.`;
   if (axes.length || choices.length) return "Set the values below.";
   return note || "Watch it.";
@@ -63,19 +67,21 @@ function discrete({ nvec: [count], names }) {
   const known = new Set(Object.values(nameOf).filter(Boolean));
   const isCombination = (name) => [...known].some((a) => name !== a && name.startsWith(a) && !known.has(name));
 
+  const resting = IDLE.find((name) => numbers.has(name)), idle = numbers.get(resting) ?? 0;
+  const restingName = names.length ? names[0].toLowerCase() : "choice 0";
   const buttons = [];
   for (let i = names.length ? 0 : 1; i < count; i++) {
     const name = plain(names[i] ?? ""), controls = ORDER.filter((control) => nameOf[control] === name);
-    if (name === "NOOP" || isCombination(name)) continue;
+    if (name === resting || isCombination(name)) continue;
     const label = readable(names[i] ?? `choice ${i}`);
     const keys = controls.map((one) => KEYS[one][0]), pedal = /^(GAS|THROTTLE|ACCELERATE|BRAKE)$/.test(name);
     if (controls.length) buttons.push({ control: controls[0], label, keys, pedal });
-    else if (i < 10) buttons.push({ control: `#${i}`, label, keys: [String(i)] });
+    else buttons.push({ control: `#${i}`, label, keys: i < 10 ? [String(i)] : [] });
   }
   const order = Object.keys(ALIASES);
   const rank = (control) => (order.includes(control) ? order.indexOf(control) : order.length);
   return {
-    buttons, note: names.length ? "" : "With no key or button held, the action is choice 0.",
+    buttons, note: resting ? "" : `With no key or button held, the action is ${restingName}.`,
     action({ recent }) {
       const isChoice = (control) => control[0] === "#" && control[1] !== "-" && Number(control.slice(1)) < count;
       const number = recent.find(isChoice);
@@ -87,7 +93,7 @@ function discrete({ nvec: [count], names }) {
         const name = [...new Set(sorted.map((control) => nameOf[control]))].join("");
         if (name && numbers.has(name)) return numbers.get(name);
       }
-      return 0;
+      return idle;
     },
   };
 }
