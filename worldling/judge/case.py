@@ -14,6 +14,7 @@ from worldling.judge.baselines import random_weights_copy
 from worldling.judge.needs import check_clips, env_id_of
 from worldling.judge.settings import Settings
 from worldling.protocol import WorldModel
+from worldling.timing.steps import BATCHES, WorldSpeed, time_world
 from worldling.world import World
 
 #: Real frames looked at to fit readers and to measure their own error.
@@ -47,6 +48,11 @@ class Case:
     def random_weights(self) -> World | None:
         """The same networks with random weights, if the world is ours: see `random_weights_copy`."""
         return random_weights_copy(self.world)
+
+    @cached_property
+    def speed(self) -> WorldSpeed:
+        """The time of a step at several batch sizes, measured once for all suites. Cost: a few seconds."""
+        return time_world(self.world, *self.start_clips(max(BATCHES)), quiet=self.quiet)
 
     @property
     def dataset(self) -> Dataset:

@@ -25,7 +25,6 @@ from worldling.judge.results import SuiteResult
 from worldling.machine import hardware
 from worldling.protocol import name_of
 from worldling.report.values import HIDDEN
-from worldling.timing.steps import BATCHES, time_world
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class CostResult(SuiteResult):
 def run(case: Case) -> CostResult:
     """Write the judged world's ledger. Cost: a few seconds."""
     prices, record, on = read_prices(), TrainingRecord.of(case.world.card), hardware(case.world.device)
-    rows = time_world(case.world, *case.start_clips(max(BATCHES)), quiet=case.quiet).rows
+    rows = case.speed.rows
     usage = Usage(
         Amount(case.fps, "frames/s", ("world",)), asked(None, "users", USERS), asked(None, "share", OCCUPANCY)
     )
