@@ -2,10 +2,11 @@
 
 import pytest
 
-from worldling.train.estimate import Estimate, seconds_per_step, wanted_minutes
+from worldling.train.estimate import PLAYABLE_STEPS, Estimate, seconds_per_step, wanted_minutes
 from worldling.train.recipe import TrainConfig
 
-TEN = Estimate(0.04, 0.14, 10.0)  # (2500 * .04 + 3500 * .14 + 10) / 60
+FIRST, SECOND = PLAYABLE_STEPS
+TEN = Estimate(60.0 / FIRST, 530.0 / SECOND, 10.0)  # seconds: 60, 530 and 10
 
 
 def test_minutes_are_the_steps_of_both_stages_and_encoding():
@@ -24,10 +25,10 @@ def test_what_was_asked_for_is_weighed(minutes, words):
     assert words in TEN.sentence(minutes) and TEN.sentence(minutes).startswith("about 10 minutes for a playable world")
 
 
-@pytest.mark.parametrize("step_s, minutes", [(0.14, 10), (1.0, 60), (0.001, 10), (50.0, 240)])
-def test_training_chooses_what_a_playable_world_needs_within_bounds(step_s, minutes):
-    known = Estimate(0.04, step_s, 10.0)
-    assert known.chosen_minutes == pytest.approx(minutes, abs=1)
+@pytest.mark.parametrize("seconds, minutes", [(530, 10), (3530, 60), (1, 10), (50_000, 240)])
+def test_training_chooses_what_a_playable_world_needs_within_bounds(seconds, minutes):
+    known = Estimate(60.0 / FIRST, seconds / SECOND, 10.0)
+    assert known.chosen_minutes == minutes
     assert f"training takes {known.chosen_minutes:g} (--minutes" in known.sentence(known.chosen_minutes, chosen=True)
 
 

@@ -24,8 +24,9 @@ from worldling.train.recipe import TrainConfig
 from worldling.types import frames_to_float
 from worldling.world import WorldConfig
 
-#: Steps after which a small game is playable: of the tokenizer, and of the dynamics at 8 clips of 19 frames.
-PLAYABLE_STEPS = (2_500, 3_500)
+#: Steps after which a small game is playable: of the tokenizer, and of the dynamics at 8 clips of 19 frames. Measured
+#: on examples/my_game.py (docs/lab.md).
+PLAYABLE_STEPS = (400, 800)
 #: Minutes that training takes at least and at most when it chooses them.
 LEAST_MINUTES, MOST_MINUTES = 10, 240
 #: A compiled step takes so much of the time of one that is not.
