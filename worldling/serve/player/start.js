@@ -93,7 +93,7 @@ function howToMakeOne() {
   box.append(
     make("p", "", "There is no world here yet. Record an environment, train on it, and it appears on this page:"),
     make("pre", "", "worldling record ALE/Pong-v5 --frames 20000 --out data/pong\n"
-      + "worldling train data/pong --out worlds/pong --minutes 30"),
+      + "worldling train data/pong --out worlds/pong"),
   );
   return box;
 }
