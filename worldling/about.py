@@ -35,6 +35,12 @@ def about_world(card: Mapping[str, Any], name: str) -> About:
     return About(title[:LONGEST_TITLE], _text(what, LONGEST_SENTENCE), _text(about.get("how"), LONGEST_SENTENCE))
 
 
+def verdict_of(card: Mapping[str, Any]) -> str:
+    """Return how training said that a world plays, such as "not playable yet", or nothing."""
+    quality = card.get("quality")
+    return _text(quality.get("verdict"), LONGEST_TITLE) if isinstance(quality, Mapping) else ""
+
+
 def title_of(env_id: str) -> str:
     """Return an environment's name for people: "my_game.py:MyGame" is "My game", "ALE/Pong-v5" is "Pong"."""
     name = re.split(r"[/:\\]", env_id.removesuffix(".py"))[-1]

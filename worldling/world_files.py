@@ -51,6 +51,11 @@ def find_world(name_or_path: str | Path) -> Path:
         return path
     if str(name_or_path) in bundled_worlds():
         return BUNDLED / str(name_or_path)
+    if (path / "train").is_dir():
+        raise CheckpointError(
+            f"`world` must be trained before it is used, got {str(name_or_path)!r}, whose training is not that far. "
+            "Wait for it, or run the same worldling train again to go on."
+        )
     raise CheckpointError(
         f"`world` must be a world's folder or the name of a bundled one, got {str(name_or_path)!r}. "
         f"{nearest(str(name_or_path), bundled_worlds()) if bundled_worlds() else 'Train one first.'}"

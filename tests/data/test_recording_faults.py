@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from worldling.data.record import record
-from worldling.data.recorder_lock import NAME, only_recorder
+from worldling.data.record import LOCK, record
 from worldling.data.store import open_dataset, read_meta
 from worldling.errors import ConfigError, DatasetError, EpisodeError
+from worldling.folder_lock import only_writer
 
 ODD, CHANGED = (f"odd_environments:worldling_odd/{name}-v0" for name in ("Odd", "Changed"))
 
@@ -70,17 +70,17 @@ def test_rewards_that_are_no_numbers_are_told(tmp_path, capsys, interface, steps
 def test_a_second_recorder_is_refused_and_changes_nothing(tmp_path):
     recorded(tmp_path / "d", 60)
     before = {p.name: p.read_bytes() for p in (tmp_path / "d").iterdir()}
-    with only_recorder(tmp_path / "d"):
+    with only_writer(tmp_path / "d", LOCK, "recorded"):
         for resume in (True, False):
             with pytest.raises(DatasetError, match=f"one process at a time.*number {os.getpid()}"):
                 recorded(tmp_path / "d", 90, resume=resume)
-        (tmp_path / "d" / NAME).unlink()
+        (tmp_path / "d" / LOCK).unlink()
     assert {p.name: p.read_bytes() for p in (tmp_path / "d").iterdir()} == before
     assert recorded(tmp_path / "d", 90, resume=True)["frames"] == 90
 
 
 def hold(path, ready, forever):
-    with only_recorder(path):
+    with only_writer(path, LOCK, "recorded"):
         ready.set()
         forever.wait(60)
 
@@ -95,7 +95,7 @@ def test_a_folder_is_free_again_when_its_recorder_was_killed(tmp_path):
         recorded(tmp_path / "d", 60)
     other.kill()
     other.join()
-    assert (tmp_path / "d" / NAME).exists(), "its file stays, its lock does not"
+    assert (tmp_path / "d" / LOCK).exists(), "its file stays, its lock does not"
     assert recorded(tmp_path / "d", 60)["frames"] == 60
     assert sorted(p.name for p in (tmp_path / "d").iterdir()) == ["dataset.json", "shard-0-0000.h5"]
 

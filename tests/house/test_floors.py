@@ -13,7 +13,7 @@ from import_graph import find_cycle, find_imports, module_of
 ROOT = Path(__file__).parents[2] / "worldling"
 #: Rooms from the ground up, those to come included; files of one floor that make up a room stand in a group.
 FLOORS = [
-    [{"types", "errors", "config", "plugin", "progress", "protocol", "untrusted", "about"}],
+    [{"types", "errors", "config", "plugin", "progress", "protocol", "untrusted", "about", "folder_lock"}],
     ["checkpoint", "machine", "frame_error", "nn", "scenes", "report", "timing"],
     ["data"],  # which opens the scenes by their names
     ["tokenizer", "dynamics"],

@@ -15,6 +15,7 @@ import torch
 import worldling
 from worldling.checkpoint import read_json
 from worldling.errors import CheckpointError, ConfigError, DatasetError
+from worldling.folder_lock import only_writer
 from worldling.learn.clips import busiest
 from worldling.train.pictures import draw_curves
 from worldling.train.recipe import SIZES, TrainConfig, world_config
@@ -104,8 +105,17 @@ def test_latents_are_encoded_once_and_forgotten_at_the_end(square_data, tmp_path
     assert encoded == [1] and not list((tmp_path / "world" / "train").glob("*latents*"))
 
 
-def test_a_finished_world_is_trained_further_with_more_steps(square_data, tmp_path):
+def test_a_tokenizer_that_is_not_good_goes_on_and_the_dynamics_start_anew(square_data, tmp_path):
+    for steps in (4, 9):
+        world = train(square_data, tmp_path / "world", dataclasses.replace(QUICK, steps=steps), quiet=True)
+        assert world.card["cost"]["steps"] == {"tokenizer": steps, "dynamics": steps}
+    alone = train(square_data, tmp_path / "alone", dataclasses.replace(QUICK, steps=9), quiet=True)
+    assert world.card["quality"]["psnr_h1_db"] == pytest.approx(alone.card["quality"]["psnr_h1_db"], abs=0.5)
+
+
+def test_a_finished_world_is_trained_further_with_more_steps(square_data, tmp_path, monkeypatch):
     """The dynamics go on, in the code of the tokenizer they know; with no more steps nothing changes."""
+    monkeypatch.setattr("worldling.train.quality.TokenizerQuality.is_good", True)
     first = train(square_data, tmp_path / "world", QUICK, quiet=True)
     further = train(square_data, tmp_path / "world", dataclasses.replace(QUICK, steps=10), quiet=True)
     again = train(square_data, tmp_path / "world", dataclasses.replace(QUICK, steps=9), quiet=True)
@@ -118,6 +128,15 @@ def test_a_finished_world_is_trained_further_with_more_steps(square_data, tmp_pa
     assert all(
         torch.equal(a, b) for a, b in zip(further.dynamics.parameters(), again.dynamics.parameters(), strict=False)
     )
+
+
+def test_a_folder_is_trained_by_one_process_at_a_time(square_data, tmp_path):
+    with only_writer(tmp_path / "w" / "train", ".training", "trained"):
+        with pytest.raises(DatasetError, match=r"must be trained by one process at a time, got another .*number \d+"):
+            train(square_data, tmp_path / "w", QUICK, quiet=True)
+        assert not (tmp_path / "w" / "train" / "train.json").exists()
+    train(square_data, tmp_path / "w", dataclasses.replace(QUICK, steps=2), quiet=True)
+    assert not (tmp_path / "w" / "train" / ".training").exists()
 
 
 def test_minutes_that_nobody_gave_are_chosen_once_and_kept(square_data, tmp_path, monkeypatch):

@@ -80,6 +80,9 @@ def reject_options(a: argparse.Namespace, names: Iterable[str], when: str) -> No
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line that helps, as all others: `ConfigError` instead of a page of usage."""
 
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **{"allow_abbrev": False, **keywords})
+
     def error(self, message: str) -> NoReturn:
         """Raise `ConfigError` for what argparse found; names the nearest command or option."""
         unknown = re.fullmatch(r"argument COMMAND: invalid choice: '?(.*?)'? \(choose from (.*)\)", message, re.DOTALL)

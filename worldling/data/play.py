@@ -191,7 +191,8 @@ def _guarded(part: Callable[..., Any]) -> Callable[..., Any]:
             says = " ".join(str(error).split())
             place = code_place(error)
             raise ConfigError(
-                f"`policy` must play on, got {type(error).__name__}: {says} ({place}). Mend it."
+                f"`policy` must play on, got {type(error).__name__}: {says} ({place}). Mend it: a policy is a function "
+                "of (env, seed) that returns a function of (frame, info), which returns an action."
             ) from error
 
     return call

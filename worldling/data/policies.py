@@ -104,8 +104,10 @@ def _named(name: str) -> Policy:
             "or run worldling record with --policy human."
         )
     if ":" not in name:
-        hint = nearest(name, BUILT_IN)
-        raise ConfigError(f"`policy` must be a built-in policy or module:callable, got {name!r}. {hint}")
+        raise ConfigError(
+            f"`policy` must be random, sticky, human, module:callable or file.py:callable, got {name!r}. "
+            f"{nearest(name, [*BUILT_IN, 'human'])}"
+        )
     return load_callable(name, "policy")
 
 

@@ -26,12 +26,13 @@ from worldling.data.environment import Environment, open_environment
 from worldling.data.fit import Size
 from worldling.data.play import Job, Played, episode_seed, play
 from worldling.data.policies import Policy, load_policy, policy_name
-from worldling.data.recorder_lock import NAME as LOCK
-from worldling.data.recorder_lock import only_recorder
 from worldling.data.store import DatasetWriter, open_dataset, read_meta
 from worldling.errors import ConfigError, DatasetError, EpisodeError
+from worldling.folder_lock import only_writer
 from worldling.machine import end_with_parent
 from worldling.progress import Progress
+
+LOCK = ".recording"  # the file that keeps a second recorder out
 
 
 def record(
@@ -82,7 +83,7 @@ def record(
     if said and not quiet:
         print(said, file=sys.stderr, flush=True)
     played: list[Played] = []
-    with only_recorder(path):
+    with only_writer(path, LOCK, "recorded"):
         taken, next_number = _recorded(path, meta, resume, layout)
         missing = max(0, frames - taken)
         DatasetWriter(path, meta).close()  # dataset.json first, so that a killed recording can be read

@@ -188,8 +188,13 @@ class Stage(Generic[Model]):
 
     def _watch_load(self, device: torch.device) -> None:
         """Say, once, if a training on the CPU has to share it."""
-        message = None if self.quiet or device.type != "cpu" else self._busy.message()
+        message = None if device.type != "cpu" else self._busy.message()
         if message:
+            self.say(message)
+
+    def say(self, message: str) -> None:
+        """Print a line on stderr between those of the progress, unless quiet."""
+        if not self.quiet:
             self.progress.close()
             print(message, file=sys.stderr, flush=True)
 

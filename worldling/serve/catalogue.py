@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from worldling.about import about_world
+from worldling.about import about_world, verdict_of
 from worldling.data.fit import picture_of
 from worldling.errors import ServeError, WorldlingError, nearest
 from worldling.report.preview import write_preview
@@ -103,7 +103,7 @@ class Catalogue:
                 return self._open[id]
             folders = self.folders
             if id not in folders or self._open_world is None:
-                known = [*self._open, *folders]
+                known = list(dict.fromkeys([*self._open, *folders]))
                 raise ServeError(
                     f"`world` must be one of the list, got {printable(str(id))[:80]!r}. {nearest(id, known)}"
                 )
@@ -155,7 +155,7 @@ def _of_folder(id: str, path: Path) -> Listing:
         picture = picture_of(card.get("source", {}), config.tokenizer.size_px)
     except (WorldlingError, OSError) as error:
         return Listing(id, group, printable(path.name), problem=printable(" ".join(str(error).split())))
-    about, quality = about_world(card, path.name), card.get("quality")
+    about = about_world(card, path.name)
     return Listing(
         id,
         group,
@@ -168,7 +168,7 @@ def _of_folder(id: str, path: Path) -> Listing:
         config.fps,
         sum(card.get("parameters", {}).values()),
         _text(card.get("trained")),
-        _text(quality.get("verdict")) if isinstance(quality, dict) else "",
+        verdict_of(card),
     )
 
 

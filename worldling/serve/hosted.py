@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from worldling.about import about_world
+from worldling.about import about_world, verdict_of
 from worldling.alarm import DriftAlarm
 from worldling.data.fit import picture_of
 from worldling.errors import EnvError, ServeError
@@ -71,6 +71,7 @@ class HostedWorld:
             "title": about.title,
             "what": about.what,
             "how": about.how,
+            "verdict": verdict_of(world.card),
             "size_px": world.size_px,
             "picture_px": [self.picture.width, self.picture.height],
             "aspect": self.picture.aspect,

@@ -43,6 +43,7 @@ def play(
     from worldling.backends.load import load, open_world
     from worldling.serve.catalogue import Catalogue
     from worldling.serve.hosted import HostedWorld
+    from worldling.serve.port import open_port
     from worldling.serve.run import real_opener, serve_catalogue
 
     if world is None and (isinstance(beside, str) or not isinstance(alarm, bool)):
@@ -56,6 +57,8 @@ def play(
         has_alarm = bool(alarm) and (folder / ALARM_FILE).is_file()
         return HostedWorld(id, found, fps, opener, optional=True, alarm=_alarm(found, has_alarm))
 
+    if port:
+        open_port(host, port).close()  # say that it is taken before anything takes time
     opened = None if world is None else open_world(world, backend, quiet, world_args)
     catalogue = Catalogue() if opened is not None and opened.path is None else Catalogue(open_listed)
     if opened is not None:

@@ -22,6 +22,7 @@ from worldling.learn.precision import autocast_for
 from worldling.learn.prioritized_sampling import PrioritizedSampling
 from worldling.learn.scheduled_sampling import RolloutPool, on
 from worldling.learn.stage import Budget, Stage
+from worldling.machine import cpu_has_bf16
 from worldling.tokenizer.model import Tokenizer
 from worldling.train.recipe import TrainConfig
 
@@ -118,7 +119,8 @@ class DynamicsTraining:
         self.priorities = PrioritizedSampling(clips, config.clip_frames)
         self.priorities.restore(self.stage.extra)
         self.stage.keep = lambda: {**self.rollouts.tensors(), **self.priorities.tensors()}
-        self._loss = torch.compile(self.loss, dynamic=False) if wants_compile(config, device) else self.loss
+        self._compiles, self._compiled = wants_compile(config, device), set[bool]()
+        self._loss = torch.compile(self.loss, dynamic=False) if self._compiles else self.loss
 
     @property
     def is_sparse(self) -> bool:
@@ -143,6 +145,10 @@ class DynamicsTraining:
         stage.set_learning_rate(config.dynamics_lr)
         generator = stage.generator(device=self.clips.device)
         batch, rows = self.draw(generator)
+        if self._compiles and self.is_sparse not in self._compiled:
+            self._compiled.add(self.is_sparse)
+            kind = "most steps, which look at a part of the grid" if self.is_sparse else "steps on the whole grid"
+            stage.say(f"compiling {kind}: a minute without progress, more on a slow machine")
         loss, nats = self._loss(batch, self.draw_denoising(batch["latent"], generator), self.is_sparse)
         stage.update(
             loss,
@@ -195,10 +201,14 @@ class DynamicsTraining:
 
 
 def wants_compile(config: TrainConfig, device: torch.device) -> bool:
-    """Whether torch.compile pays: its 40 seconds come back in runs of ten minutes or more, on a GPU of four."""
+    """Whether torch.compile pays: it takes 40 seconds on a CPU with bf16, where they come back in ten minutes.
+
+    On one without it takes four minutes, which come back in thirty; on a GPU less than one.
+    """
     if config.compile != "auto":
         return config.compile == "on"
-    return not config.steps and config.minutes >= (10 if device.type == "cpu" else 4)
+    least = 4 if device.type != "cpu" else 10 if cpu_has_bf16() else 30
+    return not config.steps and config.minutes >= least
 
 
 def cells_to_see(clips: Clips, share: float) -> int:

@@ -42,7 +42,8 @@ class TrainConfig:
     ema: float = 0.998
     """Decay of the exponential moving average of the weights; the averaged weights become the world."""
     compile: str = "auto"
-    """torch.compile of the second stage: on, off, or auto (for runs of at least 10 minutes; on a GPU, of 4)."""
+    """torch.compile of the second stage: on, off, or auto (for runs of at least 10 minutes; on a CPU without
+    bf16 of 30; on a GPU of 4)."""
 
     # Tokenizer
 

@@ -61,7 +61,7 @@ def train_tokenizer(
     )
     history = [(int(step), float(db)) for step, db in stage.extra.get("history", torch.zeros(0, 2)).tolist()]
     stage.keep = lambda: {"history": torch.tensor(history, dtype=torch.float64).view(-1, 2)}
-    if stage.finished and stage.open_ended and not check.measure(stage.ema).is_good and stage.has_time:
+    if stage.finished and stage.has_time and not check.measure(stage.ema).is_good:
         stage.reopen()
     tokenizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs leave it out
     autocast = autocast_for(pool.device)

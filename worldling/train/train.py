@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import platform
 import sys
@@ -19,6 +20,7 @@ from worldling.data.store import open_dataset
 from worldling.dynamics.model import Dynamics, DynamicsConfig
 from worldling.dynamics.outcome import outcome_config
 from worldling.errors import ConfigError
+from worldling.folder_lock import only_writer
 from worldling.learn.frames import frame_pool, short_episodes, split
 from worldling.learn.latents import encode_episodes, forget_latents, identity
 from worldling.learn.precision import autocast_for
@@ -59,7 +61,20 @@ def train(
     whatever `config.minutes` says. Raises `DatasetError`, `ConfigError`, `BackendError` (no such device),
     `CheckpointError` or `DiskFullError`; Ctrl-C saves first.
     """
-    config = config or TrainConfig()
+    with contextlib.ExitStack() as held_open:
+        return _train(data, out, config or TrainConfig(), device, quiet, deadline, held_open)
+
+
+def _train(
+    data: str | Path,
+    out: str | Path,
+    config: TrainConfig,
+    device: str,
+    quiet: bool,
+    deadline: float | None,
+    held_open: contextlib.ExitStack,
+) -> World:
+    """Do what `train` says; held_open: keeps the lock of the folder until the training ends."""
     if config.minutes < 0 or config.steps < 0:
         raise ConfigError(f"`minutes` must be 0 or more, got {min(config.minutes, config.steps)}. Use --minutes 30.")
     where = find_device(device)
@@ -74,7 +89,7 @@ def train(
     chooses = not config.minutes and not config.steps and deadline is None
     config = dataclasses.replace(config, minutes=config.minutes or minutes_before(folder) or 30.0)
     every_reflection = reflections(config.mirror, networks.dynamics.action_size)
-    folder.mkdir(parents=True, exist_ok=True)
+    held_open.enter_context(only_writer(folder, ".training", "trained"))
     made_of = {
         "tokenizer": to_dict(networks.tokenizer),
         "dynamics": to_dict(networks.dynamics),

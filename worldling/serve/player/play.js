@@ -23,6 +23,7 @@ let lastSeq = 0, loaded = false, dirty = true, inputId = 0;
 let hiddenPause = false, lostSince = 0, failure = "", drifted = -Infinity, finished = false;
 let note = "";               // what was said last of the real environment
 let wentOn = false;          // the player goes on beyond the end of the game
+let isReady = false;         // a real environment waits for the first key
 let meters = new Meters();
 
 const send = (message) => link?.send(message);
@@ -176,6 +177,7 @@ function welcome(message) {
   controls = new Controls(world, {
     legend: $("legend"), pads: $("pads"), canvas: $("dream"), marker: $("target"), command,
     send(action) {
+      if (isReady) command("pause", true);
       inputId += 1;
       if (status && !status.paused) meters.sent(inputId);
       send({ type: "input", id: inputId, action });
@@ -206,14 +208,22 @@ function welcome(message) {
   $("title").textContent = title;
   $("what").textContent = world.what ?? "";
   showHow();
-  if (world.beside && $("overlay-title").textContent === "") screen.showOverlay("", "Starting the real environment…");
+  if (world.beside) screen.showOverlay("", "Starting the real environment…");
   screen.setShape(world);
+  ready();
   if (hiddenPause || document.hidden) { hiddenPause = true; send({ type: "pause", on: true }); }
   const speed = SPEEDS[$("speed").value][0];
   if (speed !== 1) send({ type: "speed", value: speed });
 }
 
+// A real environment does not run ahead of its player: it waits for the first key.
+function ready() {
+  isReady = Boolean(world.beside || world.records_to);
+  if (isReady) send({ type: "pause", on: true });
+}
+
 function showHow() {
+  $("verdict").hidden = world.verdict !== "not playable yet";
   $("legend").classList.toggle("said", !world.how);
   $("how").textContent = world.how || sentence(controls.scheme, document.body.classList.contains("touch"));
 }
@@ -227,6 +237,7 @@ function showStatus(message) {
   status = message;
   failure = "";
   $("overlay").hidden = true;
+  if (isReady && status.paused) screen.showOverlay("Ready", "Press a key or move to begin");
   if (lostSince) screen.toast("Reconnected. This is a new session.");
   lostSince = 0;
   if (status.paused) meters.forgetInputs();
@@ -257,13 +268,14 @@ function showStatus(message) {
 
 const commands = {
   pause() {
-    hiddenPause = false;
+    const begins = isReady;
+    hiddenPause = isReady = false;
     wentOn ||= !$("over").hidden;
     meters.forgetInputs();
-    send({ type: "pause", on: !status?.paused && !wentOn });
+    send({ type: "pause", on: !begins && !status?.paused && !wentOn });
     showOver();
   },
-  step() { hiddenPause = false; wentOn = true; send({ type: "step" }); },
+  step() { hiddenPause = isReady = false; wentOn = true; send({ type: "step" }); },
   finish() { finished = true; send({ type: "finish" }); },
   reset() { reset(null); },
   next() { if (!world.records_to) reset((status?.start ?? 0) + 1); },
@@ -273,11 +285,11 @@ const commands = {
 function reset(start) {
   begin();
   send({ type: "reset", start });
+  ready();
   controls.restart();
 }
 
-// What was played is gone: a new start follows.
-function begin() {
+function begin() {  // what was played is gone: a new start follows
   meters.forgetInputs();
   timeline.clear();
   curve.clear();

@@ -60,10 +60,10 @@ function card(world, go) {
   return element;
 }
 
-function facts({ group, size_px: size, parameters, trained = "", verdict }) {
+function facts({ id, group, size_px: size, parameters, trained = "", verdict }) {
   const millions = parameters ? `${(parameters / 1e6).toFixed(parameters < 1e7 ? 1 : 0)} M parameters` : "";
   const date = trained.replaceAll("-", "\u2011");  // not to be broken over two lines
-  const own = group === "own" ? [date && `trained ${date}`, verdict] : [];
+  const own = group === "own" ? [id, date && `trained ${date}`, verdict] : [];
   return [size ? `${size} px` : "", millions, ...own].filter(Boolean).join(" · ");
 }
 

@@ -1,4 +1,4 @@
-"""One recorder at a time in a folder: a lock that the system takes back when its holder dies, however it dies."""
+"""One writer at a time in a folder: a lock that the system takes back when its holder dies, however it dies."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from pathlib import Path
 
 from worldling.errors import DatasetError, DiskFullError
 
-NAME = ".recording"
-
 
 @contextmanager
-def only_recorder(path: Path) -> Iterator[None]:
-    """Hold the lock of the data set folder `path`, which is made if need be.
+def only_writer(path: Path, name: str, done: str) -> Iterator[None]:
+    """Hold the lock of folder `path`, which is made if need be.
 
-    Raises `DatasetError` if another process holds it, or nothing can be written there.
+    name: of the lock's file; done: what one process at a time does to the folder, such as "recorded". Raises
+    `DatasetError` if another process holds it, or nothing can be written there.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-        descriptor = _take(path)
+        descriptor = _take(path, name, done)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFullError(f"`{path}` must fit on the disk, got {error}. Free some space.") from None
@@ -30,13 +29,13 @@ def only_recorder(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        (path / NAME).unlink(missing_ok=True)
+        (path / name).unlink(missing_ok=True)
         os.close(descriptor)
 
 
-def _take(path: Path) -> int:
+def _take(path: Path, name: str, done: str) -> int:
     """Return the open, locked file."""
-    file = path / NAME
+    file = path / name
     while True:
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -49,14 +48,14 @@ def _take(path: Path) -> int:
             holder = os.read(descriptor, 20).decode(errors="replace") or "unknown"
             os.close(descriptor)
             raise DatasetError(
-                f"`{path}` must be recorded by one process at a time, got another at work in it (number {holder}). "
+                f"`{path}` must be {done} by one process at a time, got another at work in it (number {holder}). "
                 "Wait for it, or choose another --out."
             ) from None
         except OSError as error:
             if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
                 os.close(descriptor)
                 raise
-            print(f"{path} lies on a disk without locks: let no other recorder into it", file=sys.stderr, flush=True)
+            print(f"{path} lies on a disk without locks: let no other process write to it", file=sys.stderr, flush=True)
             return descriptor
         os.close(descriptor)  # the one before deleted its file between our two calls: begin again
 
