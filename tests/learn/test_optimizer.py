@@ -1,5 +1,6 @@
 """Muon: which weights it takes, and what its update is."""
 
+import pytest
 import torch
 
 from worldling.learn.optimizer import Muon, optimizer_for, orthogonal
@@ -10,6 +11,13 @@ def test_orthogonal_is_close_to_the_polar_factor():
     u, _, v = torch.linalg.svd(x, full_matrices=False)
     for got, polar in zip(orthogonal(x), u @ v, strict=False):
         assert torch.nn.functional.cosine_similarity(got.flatten(), polar.flatten(), 0) > 0.97
+
+
+@pytest.mark.parametrize("has_bf16", [True, False])
+def test_bf16_is_used_only_where_the_hardware_has_it(has_bf16, monkeypatch):
+    monkeypatch.setattr("worldling.learn.precision.cpu_has_bf16", lambda: has_bf16)
+    found = orthogonal(torch.randn(2, 40, 48, generator=torch.Generator().manual_seed(0)))
+    assert torch.equal(found, found.bfloat16().float()) == has_bf16
 
 
 def test_matrices_go_to_muon_and_tables_do_not(tiny_world):

@@ -150,7 +150,7 @@ def test_minutes_that_nobody_gave_are_chosen_once_and_kept(square_data, tmp_path
     config = dataclasses.replace(QUICK, steps=0, compile="off")
     for _ in range(2):  # the second goes on with the first's
         train(square_data, tmp_path / "w", config, quiet=True)
-        assert read_json(tmp_path / "w" / "train" / "train.json")["minutes"] == 0.03
+        assert read_json(tmp_path / "w" / "train" / "train.json", "settings")["minutes"] == 0.03
     assert len(told) == 2 and [given[1].minutes for given in told] == [30.0, 0.03]
 
 
