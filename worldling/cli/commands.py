@@ -231,8 +231,6 @@ def _play(a: argparse.Namespace) -> None:
         told = {"url": url, "world": a.world, "backend": world and world.backend.name}
         print(json.dumps(told), file=a.answers, flush=True)
 
-    if a.world and not a.json:
-        print(f"opening {printable(a.world)}", file=sys.stderr, flush=True)
     world = open_worlds([a.world], a.world_arg, a.backend, quiet=a.json)[0] if a.world else None
     play(
         world,
