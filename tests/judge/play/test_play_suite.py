@@ -8,7 +8,9 @@ from worldling.cli import build_parser
 from worldling.errors import JudgeError
 from worldling.foreign import ForeignWorld
 from worldling.judge import judge
-from worldling.judge.play.checks import Seen, alive, known_things, looks_real
+from worldling.judge.play.checks import Seen, alive, looks_real
+from worldling.judge.play.push_t import steps_of
+from worldling.judge.play.things import things_of
 from worldling.types import ActionSpace, Episode
 
 QUICK = dict(suites=("play",), players=3, seconds=(0.4, 1.0), quiet=True)
@@ -92,12 +94,18 @@ def test_a_dream_is_alive_by_the_measure_of_reality():
 def test_other_colours_do_not_look_real(squares):
     rng = np.random.default_rng(0)
     real = np.stack([squares.frames(i % 6, 10, 14) for i in range(12)])
-    seen = Seen(real.copy(), real, {}, np.ones(real.shape[:2], bool), real[0])
+    seen = Seen([4], real.copy(), real, {}, np.ones(real.shape[:2], bool))
     seen.dream[0] = rng.integers(0, 255, real[0].shape)
     found = looks_real(CopyWorld(squares), seen)["looks_real"]
     assert found.dream[0].max() == 0 and np.nanmean(found.dream[1:]) > 0.9 and np.nanmean(found.real) > 0.9
 
 
 def test_only_known_things_are_looked_for():
-    frames = np.zeros((2, 1, 16, 16, 3), np.uint8)
-    assert known_things("Squares-v0", Seen(frames, None, {}, np.ones((2, 1), bool), frames[:, 0])) == {}
+    assert things_of("Squares-v0", np.zeros((2, 16, 16, 3), np.uint8)) is None
+
+
+def test_a_step_is_how_far_the_t_goes_and_how_near_the_agent_passes():
+    agent, centre = np.array([[0, 0], [100, 0], [100, 0]]), np.array([[50, 30], [50, 50], [50, np.nan]])
+    moved, gap = steps_of(np.concatenate([agent, centre], axis=1)[None])
+    assert moved[0, 0] == 20 and gap[0, 0] == 30, "it passes by in the middle of the step"
+    assert np.isnan(moved[0, 1]) and np.isnan(gap[0, 1])

@@ -12,8 +12,9 @@ from worldling.data.hands import check_hands, play_hand
 from worldling.errors import ConfigError, EnvError, JudgeError
 from worldling.judge.case import Case
 from worldling.judge.measures.bootstrap import Bootstrap
-from worldling.judge.play.checks import Check, Seen, alive, known_things, looks_real
+from worldling.judge.play.checks import Check, Seen, alive, looks_real
 from worldling.judge.play.result import CheckResult, FilmOfPlay, PlayResult
+from worldling.judge.play.things import Things, things_of
 from worldling.judge.results import Elapsed
 from worldling.judge.truth.driven import Driven, Hand, drive_all, drive_others, of_interest
 from worldling.progress import Progress
@@ -23,6 +24,8 @@ from worldling.report.values import Interval
 FILM_FPS = 10.0
 #: Seconds after which the answer to another hand is looked at.
 ANSWER_S = 1.0
+#: Seconds before each moment in which the motion of things is followed.
+TRACK_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,11 @@ class Plan:
     moments: tuple[int, ...]
     answer: int
     stride: int
+
+    @property
+    def track(self) -> int:
+        """Steps before each moment in which things are followed."""
+        return min(max(1, round(TRACK_S * self.fps)), self.moments[0])
 
     @property
     def last(self) -> int:
@@ -65,11 +73,13 @@ class Dreamed:
     """What was dreamed of n players.
 
     frames uint8 `[n, k, H, W, 3]`: at the moments; responses `[n, k + 1]`: see `checks.alive`, from the start and each
-    moment on; films uint8 `[hands, T, H, W, 3]`: of the first player of each kind of hand.
+    moment on; tracks `[n, k, L, F]`: see `Things.track`, of the frames of `TRACK_S` up to each moment; films uint8
+    `[hands, T, H, W, 3]`: of the first player of each kind of hand.
     """
 
     frames: np.ndarray
     responses: np.ndarray
+    tracks: np.ndarray
     films: np.ndarray
 
 
@@ -96,9 +106,11 @@ def run(case: Case) -> PlayResult:
     there = answers is not None
     given, past = (np.stack([getattr(d, name) for d in driven]) for name in ("given", "past"))
     actions = np.stack([d.actions for d in driven])
-    dream = _dream(case, plan, given, past, actions, _other_actions(case, plan, others, driven), filmed)
+    things = things_of(case.env_id, np.concatenate([given[:, -1], *(d.frames for d in driven)]))
+    dream = _dream(case, plan, given, past, actions, _other_actions(case, plan, others, driven), filmed, things)
     seen = _seen(plan, driven, dream.frames, there)
-    checks = known_things(case.env_id, seen) | looks_real(case.world, seen)
+    checks = {} if things is None else things.check(seen, dream.tracks)
+    checks |= looks_real(case.world, seen)
     real_answers = None
     if answers is not None:
         own = np.stack([d.frames[d.looked.index(plan.answer)] for d in driven])
@@ -173,12 +185,14 @@ def _dream(
     actions: np.ndarray,
     others: np.ndarray,
     filmed: list[int],
+    things: Things | None,
 ) -> Dreamed:
     """Roll all players out together; at each moment also a second under their other hands."""
     world, n = case.world, len(given)
     state = world.start(given, past, seed=[case.settings.seed + row for row in range(n)])
-    moments, kept, answers = (0, *plan.moments), {}, {}
+    moments, kept, answers, tracked = (0, *plan.moments), {}, {}, {}
     due = {moment + plan.answer for moment in moments}
+    followed = set() if things is None else {m - back for m in plan.moments for back in range(plan.track + 1)}
     films = [given[filmed, -1]]
     with Progress("play", plan.last + plan.answer, "frames", case.quiet) as progress:
         for t in range(plan.last + plan.answer + 1):
@@ -186,8 +200,12 @@ def _dream(
                 step = world.step(state, actions[:, t - 1], decode=False)
                 if t in due or t in plan.moments:
                     kept[t] = world.decode(step.latent)
+                if things is not None and t in followed:
+                    tracked[t] = things.track(kept[t] if t in kept else world.decode(step.latent))
                 if t <= plan.last and t % plan.stride == 0:
                     films.append(world.decode(step.latent[filmed]))
+            elif things is not None:
+                tracked[0] = things.track(given[:, -1])
             if t in moments:
                 forked = state.fork()
                 for ahead in range(plan.answer):
@@ -197,8 +215,15 @@ def _dream(
     return Dreamed(
         frames=np.stack([kept[t] for t in plan.moments], axis=1),
         responses=np.stack([_difference(kept[t + plan.answer], answers[t]) for t in moments], axis=1),
+        tracks=_windows(plan, tracked) if tracked else np.zeros((n, len(plan.moments), 0, 0)),
         films=np.stack(films, axis=1),
     )
+
+
+def _windows(plan: Plan, tracked: dict[int, np.ndarray]) -> np.ndarray:
+    """Lay tracks `[n, F]` by frame out by the moments that they lead to: `[n, k, L, F]`."""
+    windows = [[tracked[t] for t in range(m - plan.track, m + 1)] for m in plan.moments]
+    return np.stack([np.stack(window, axis=1) for window in windows], axis=1)
 
 
 def _difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -210,17 +235,16 @@ def _difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 def _seen(plan: Plan, driven: list[Driven], dream: np.ndarray, there: bool) -> Seen:
     """Put together what is looked at at the moments."""
     n, k = dream.shape[:2]
+    moments = list(plan.moments)
     if not there:
-        sample = np.concatenate([d.given for d in driven])
-        return Seen(dream, None, {}, np.ones((n, k), bool), sample)
-    at = [d.rows(plan.moments) for d in driven]
-    real = np.stack([d.frames[rows] for d, rows in zip(driven, at, strict=True)])
-    state = {
-        name: np.stack([d.state[name][rows] for d, rows in zip(driven, at, strict=True)]) for name in driven[0].state
-    }
-    reached = np.stack([d.reached[rows] for d, rows in zip(driven, at, strict=True)])
-    sample = np.concatenate([np.stack([d.given[-1] for d in driven]), real.reshape(n * k, *real.shape[2:])])
-    return Seen(dream, real, state, reached, sample)
+        return Seen(moments, dream, None, {}, np.ones((n, k), bool))
+    at = [d.rows(moments) for d in driven]
+    real, reached = (
+        np.stack([getattr(d, name)[rows] for d, rows in zip(driven, at, strict=True)]) for name in ("frames", "reached")
+    )
+    length = min(len(next(iter(d.state.values()), ())) for d in driven)
+    state = {name: np.stack([d.state[name][:length] for d in driven]) for name in driven[0].state}
+    return Seen(moments, dream, real, state, reached)
 
 
 def _summed(check: Check, seconds: Sequence[float], boot: Bootstrap, kind_of: np.ndarray) -> CheckResult:

@@ -130,6 +130,21 @@ class PushTReader:
         figures = ("overlap", "outline", "grey", "blue", "other")
         return Shape(reading, *(np.concatenate([getattr(part, name) for part in parts]) for name in figures))
 
+    def track(self, frames: np.ndarray) -> np.ndarray:
+        """Say of uint8 frames `[n, H, W, 3]` where the agent and the centre of all grey are, whatever its shape.
+
+        Board units `[n, 4]`; NaN where there is less than half of the agent or a quarter of the T.
+        """
+        grey, blue = _split(self.background - frames, self.background)
+        unit = BOARD / frames.shape[1]
+        places = []
+        for cover, least in ((blue, SEEN * AGENT_AREA), (np.where(grey > 0.4, grey, 0.0), T_AREA / 4)):
+            mass, at = cover.sum(axis=(1, 2)), np.arange(cover.shape[1]) + 0.5
+            centre = np.stack([cover.sum(axis=axis) @ at for axis in (1, 2)], axis=1)
+            centre = centre / np.maximum(mass, 1e-9)[:, None] * unit
+            places.append(np.where(mass[:, None] * unit**2 >= least, centre, np.nan))
+        return np.concatenate(places, axis=1)
+
     def _read_chunk(self, frames: np.ndarray) -> Reading:
         return self._reading(*_split(self.background - frames, self.background))
 

@@ -40,9 +40,9 @@ class Driven:
     """One episode under a hand; k frames ahead are looked at.
 
     looked: the k frames ahead that were looked at, ascending; given: frames uint8 `[context, H, W, 3]`; past
-    `[context - 1, ...]`, actions `[T, ...]`: raw actions between them, and after them; frames uint8 `[k, H, W, 3]`,
-    state of the engine `[k, ...]`: where looked at; reached bool `[k]`: the episode had not ended yet (what is behind
-    its end is the last frame).
+    `[context - 1, ...]`, actions `[T, ...]`: raw actions between them, and after them; frames uint8 `[k, H, W, 3]`:
+    where looked at; state `[looked[-1] + 1, ...]`: of the engine, from the last frame given on; reached bool `[k]`: the
+    episode had not ended yet (what is behind its end is the last frame).
     """
 
     looked: tuple[int, ...]
@@ -54,7 +54,7 @@ class Driven:
     reached: np.ndarray
 
     def rows(self, ahead: Sequence[int]) -> list[int]:
-        """Say where in `frames`, `state` and `reached` some frames ahead lie, all of them looked at."""
+        """Say where in `frames` and `reached` some frames ahead lie, all of them looked at."""
         return [self.looked.index(frame) for frame in ahead]
 
 
@@ -136,9 +136,10 @@ def drive(
                 drawn = env.draw()
         if lead - context + 1 <= t <= lead:
             given.append(drawn)
+        if t >= lead:
+            states.append(env.state())
         if t - lead in wanted:
             shown.append(drawn)
-            states.append(env.state())
             reached.append(not over)
     return Driven(
         looked=tuple(looked),
