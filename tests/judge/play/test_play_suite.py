@@ -14,7 +14,7 @@ from worldling.judge.play.things import things_of
 from worldling.types import ActionSpace, Episode
 
 QUICK = dict(suites=("play",), players=3, seconds=(0.4, 1.0), quiet=True)
-BOARD = ActionSpace("box", (), (0.0, 0.0), (512.0, 512.0), ("x", "y"))
+BOARD = ActionSpace("box", (), (0.0, 0.0), (512.0, 512.0))  # a model of somebody's own may not name x and y
 
 
 class StillBoard(ForeignWorld):
@@ -61,7 +61,7 @@ def test_a_world_without_an_environment_is_played_from_the_data_or_its_own_clips
         Episode(*(getattr(squares[0], n) for n in ("frames", "actions", "reward", "terminated", "truncated")))
     ]
     alone = judge(world, None, **QUICK)["suites"]["play"]
-    assert alone["starts"] == "1 clips of the world's own"
+    assert alone["starts"] == "the world's own clips, 1 of them"
 
 
 def test_what_cannot_be_played_is_one_clear_line(squares, tmp_path):

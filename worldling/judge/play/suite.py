@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from worldling.data.environment import Environment
 from worldling.data.hands import check_hands, play_hand
 from worldling.errors import ConfigError, EnvError, JudgeError
 from worldling.judge.case import Case
@@ -16,9 +17,10 @@ from worldling.judge.play.checks import Check, Seen, alive, looks_real
 from worldling.judge.play.result import CheckResult, FilmOfPlay, PlayResult
 from worldling.judge.play.things import Things, things_of
 from worldling.judge.results import Elapsed
-from worldling.judge.truth.driven import Driven, Hand, drive_all, drive_others, of_interest
+from worldling.judge.truth.driven import Driven, Hand, drive_all, drive_others, of_interest, open_card_environment
 from worldling.progress import Progress
 from worldling.report.values import Interval
+from worldling.types import ActionSpace
 
 #: Films show at most about so many frames a second.
 FILM_FPS = 10.0
@@ -89,25 +91,29 @@ def run(case: Case) -> PlayResult:
     Cost: that many steps, a second more for each moment looked at, and the same in the real environment.
     """
     begun, settings = time.monotonic(), case.settings
+    env, beside = _open(case)
     try:
-        kinds = check_hands(case.world.action_space, settings.hands)
-    except ConfigError as error:
-        raise JudgeError(str(error)) from None
-    if not kinds:
-        raise JudgeError("`suite` play must be given a world with actions, got one of videos without. Choose another.")
-    plan = Plan.of(settings.seconds, case.fps)
-    hands = [Hand(kinds[i % len(kinds)], (settings.seed, 31, i)) for i in range(settings.players)]
-    others = [Hand(hand.kind, (settings.seed, 32, i)) for i, hand in enumerate(hands)]
-    filmed = list(range(min(len(kinds), len(hands))))
-    driven, beside, answers = _real(case, plan, hands, others, filmed)
-    starts = f"fresh episodes of {case.env_id}"
-    if driven is None:
-        driven, starts = _unaccompanied(case, plan, hands)
+        space, fps = (case.world.action_space, case.fps) if env is None else (env.action_space, env.fps)
+        kinds, plan = _kinds(space, settings.hands), Plan.of(settings.seconds, fps)
+        hands = [Hand(kinds[i % len(kinds)], (settings.seed, 31, i)) for i in range(settings.players)]
+        others = [Hand(hand.kind, (settings.seed, 32, i)) for i, hand in enumerate(hands)]
+        filmed = list(range(min(len(kinds), len(hands))))
+        answers = None
+        if env is None:
+            driven, starts = _unaccompanied(case, plan, hands)
+        else:
+            looked = [_looked(plan, i in filmed) for i in range(len(hands))]
+            driven = drive_all(env, hands, looked, plan.last + plan.answer, case.context, case.quiet)
+            answers = drive_others(env, hands, others, plan.answer, case.context, case.quiet)
+            starts = f"fresh episodes of {case.env_id}"
+    finally:
+        if env is not None:
+            env.close()
     there = answers is not None
     given, past = (np.stack([getattr(d, name) for d in driven]) for name in ("given", "past"))
     actions = np.stack([d.actions for d in driven])
     things = things_of(case.env_id, np.concatenate([given[:, -1], *(d.frames for d in driven)]))
-    dream = _dream(case, plan, given, past, actions, _other_actions(case, plan, others, driven), filmed, things)
+    dream = _dream(case, plan, given, past, actions, _other_actions(space, plan, others, driven), filmed, things)
     seen = _seen(plan, driven, dream.frames, there)
     checks = {} if things is None else things.check(seen, dream.tracks)
     checks |= looks_real(case.world, seen)
@@ -140,17 +146,22 @@ def _looked(plan: Plan, film: bool) -> list[int]:
     return sorted({0, plan.answer, *plan.moments, *(plan.film if film else ())})
 
 
-def _real(
-    case: Case, plan: Plan, hands: list[Hand], others: list[Hand], filmed: list[int]
-) -> tuple[list[Driven] | None, str, np.ndarray | None]:
-    """Drive the real environment: episodes, what it is or why there is none, and frames a second into other hands."""
-    looked = [_looked(plan, i in filmed) for i in range(len(hands))]
+def _open(case: Case) -> tuple[Environment | None, str]:
+    """Open the environment of the world's card; say what is beside the dream, or why nothing is."""
     try:
-        driven = drive_all(case.world, hands, looked, plan.last + plan.answer, case.quiet)
-        answers = drive_others(case.world, hands, others, plan.answer, case.quiet)
+        return open_card_environment(case.world), f"{case.env_id} under the same actions"
     except EnvError as error:
-        return None, f"nothing: {error}", None
-    return driven, f"{case.env_id} under the same actions", answers
+        return None, f"nothing: {error}"
+
+
+def _kinds(space: ActionSpace, names: Sequence[str]) -> tuple[str, ...]:
+    try:
+        kinds = check_hands(space, names)
+    except ConfigError as error:
+        raise JudgeError(str(error)) from None
+    if not kinds:
+        raise JudgeError("`suite` play must be given a world with actions, got one of videos without. Choose another.")
+    return kinds
 
 
 def _unaccompanied(case: Case, plan: Plan, hands: list[Hand]) -> tuple[list[Driven], str]:
@@ -164,16 +175,16 @@ def _unaccompanied(case: Case, plan: Plan, hands: list[Hand]) -> tuple[list[Driv
         actions = play_hand(space, hand.kind, list(hand.seed), times, begin)
         nothing = np.zeros((0, *frames.shape[2:]), np.uint8)
         driven.append(Driven((), frames[row], past[row], actions, nothing, {}, np.ones(0, bool)))
-    return driven, "the data set" if case.data is not None else f"{len(frames)} clips of the world's own"
+    return driven, "the data set" if case.data is not None else f"the world's own clips, {len(frames)} of them"
 
 
-def _other_actions(case: Case, plan: Plan, others: list[Hand], driven: list[Driven]) -> np.ndarray:
+def _other_actions(space: ActionSpace, plan: Plan, others: list[Hand], driven: list[Driven]) -> np.ndarray:
     """Actions `[n, T, ...]` of other hands over the same time."""
     times, rows = np.arange(1, plan.last + plan.answer + 1) / plan.fps, []
     for other, one in zip(others, driven, strict=True):
         begin = one.past[-1] if len(one.past) else None
         near = of_interest({name: values[0] for name, values in one.state.items()})
-        rows.append(play_hand(case.world.action_space, other.kind, list(other.seed), times, begin, near))
+        rows.append(play_hand(space, other.kind, list(other.seed), times, begin, near))
     return np.stack(rows)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,33 +75,34 @@ def open_card_environment(world: WorldModel) -> Environment:
 
 
 def drive_all(
-    world: WorldModel, hands: Sequence[Hand], looked: Sequence[Sequence[int]], num_actions: int, quiet: bool = False
+    env: Environment,
+    hands: Sequence[Hand],
+    looked: Sequence[Sequence[int]],
+    num_actions: int,
+    context: int,
+    quiet: bool = False,
 ) -> list[Driven]:
-    """Drive the environment of the world's card by every hand, for as many actions as the last frame looked at.
+    """Drive an environment by every hand, for as many actions as the last frame looked at; `num_actions` are returned.
 
-    looked: for each hand, the frames ahead that are drawn, ascending, from 0 on. Raises as `open_card_environment`.
+    looked: for each hand, the frames ahead that are drawn, ascending, from 0 on.
     """
     driven = []
-    with (
-        closing(open_card_environment(world)) as env,
-        Progress("real environment", len(hands), "players", quiet) as bar,
-    ):
+    with Progress("real environment", len(hands), "players", quiet) as progress:
         for hand, frames in zip(hands, looked, strict=True):
-            driven.append(drive(env, hand, hand, frames, num_actions, world.config.context))
-            bar.update(len(driven))
+            driven.append(drive(env, hand, hand, frames, num_actions, context))
+            progress.update(len(driven))
     return driven
 
 
 def drive_others(
-    world: WorldModel, hands: Sequence[Hand], others: Sequence[Hand], ahead: int, quiet: bool = False
+    env: Environment, hands: Sequence[Hand], others: Sequence[Hand], ahead: int, context: int, quiet: bool = False
 ) -> np.ndarray:
     """Begin the episodes of `hands`, go on with `others`, and return frames `[n, H, W, 3]` so many actions ahead."""
     frames = []
-    bar = Progress("other hands", len(hands), "players", quiet)
-    with closing(open_card_environment(world)) as env, bar:
+    with Progress("other hands", len(hands), "players", quiet) as progress:
         for hand, other in zip(hands, others, strict=True):
-            frames.append(drive(env, hand, other, (ahead,), ahead, world.config.context).frames[0])
-            bar.update(len(frames))
+            frames.append(drive(env, hand, other, (ahead,), ahead, context).frames[0])
+            progress.update(len(frames))
     return np.stack(frames)
 
 
