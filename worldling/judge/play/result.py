@@ -30,14 +30,12 @@ class CheckResult:
 class FilmOfPlay:
     """A moving picture of one player.
 
-    label: its kind of hand; frames uint8 `[T, H, W, 3]`: real (if there is one) left of the dream; fps: of the film;
-    strip uint8 `[k, H, W, 3]`: the same at the start and at the seconds looked at.
+    label: its kind of hand; frames uint8 `[T, H, W, 3]`: real (if there is one) left of the dream; fps: of the film.
     """
 
     label: str
     frames: np.ndarray
     fps: float
-    strip: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -274,12 +274,11 @@ def _summed(check: Check, seconds: Sequence[float], boot: Bootstrap, kind_of: np
 
 
 def _film(case: Case, plan: Plan, row: int, kind: str, driven: Driven, dreamed: np.ndarray, there: bool) -> FilmOfPlay:
-    """Lay reality left of the dream, and pick the moments for a strip."""
+    """Lay reality left of the dream."""
     cut = case.picture.cut
     frames = cut(dreamed)
     if there:
         real = cut(driven.frames[driven.rows(plan.film)])
         gap = np.full((*frames.shape[:2], 2, 3), 255, np.uint8)
         frames = np.concatenate([real, gap, frames], axis=2)
-    strip = frames[[min(round(t / plan.stride), len(frames) - 1) for t in (0, *plan.moments)]]
-    return FilmOfPlay(f"{kind}, player {row + 1}", frames, plan.fps / plan.stride, strip)
+    return FilmOfPlay(f"{kind}, player {row + 1}", frames, plan.fps / plan.stride)
