@@ -153,7 +153,7 @@ def film(rows: Sequence[tuple[str, np.ndarray]], columns: Sequence[str]) -> str:
 def moving_picture(webp: bytes) -> str:
     """Show an animated WebP, such as `preview.write_preview` makes."""
     url = "data:image/webp;base64," + base64.b64encode(webp).decode()
-    return f'<img alt="" style="image-rendering:pixelated;max-width:100%" src="{url}">'
+    return f'<img alt="" style="image-rendering:pixelated;width:min(100%,480px)" src="{url}">'
 
 
 def png_url(picture: np.ndarray) -> str:
