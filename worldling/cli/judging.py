@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from worldling.cli.options import BACKENDS, count, open_worlds, parse_ints, reject_options
+from worldling.cli.options import BACKENDS, count, open_worlds, parse_ints, parse_numbers, reject_options
+from worldling.data.hands import KEYS, POINTER, STICKS
 from worldling.errors import ConfigError
 from worldling.judge.registry import SUITES, suites_that_need
 
@@ -49,6 +50,17 @@ def add_judge(command: Command) -> None:
     p.add_argument("--physion", help="a data set imported with --format physion; the suite physion needs one")
     p.add_argument(
         "--chaos", default="data/chaos", help="folder of the test clips of chaotic environments, made if it is missing"
+    )
+    p.add_argument("--players", type=count, default=64, help="scripted players of the suite play")
+    p.add_argument(
+        "--seconds", default="1,2,5,10,20", help="seconds of play at which the suite play looks, with commas"
+    )
+    p.add_argument(
+        "--hand",
+        action="append",
+        default=[],
+        help=f"only this kind of scripted player: {', '.join(POINTER)} of a pointer, {', '.join(KEYS)} of keys, "
+        f"{', '.join(STICKS)} of a stick; repeatable",
     )
     p.add_argument("--seed", type=int, default=0, help="of everything drawn at random")
     p.add_argument("--backend", default="auto", help=BACKENDS)
@@ -91,7 +103,8 @@ def _judge(a: argparse.Namespace) -> dict[str, Any]:
     if not a.out and out.is_symlink():
         raise ConfigError(f"`--out` must be given where {out} is a link, got none. The folder's maker chose where to.")
     settings = {name: getattr(a, name) for name in ("starts", "seed", "rollouts", "exam", "trials", "physion", "chaos")}
-    settings |= {"lengths": parse_ints(a.lengths, "lengths"), "scenes": a.scene}
+    settings |= {"lengths": parse_ints(a.lengths, "lengths"), "scenes": a.scene, "hands": a.hand}
+    settings |= {"players": a.players, "seconds": parse_numbers(a.seconds, "seconds")}
     if a.horizons is not None:
         settings["horizons"] = parse_ints(a.horizons, "horizons")
     suites = a.suite or ("all",)

@@ -136,3 +136,11 @@ def parse_ints(text: str, option: str) -> list[int]:
         raise ConfigError(
             f"`--{option}` must be whole numbers with commas, got {text!r}. Write for example 1,8."
         ) from None
+
+
+def parse_numbers(text: str, option: str) -> list[float]:
+    """Parse numbers such as 0.5,20."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError(f"`--{option}` must be numbers with commas, got {text!r}. Write for example 1,20.") from None

@@ -65,6 +65,7 @@ class Environment:
         self.action_space = ActionSpace.from_gymnasium(raw.action_space, names)
         self.fps = simulator.frames_per_second(raw) / frame_skip
         self._shown: np.ndarray | None = None  # the last picture of this episode
+        self._observation: Any = None  # the last one
         self._at_exit = weakref.finalize(self, _close, raw)  # MuJoCo complains if it is torn down by the interpreter
 
     def reset(self, seed: int | None = None) -> UInt8[np.ndarray, "{self.size_px} {self.size_px} 3"]:
@@ -80,7 +81,7 @@ class Environment:
         if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], dict | None)):
             raise old_interface(self.env_id, "reset() that does not return observation and info")
         observation, info = answer
-        self.info, self._shown = info or {}, None
+        self.info, self._shown, self._observation = info or {}, None, observation
         self._simulator.prepare(self.raw.unwrapped)
         return self._frame(observation)
 
@@ -89,6 +90,11 @@ class Environment:
 
         Raises `ActionError` if the action does not belong to `action_space`; else as `reset` does.
         """
+        reward, ended, stopped = self.advance(action)
+        return Transition(self._frame(self._observation, over=ended or stopped), reward, ended, stopped)
+
+    def advance(self, action: Any) -> tuple[float, bool, bool]:
+        """Take one raw action as `step` does, without drawing: reward, terminated, truncated. Raises as `step` does."""
         native = self._native(self.action_space.check(action, lead=()))
         total = 0.0
         for _ in range(self._repeat):
@@ -96,13 +102,17 @@ class Environment:
                 answer = self.raw.step(native)
             except (Exception, SystemExit) as error:
                 raise self._fault("step", error) from error
-            observation, reward, terminated, truncated, info = answered(self.env_id, answer)
+            self._observation, reward, terminated, truncated, info = answered(self.env_id, answer)
             self.info = info or {}
             total += number(self.env_id, reward)
             ended, stopped = (flag(self.env_id, value) for value in (terminated, truncated))
             if ended or stopped:
                 break
-        return Transition(self._frame(observation, over=ended or stopped), total, ended, stopped)
+        return total, ended, stopped
+
+    def draw(self) -> np.ndarray:
+        """Draw the frame `[H, W, 3]` after `advance`. Raises as `reset` does."""
+        return self._frame(self._observation)
 
     def state(self) -> dict[str, np.ndarray]:
         """Return the engine's state now, as copies; empty if the simulator shows none.

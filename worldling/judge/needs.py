@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worldling.config import to_dict
+from worldling.data.card_environment import check_card_environment
 from worldling.data.dataset import DatasetMeta
 from worldling.data.fit import picture_of
 from worldling.data.formats.physion import read_stimuli
 from worldling.data.store import read_meta
-from worldling.errors import JudgeError
+from worldling.errors import EnvError, JudgeError
 from worldling.protocol import WorldModel
 from worldling.types import ActionSpace
 
@@ -177,11 +178,34 @@ def _check_clips(given: Given, suite: str) -> None:
         check_clips(given.world)
 
 
-#: Needs by name: held-out data; data or clips of the world's own; a world of the physics scenes, or of a chaotic
+def is_known_environment(world: WorldModel) -> bool:
+    """Say whether the world's card names an environment that is opened on its word."""
+    try:
+        check_card_environment(world.card.get("source", {}))
+    except EnvError:
+        return False
+    return True
+
+
+def _can_start(given: Given) -> bool:
+    actions = given.world.action_space.kind != "none"
+    return actions and (is_known_environment(given.world) or NEEDS["clips"].fits(given))
+
+
+def _check_start(given: Given, suite: str) -> None:
+    if given.world.action_space.kind == "none":
+        raise JudgeError(f"`suite` {suite} must be given a world with actions, got one without. Choose another suite.")
+    if not is_known_environment(given.world):
+        _check_clips(given, suite)
+
+
+#: Needs by name: held-out data; data or clips of the world's own; these or an environment that we know, and actions; a
+#: world of the physics scenes, or of a chaotic
 #: environment; Physion's stimuli.
 NEEDS: dict[str, Need] = {
     "data": Need(lambda given: given.data is not None, _check_data),
     "clips": Need(lambda given: given.data is not None or has_clips(given.world), _check_clips),
+    "start": Need(_can_start, _check_start),
     "physics": Need(lambda given: is_physics(given.world), lambda given, suite: check_physics(given.world, suite)),
     "chaos": Need(lambda given: is_chaos(given.world), lambda given, suite: check_chaos(given.world, suite)),
     "stimuli": Need(lambda given: bool(given.physion), lambda given, suite: check_stimuli(given.world, given.physion)),

@@ -40,6 +40,7 @@ class Suite:
 SUITES: dict[str, Suite] = {
     "fidelity": Suite("worldling.judge.fidelity", needs="data"),
     "stability": Suite("worldling.judge.stability", needs="data"),
+    "play": Suite("worldling.judge.play", needs="start"),
     "ocp": Suite("worldling.judge.ocp", needs="physics"),
     "surprise": Suite("worldling.judge.surprise", needs="physics"),
     "control": Suite("worldling.judge.control", needs="physics"),

@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 
 from worldling.errors import JudgeError
 
+#: The longest that anybody plays, in seconds.
+MOST_SECONDS = 3600.0
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -34,18 +37,30 @@ class Settings:
     chaos: str = "data/chaos"
     """Folder of the clips of chaotic environments, made where they are missing."""
 
+    players: int = 64
+    """Scripted players of the play suite."""
+    seconds: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0, 20.0)
+    """Seconds of play at which the play suite looks."""
+    hands: tuple[str, ...] = ()
+    """Kinds of scripted player; none named for all that fit the world's actions."""
+
     def __post_init__(self) -> None:
         for name in ("horizons", "lengths"):
             values = tuple(sorted({int(v) for v in getattr(self, name)}))
             if not values or values[0] < 1:
                 raise JudgeError(f"`{name}` must be whole numbers of at least 1, got {values}. Give frames ahead.")
             object.__setattr__(self, name, values)
-        object.__setattr__(self, "scenes", tuple(self.scenes))
+        seconds = tuple(sorted({float(v) for v in self.seconds}))
+        if not seconds or not 0 < seconds[0] <= seconds[-1] <= MOST_SECONDS:
+            raise JudgeError(f"`seconds` must be more than 0 and at most {MOST_SECONDS}, got {seconds}. Give 1,5,20.")
+        object.__setattr__(self, "seconds", seconds)
+        for name in ("scenes", "hands"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         for name in ("exam", "physion", "chaos"):
             object.__setattr__(self, name, str(getattr(self, name) or ""))
         if self.seed < 0:
             raise JudgeError(f"`seed` must be at least 0, got {self.seed}. Use 0.")
-        for name in ("starts", "rollouts", "resamples", "trials"):
+        for name in ("starts", "rollouts", "resamples", "trials", "players"):
             if getattr(self, name) < 2:
                 raise JudgeError(f"`{name}` must be at least 2, got {getattr(self, name)}. Intervals need several.")
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from worldling.data.environment import Environment
+from worldling.data.hands import Path, Piece, circle, curve, goal, rest, sweep_speed
 from worldling.scenes.chaos import steering
 
 Act = Callable[[np.ndarray, dict[str, Any]], Any]
@@ -108,58 +109,36 @@ def pusht_free_hand(env: Environment, seed: int) -> Act:
     Speeds are log-uniform from 100 to 900 board units a second; six goals in ten lie near the T.
     """
     rng = np.random.default_rng(seed)
-    raw, step_s = env.raw.unwrapped, 1 / env.fps
-    pointer = np.array(raw.agent.position)
-    path: list[np.ndarray] = []  # where the pointer is in each of the next frames
+    raw, frame_number = env.raw.unwrapped, 0
 
-    def goal(block: np.ndarray) -> np.ndarray:
-        return block + rng.normal(0, 110, 2) if rng.random() < 0.6 else rng.uniform(0, 512, 2)
-
-    def curve(start: np.ndarray, end: np.ndarray, bend: float, speed: float) -> None:
-        """Move along a quadratic curve whose middle lies up to `bend` of its length aside."""
-        away = end - start
-        middle = (start + end) / 2 + np.array([-away[1], away[0]]) * rng.uniform(-bend, bend)
-        length = np.linalg.norm(middle - start) + np.linalg.norm(end - middle)
-        for t in np.linspace(0, 1, max(1, round(length / (speed * step_s))) + 1)[1:]:
-            path.append((1 - t) ** 2 * start + 2 * t * (1 - t) * middle + t**2 * end)
-
-    def hold(place: np.ndarray, least_s: float, most_s: float) -> None:
-        path.extend([place] * max(1, round(rng.uniform(least_s, most_s) / step_s)))
-
-    def next_piece(pointer: np.ndarray, block: np.ndarray) -> None:
-        speed, kind = 100 * 9 ** rng.random(), rng.random()
+    def draw(pointer: np.ndarray) -> list[Piece]:
+        block = np.array(raw.block.local_to_world(raw.block.center_of_gravity))
+        speed, kind = sweep_speed(rng), rng.random()
         if kind < 0.15:
-            hold(pointer, 0.2, 1.0)
-        elif kind < 0.25:
-            hold(goal(block), 0.2, 0.8)  # a flick or a tap: the pointer is there at once
-        elif kind < 0.35:
-            centre, radius = goal(block), rng.uniform(30, 180)
-            first, turn = rng.uniform(0, 2 * math.pi), rng.choice([-1, 1]) * rng.uniform(0.5, 2) * 2 * math.pi
-            places = [
-                centre + radius * np.array([math.cos(first + turn * t), math.sin(first + turn * t)])
-                for t in np.linspace(0, 1, max(2, round(abs(turn) * radius / (speed * step_s))))
-            ]
-            curve(pointer, places[0], 0.3, speed)
-            path.extend(places)
-        elif kind < 0.6:  # a push: from behind, through the T, off its centre so that it turns
-            inward = np.array([256.0, 256.0]) - block
-            heading = rng.uniform(-math.pi, math.pi)
-            if rng.random() < np.linalg.norm(inward) / 200:
-                heading = math.atan2(inward[1], inward[0]) + rng.normal(0, 0.6)
-            along = np.array([math.cos(heading), math.sin(heading)])
-            aside = np.array([-along[1], along[0]]) * rng.uniform(-60, 60)
-            behind, through = block - along * rng.uniform(80, 120) + aside, block + along * rng.uniform(0, 160) + aside
-            curve(pointer, behind, 1.0, 500)
-            curve(behind, through, 0.1, min(speed, 80 * 5 ** rng.random()))
-        else:
-            curve(pointer, goal(block), 0.6, speed)
+            return [rest(pointer, rng.uniform(0.2, 1.0))]
+        if kind < 0.25:
+            return [rest(goal(rng, block), rng.uniform(0.2, 0.8))]  # a flick or a tap: the pointer is there at once
+        if kind < 0.35:
+            return circle(rng, pointer, goal(rng, block), speed)
+        if kind >= 0.6:
+            return [curve(rng, pointer, goal(rng, block), 0.6, speed)]
+        # a push: from behind, through the T, off its centre so that it turns
+        inward = np.array([256.0, 256.0]) - block
+        heading = rng.uniform(-math.pi, math.pi)
+        if rng.random() < np.linalg.norm(inward) / 200:
+            heading = math.atan2(inward[1], inward[0]) + rng.normal(0, 0.6)
+        along = np.array([math.cos(heading), math.sin(heading)])
+        aside = np.array([-along[1], along[0]]) * rng.uniform(-60, 60)
+        behind, through = block - along * rng.uniform(80, 120) + aside, block + along * rng.uniform(0, 160) + aside
+        slow = min(speed, 80 * 5 ** rng.random())
+        return [curve(rng, pointer, behind, 1.0, 500), curve(rng, behind, through, 0.1, slow)]
+
+    path = Path(np.array(raw.agent.position), draw)
 
     def act(frame: np.ndarray, info: dict[str, Any]) -> np.ndarray:
-        nonlocal pointer
-        if not path:
-            next_piece(pointer, np.array(raw.block.local_to_world(raw.block.center_of_gravity)))
-        pointer = np.clip(path.pop(0), 0, 512)
-        return pointer.astype(np.float32)
+        nonlocal frame_number
+        frame_number += 1
+        return np.clip(path.at(frame_number / env.fps), 0, 512).astype(np.float32)
 
     return act
 

@@ -150,6 +150,12 @@ def film(rows: Sequence[tuple[str, np.ndarray]], columns: Sequence[str]) -> str:
     return f'<table class="film"><tr><th></th>{heads}</tr>{body}</table>'
 
 
+def moving_picture(webp: bytes) -> str:
+    """Show an animated WebP, such as `preview.write_preview` makes."""
+    url = "data:image/webp;base64," + base64.b64encode(webp).decode()
+    return f'<img alt="" style="image-rendering:pixelated;width:min(100%,480px)" src="{url}">'
+
+
 def png_url(picture: np.ndarray) -> str:
     """Write a uint8 `[H, W, 3]` picture as a data: URL, losslessly up to 256 px, halved and so on above."""
     from PIL import Image

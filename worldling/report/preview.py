@@ -10,12 +10,12 @@ import numpy as np
 MOST_PX = 160
 
 
-def write_preview(frames: np.ndarray, fps: float) -> bytes:
-    """Encode frames uint8 `[T, H, W, 3]`, T at least 1, as an endless animated WebP of at most 160 px a side."""
+def write_preview(frames: np.ndarray, fps: float, most_px: int = MOST_PX) -> bytes:
+    """Encode frames uint8 `[T, H, W, 3]`, T at least 1, as an endless animated WebP of at most `most_px` a side."""
     from PIL import Image
 
     height, width = frames.shape[1:3]
-    scale = min(1.0, MOST_PX / max(height, width))
+    scale = min(1.0, most_px / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     pictures = [Image.fromarray(np.ascontiguousarray(frame)) for frame in frames]
     pictures = [picture if picture.size == size else picture.resize(size, Image.Resampling.BOX) for picture in pictures]

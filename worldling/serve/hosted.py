@@ -8,11 +8,12 @@ from typing import Any
 from worldling.about import about_world, verdict_of
 from worldling.alarm import DriftAlarm
 from worldling.data.fit import picture_of
+from worldling.data.hands import is_pointer
 from worldling.errors import EnvError, ServeError
 from worldling.protocol import WorldModel
 from worldling.serve.messages import encode_jpeg
 from worldling.serve.real_environment import RealEnvironment
-from worldling.serve.session import HISTORY_S, Session, is_pointer
+from worldling.serve.session import HISTORY_S, Session
 
 
 def pace(world: WorldModel, fps: float | None) -> float:

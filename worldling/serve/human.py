@@ -21,6 +21,7 @@ import numpy as np
 
 from worldling.data.environment import Environment
 from worldling.data.fit import Size
+from worldling.data.hands import is_pointer
 from worldling.data.policies import Act
 from worldling.data.record import record
 from worldling.errors import ServeError
@@ -32,7 +33,7 @@ from worldling.serve.messages import encode_jpeg
 from worldling.serve.port import open_port
 from worldling.serve.run import serve_until
 from worldling.serve.server import PlayServer
-from worldling.serve.session import Session, is_pointer
+from worldling.serve.session import Session
 from worldling.types import ActionSpace
 
 WAIT_S = 0.05  # between looks at whether the recorder still runs

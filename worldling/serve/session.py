@@ -16,22 +16,18 @@ import numpy as np
 
 from worldling.alarm import DriftAlarm
 from worldling.data.fit import picture_of
+from worldling.data.hands import is_pointer
 from worldling.errors import ServeError
 from worldling.protocol import WorldModel, WorldState
 from worldling.serve.history import History, StoredFrame
 from worldling.serve.messages import encode_jpeg
 from worldling.serve.real_environment import RealEnvironment, squared_error
-from worldling.types import ActionSpace, Step, check_frames
+from worldling.types import Step, check_frames
 
 HISTORY_S = 60
 SEGMENT_S = 2.5
 SHORTEST_LEFT_S = 1.0  # a branch with less of its own is not kept when it is left
 MAX_RECORDING_S = 600
-
-
-def is_pointer(space: ActionSpace) -> bool:
-    """Return whether actions are positions in the picture (a box of x and y), set with a mouse or a finger."""
-    return space.kind == "box" and tuple(name.lower() for name in space.names) == ("x", "y")
 
 
 class Session:

@@ -83,21 +83,27 @@ def test_pong_scores_count_only_what_the_truth_shows(pong):
     assert np.nansum(rows["ball_within_3px_loose"].values) == 0, "4 px is not within 3 px"
 
 
-def draw_pusht(agent, pose, size):
-    """Draw one Push-T board from engine values, as gym_pusht does, and shrink it by averaging."""
+TEE = ([(-60, 0), (60, 0), (60, 30), (-60, 30)], [(-15, 30), (15, 30), (15, 120), (-15, 120)])
+BAR, ELL = TEE[:1], ([(-60, 0), (20, 0), (20, 30), (-60, 30)], [(-10, 30), (20, 30), (20, 160), (-10, 160)])
+
+
+def draw_pusht(agent, pose, size, things=TEE, second=None):
+    """Draw one Push-T board from engine values, as gym_pusht does, and shrink it by averaging.
+
+    things: drawn at `pose` instead of the T, and the T again at the pose `second`.
+    """
     board = Image.new("RGB", (512, 512), "white")
     pen = ImageDraw.Draw(board)
-    shapes = ([(-60, 0), (60, 0), (60, 30), (-60, 30)], [(-15, 30), (15, 30), (15, 120), (-15, 120)])
 
     def place(points, x, y, angle):
         turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
         return [tuple(p) for p in np.asarray(points) @ turn + (x, y)]
 
-    for shape in shapes:
+    for shape in TEE:
         pen.polygon(place(shape, 256, 256, np.pi / 4), fill=(144, 238, 144))
     pen.ellipse([*(np.asarray(agent) - 15), *(np.asarray(agent) + 15)], fill=(65, 105, 225))
-    for shape in shapes:
-        points = place(shape, *pose)
+    for shape, at in [(shape, pose) for shape in things] + [(shape, second) for shape in TEE if second is not None]:
+        points = place(shape, *at)
         pen.polygon(points, fill=(143, 163, 184))
         pen.line([*points, points[0]], fill=(119, 136, 153), width=4)
     return np.asarray(board.resize((size, size), Image.Resampling.BOX))
@@ -122,6 +128,33 @@ def test_pusht_is_read_within_half_a_percent_and_three_degrees(size):
     rows = {s.key: s for s in reader.score(truth, truth, gone, np.ones(n, bool))}
     assert np.nanmax(rows["agent_within_2pct"].values) == 0.0, "what is not seen is wrong"
     assert np.nanmin(rows["block_angle_median"].values) == 180.0, "and as wrong as can be"
+
+
+@pytest.mark.parametrize("size", [64, 128])
+def test_pusht_tells_a_t_from_what_is_none(size):
+    rng = np.random.default_rng(1)
+    n = 12
+    pose = np.column_stack([rng.uniform(150, 360, (n, 2)), rng.uniform(0, 2 * np.pi, n)])
+    reader = PushTReader.fit(np.stack([draw_pusht((40, 40), p, size) for p in pose]))
+
+    def inspect(agent=(460, 40), **drawn):
+        return reader.inspect(np.stack([draw_pusht(agent, p, size, **drawn) for p in pose]))
+
+    tee, two = inspect(), inspect(second=(60, 440, 0.3))
+    assert (
+        tee.overlap.min() > 0.85
+        and tee.outline.min() > 0.85
+        and tee.grey.max() < 1.2
+        and 0.7 < tee.blue.min() <= tee.blue.max() < 1.4
+    )
+    assert tee.other.max() < 0.02
+    for broken in (inspect(things=BAR), inspect(things=ELL), two):
+        assert broken.overlap.max() < 0.7 and broken.outline.max() < 0.75, "whole is no"
+    assert two.grey.min() > 1.7, "a second T is extra"
+    assert inspect(things=()).overlap.max() == 0, "no T at all"
+    red = np.stack([draw_pusht((460, 40), p, size) for p in pose])
+    red[:, : size // 4, : size // 4] = (220, 30, 30)
+    assert reader.inspect(red).other.min() > 1.0
 
 
 def test_pusht_reader_on_the_real_engine():

@@ -27,7 +27,26 @@ T_REACH = 90.0  # no point of the T is further from its centroid
 
 SEEN = 0.5  # share of the true area that must be there
 FLOOR = 0.15  # cover below this is noise of the picture
+OTHER_LEVELS = 40.0  # a pixel this far from any mixture of board, block and agent is something else
 FIT_PX = 64  # larger frames are averaged down to about this size before the T is fitted
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What is on each of n boards, beside what `PushTReader.read` gives.
+
+    reading: of the same frames. overlap `[n]`: intersection over union of the grey of the whole frame and the T drawn
+    at its fitted pose, 0 where no T is seen; outline `[n]`: the same of what is more than half covered, finely drawn,
+    so that halos and soft edges do not count. grey, blue `[n]`: how much of either colour there is, over what the T and
+    the agent have. other `[n]`: area of what is neither, over the T's.
+    """
+
+    reading: Reading
+    overlap: np.ndarray
+    outline: np.ndarray
+    grey: np.ndarray
+    blue: np.ndarray
+    other: np.ndarray
 
 
 @dataclass
@@ -104,19 +123,91 @@ class PushTReader:
             row("block_angle_p90", "block angle, 9 in 10 err less than", "degrees", "p90", turn, block_there),
         ]
 
+    def inspect(self, frames: np.ndarray) -> Shape:
+        """Say of uint8 frames `[n, H, W, 3]`, at least one, whether the T is one T, and what else is there."""
+        parts = [self._inspect_chunk(frames[i : i + 128]) for i in range(0, len(frames), 128)]
+        reading = {key: np.concatenate([part.reading[key] for part in parts]) for key in parts[0].reading}
+        figures = ("overlap", "outline", "grey", "blue", "other")
+        return Shape(reading, *(np.concatenate([getattr(part, name) for part in parts]) for name in figures))
+
+    def track(self, frames: np.ndarray) -> np.ndarray:
+        """Say of uint8 frames `[n, H, W, 3]` where the agent and the centre of all grey are, whatever its shape.
+
+        Board units `[n, 4]`; NaN where there is less than half of the agent or a quarter of the T.
+        """
+        grey, blue = _split(self.background - frames, self.background)
+        unit = BOARD / frames.shape[1]
+        places = []
+        for cover, least in ((blue, SEEN * AGENT_AREA), (np.where(grey > 0.4, grey, 0.0), T_AREA / 4)):
+            mass, at = cover.sum(axis=(1, 2)), np.arange(cover.shape[1]) + 0.5
+            centre = np.stack([cover.sum(axis=axis) @ at for axis in (1, 2)], axis=1)
+            centre = centre / np.maximum(mass, 1e-9)[:, None] * unit
+            places.append(np.where(mass[:, None] * unit**2 >= least, centre, np.nan))
+        return np.concatenate(places, axis=1)
+
     def _read_chunk(self, frames: np.ndarray) -> Reading:
-        size = frames.shape[1]
-        above = self.background - frames
-        grey, blue = _split(above, self.background)
-        unit = BOARD / size
+        return self._reading(*_split(self.background - frames, self.background))
+
+    def _reading(self, grey: np.ndarray, blue: np.ndarray) -> Reading:
+        unit = BOARD / grey.shape[1]
         agent, mass = _gather(blue, reach=int(np.ceil(20.0 / unit)))
         agent = np.where(mass[:, None] * unit**2 >= SEEN * AGENT_AREA, (agent + 0.5) * unit, np.nan)
-        pool = max(1, size // FIT_PX)
-        grey = grey[:, : size // pool * pool, : size // pool * pool]
-        grey = grey.reshape(len(grey), size // pool, pool, size // pool, pool).mean(axis=(2, 4))
-        pose, seen = _fit_tee(grey, unit * pool)
+        grey = _pool(grey)
+        pose, seen = _fit_tee(grey, BOARD / grey.shape[1])
         pose = np.where(seen[:, None], pose, np.nan)
         return {"agent": agent, "block": pose[:, :2], "angle": pose[:, 2]}
+
+    def _inspect_chunk(self, frames: np.ndarray) -> Shape:
+        above = self.background - frames
+        grey, blue = _split(above, self.background)
+        reading = self._reading(grey, blue)
+        colours = np.stack([self.background - BLOCK_COLOUR, self.background - AGENT_COLOUR]).astype(np.float32)
+        rest = np.abs(above - np.einsum("knhw,khwc->nhwc", np.stack([grey, blue]), colours)).mean(axis=-1)
+        pixel = (BOARD / frames.shape[1]) ** 2
+        pose, soft = np.column_stack([reading["block"], reading["angle"]]), _pool(grey)
+        sharp = (_refine(soft) > 0.5).astype(np.float32)
+        return Shape(
+            reading,
+            overlap=_overlap(_draw(pose, soft.shape[1]), soft),
+            outline=_overlap((_draw(pose, sharp.shape[1]) > 0.5).astype(np.float32), sharp),
+            grey=grey.sum(axis=(1, 2)) * pixel / T_AREA,
+            blue=blue.sum(axis=(1, 2)) * pixel / AGENT_AREA,
+            other=(rest > OTHER_LEVELS).sum(axis=(1, 2)) * pixel / T_AREA,
+        )
+
+
+def _draw(pose: np.ndarray, size: int) -> np.ndarray:
+    """Draw the T on whole boards of `size` pixels a side: `[n, size, size]`, nothing at poses of NaN."""
+    unit = BOARD / size
+    side = np.broadcast_to((np.arange(size) + 0.5) * unit, (len(pose), size))
+    return np.nan_to_num(_tee(pose, side[:, None, :], side[:, :, None], unit))
+
+
+def _overlap(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Intersection over union of covers `[n, h, w]`: `[n]`, 0 of nothing."""
+    union = np.maximum(one, other).sum(axis=(1, 2))
+    overlap: np.ndarray = np.minimum(one, other).sum(axis=(1, 2)) / np.maximum(union, 1e-9)
+    return overlap
+
+
+def _refine(cover: np.ndarray, times: int = 3) -> np.ndarray:
+    """Interpolate cover `[n, h, w]` linearly between the middles of its pixels, to `times` as many a side."""
+    for axis in (1, 2):
+        size = cover.shape[axis]
+        at = np.clip((np.arange(size * times) + 0.5) / times - 0.5, 0, size - 1)
+        low = np.minimum(at.astype(int), size - 2)
+        share = (at - low).astype(cover.dtype).reshape((-1, 1) if axis == 1 else (-1,))
+        cover = cover.take(low, axis) * (1 - share) + cover.take(low + 1, axis) * share
+    return cover
+
+
+def _pool(cover: np.ndarray) -> np.ndarray:
+    """Average cover `[n, h, w]` down to about `FIT_PX` a side."""
+    size = cover.shape[1]
+    pool = max(1, size // FIT_PX)
+    cover = cover[:, : size // pool * pool, : size // pool * pool]
+    pooled: np.ndarray = cover.reshape(len(cover), size // pool, pool, size // pool, pool).mean(axis=(2, 4))
+    return pooled
 
 
 def _split(above: np.ndarray, background: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -222,6 +313,11 @@ def _percent(seen: np.ndarray, truth: np.ndarray) -> np.ndarray:
 def _degrees(seen: np.ndarray, truth: np.ndarray) -> np.ndarray:
     degrees: np.ndarray = np.abs(np.degrees(np.angle(np.exp(1j * (seen - truth)))))
     return degrees
+
+
+def centre_of(pose: np.ndarray) -> np.ndarray:
+    """Return the T's centre of gravity `[n, 2]` at poses `[n, 3]`."""
+    return np.asarray(pose[:, :2] + _rotate(pose[:, 2], T_CENTROID))
 
 
 def _own_error(quantity: str, unit: str, error: np.ndarray) -> OwnError:

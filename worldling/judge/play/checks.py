@@ -1,0 +1,86 @@
+"""What is checked in the dreams of any world: colours and edges, and whether they answer their input.
+
+A check gives one value for each player and moment: 1 where it holds, 0 where not, NaN where it is not counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from worldling.alarm import frame_features, reconstruct
+from worldling.judge.readers.reader import State
+from worldling.protocol import WorldModel
+
+#: Share of real frames that look like real frames, by definition of the limit.
+USUAL = 0.98
+#: A dream answers if its response to another hand is at least this share of what most real ones exceed, this many.
+ALIVE_SHARE, MOST = 0.5, 0.9
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check. dream, real `[n, k]`: 1, 0 or NaN, for n players at k moments; real: None where it is not known."""
+
+    label: str
+    definition: str
+    dream: np.ndarray
+    real: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What n players saw at k moments.
+
+    moments: in frames ahead; dream uint8 `[n, k, H, W, 3]`; real: the real environment's under the same actions, or
+    None; state `[n, T, ...]`: its engine's in every frame; reached bool `[n, k]`: the real episode had not ended.
+    """
+
+    moments: list[int]
+    dream: np.ndarray
+    real: np.ndarray | None
+    state: State
+    reached: np.ndarray
+
+
+def looks_real(world: WorldModel, seen: Seen) -> dict[str, Check]:
+    """Check that colours and edges are like those of real frames at other moments of other players."""
+    if seen.real is None:
+        return {}
+    n, k = seen.reached.shape
+    real = frame_features(np.stack([reconstruct(world, frames) for frames in seen.real])).reshape(n * k, -1)
+    dream = frame_features(seen.dream).reshape(n * k, -1)
+    player = np.repeat(np.arange(n), k)
+    other = player[:, None] != player[None, :]
+    far = [
+        np.where(other, np.abs(one[:, None] - real[None]).mean(axis=-1), np.inf).min(axis=1).reshape(n, k)
+        for one in (dream, real)
+    ]
+    counted = seen.reached & np.isfinite(far[1])
+    limit = np.quantile(far[1][counted], USUAL) if counted.any() else np.nan
+    definition = (
+        "shares of hues and greys, and edges, are as near to a real frame of another player's (encoded and decoded) as "
+        f"{USUAL * 100:g} % of real ones are"
+    )
+    holds = [np.where(counted, (f <= limit).astype(float), np.nan) for f in far]
+    return {"looks_real": Check("colours and edges of real frames", definition, *holds)}
+
+
+def alive(responses: np.ndarray, real: np.ndarray | None) -> dict[str, Check]:
+    """Check that the dream answers its input.
+
+    responses `[n, k]`: mean absolute difference, in grey levels, that another hand makes in a second, from each moment
+    on; real `[n]`: of the real environment, from the start on, or None; then the first moment is the scale.
+    """
+    limit = max(ALIVE_SHARE * float(np.quantile(responses[:, 0] if real is None else real, 1 - MOST)), 1e-3)
+    definition = (
+        "a second under another hand makes a picture that differs from this hand's by at least "
+        f"{ALIVE_SHARE * 100:g} % of what {MOST * 100:g} % of the hands exceed "
+        f"{'in the dream at the start' if real is None else 'in reality'}"
+    )
+    ceiling = None
+    if real is not None:
+        ceiling = np.full(responses.shape, np.nan)
+        ceiling[:, 0] = real >= limit
+    return {"alive": Check("answers the input", definition, (responses >= limit).astype(float), ceiling)}
