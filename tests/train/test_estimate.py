@@ -25,7 +25,7 @@ def test_what_was_asked_for_is_weighed(minutes, words):
     assert words in TEN.sentence(minutes) and TEN.sentence(minutes).startswith("about 10 minutes for a playable world")
 
 
-@pytest.mark.parametrize("seconds, minutes", [(530, 10), (3530, 60), (1, 10), (50_000, 240)])
+@pytest.mark.parametrize("seconds, minutes", [(530, 15), (3530, 90), (1, 15), (50_000, 240)])
 def test_training_chooses_what_a_playable_world_needs_within_bounds(seconds, minutes):
     known = Estimate(60.0 / FIRST, seconds / SECOND, 10.0)
     assert known.chosen_minutes == minutes

@@ -27,8 +27,9 @@ from worldling.world import WorldConfig
 #: Steps after which a small game is playable: of the tokenizer, and of the dynamics at 8 clips of 19 frames. Measured
 #: on examples/my_game.py (docs/lab.md).
 PLAYABLE_STEPS = (400, 800)
-#: Minutes that training takes at least and at most when it chooses them.
-LEAST_MINUTES, MOST_MINUTES = 10, 240
+#: Minutes that training takes at least and at most when it chooses them, and how much more than the estimate: steps are
+#: timed by the fastest of a few, and other programs come and go.
+LEAST_MINUTES, MOST_MINUTES, MARGIN = 15, 240, 1.5
 #: A compiled step takes so much of the time of one that is not.
 COMPILED = 0.6
 #: Seconds that timing one kind of step may take, and steps at least and at most.
@@ -54,7 +55,7 @@ class Estimate:
     @property
     def chosen_minutes(self) -> float:
         """The minutes that training takes when nobody says how many."""
-        return float(min(MOST_MINUTES, max(LEAST_MINUTES, self.playable_minutes)))
+        return float(min(MOST_MINUTES, max(LEAST_MINUTES, round(MARGIN * self.playable_minutes))))
 
     def sentence(self, minutes: float, chosen: bool = False) -> str:
         """Say what to expect of `minutes`, in one line; chosen: whether they are `chosen_minutes`."""
