@@ -14,6 +14,7 @@ from worldling.backends.choose import BOUND, use_backend
 from worldling.backends.deviation import deviation
 from worldling.errors import BackendError
 from worldling.judge.baselines import random_weights_copy
+from worldling.machine import cpu_has_bf16
 from worldling.nn.lattice import snap
 from worldling.world_files import load_world, save_world
 
@@ -37,7 +38,9 @@ def fast(request, world):
 def test_stays_within_its_bound(world, fast):
     found = deviation(world, {"fast": fast.backend}, steps=32, starts=2)["fast"]
     assert found.err < BOUND[fast.backend.name], found
-    assert (found.err > 0) == (fast.backend.name != "openvino-f32")  # fp32 tips no level here; others must differ
+    # fp32 tips no level here, nor does bf16 where OpenVINO computes in fp32 for want of it; others must differ
+    plain = fast.backend.name == "openvino-f32" or (fast.backend.name == "openvino-bf16" and not cpu_has_bf16())
+    assert (found.err > 0) == (not plain)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -149,7 +152,8 @@ def test_a_state_from_another_backend_goes_on(world, fast, tiny_clip):
     state = world.start(tiny_clip[0][0], tiny_clip[1][0])
     assert state.memory.tensors[0].dtype == torch.float32
     expected = fast.step(fast.start(tiny_clip[0][0], tiny_clip[1][0]), 1).frame
-    assert np.abs(fast.step(state, 1).frame.astype(int) - expected).mean() < 1
+    most = 2 if fast.backend.name == "openvino-int8" else 1  # grey levels; int8 kernels differ between processors
+    assert np.abs(fast.step(state, 1).frame.astype(int) - expected).mean() < most
 
 
 def saved(world, folder):

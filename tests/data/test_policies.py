@@ -49,7 +49,7 @@ def test_mixtures_keep_their_shares():
     [
         ("stikcy", "Did you mean 'sticky'"),
         ("sticky:0.5,randm:0.5", "Did you mean 'random'"),
-        ("", "built-in"),
+        ("", "random, sticky"),
         ("sticky:-1,random:2", "above 0"),
         ("no_such_module:act", "importable"),
         (RECIPES + "pong_folower", "Did you mean 'pong_follower'"),
