@@ -42,6 +42,7 @@ class Connection:
         self.socket, self.fps, self.call = socket, 0.0, call
         self.session: Session | None = None
         self.paused, self.peeking, self.speed = False, False, 1.0
+        self._over = False  # whether the game is over in the session's newest frame
         self.meter = Meter()
         self.dropped = 0
         self._seq = self._acked = 0
@@ -192,10 +193,10 @@ class Connection:
                 await self.status()
 
     async def _make(self) -> None:
-        was_over = self.playing.current.over
+        was_over = self._over
         frame = await self.call(self.playing.advance)
         self.meter.made()
-        self.show(frame)
+        self._move_to(frame)
         if frame.over and not was_over:  # the game ends here; who goes on beyond is not stopped again
             self._set(paused=True)
             await self.status()
@@ -273,10 +274,14 @@ class Connection:
         await self.status()
 
     async def _start(self, begin: Callable[[Any], StoredFrame], given: Any) -> None:
-        over = self.playing.current.over
         frame = await self.call(begin, given)
-        self._set(paused=False if over else None, peeking=False)  # the end had paused it
+        self._set(paused=False if self._over else None, peeking=False)  # the end had paused it
         self.meter.forget()
+        self._move_to(frame)
+
+    def _move_to(self, frame: StoredFrame) -> None:
+        """Show the frame that the session is at now. The session itself is read by the worker alone."""
+        self._over = frame.over
         self.show(frame)
 
     async def _on_peek(self, message: dict[str, Any]) -> None:
@@ -296,7 +301,7 @@ class Connection:
 
     async def _go_back(self, move: Callable[[int], Generator[None, None, StoredFrame]], amount: int) -> None:
         try:
-            self.show(await self.call(move, amount))
+            self._move_to(await self.call(move, amount))
         finally:
             self._set(peeking=False)
 

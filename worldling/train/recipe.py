@@ -34,7 +34,8 @@ class TrainConfig:
     """Networks: xs, s, s+, m, l or g."""
     minutes: float = 0.0
     """Wall-clock time of both stages together, encoding all frames between them included; 0 takes half as much
-    again as a playable world of a small game needs on this machine (train/estimate.py), or what the run that is resumed was given."""
+    again as a playable world of a small game needs on this machine (train/estimate.py), or what the run that is
+    resumed was given."""
     steps: int = 0
     """Steps of each stage, if above 0; then `minutes` is ignored."""
     seed: int = 0

@@ -86,8 +86,9 @@ def _train(
     training, held = split(dataset, config.clip_frames)
     if not quiet and (line := short_episodes(dataset, config.clip_frames)):
         print(line, file=sys.stderr, flush=True)
-    chooses = not config.minutes and not config.steps and deadline is None
-    config = dataclasses.replace(config, minutes=config.minutes or minutes_before(folder) or 30.0)
+    known = config.minutes or minutes_before(folder)
+    chooses = not known and not config.steps and deadline is None
+    config = dataclasses.replace(config, minutes=known or 30.0)
     every_reflection = reflections(config.mirror, networks.dynamics.action_size)
     held_open.enter_context(only_writer(folder, ".training", "trained"))
     made_of = {
@@ -96,8 +97,7 @@ def _train(
         "mirror": config.mirror,
         "data": identity(dataset),
     }
-    resumed = minutes_before(folder) > 0
-    write_settings(folder, {"data": str(data), **to_dict(config)}, made_of, _upgrade)
+    write_settings(folder, {"data": str(data), **to_dict(config), "minutes": known}, made_of, _upgrade)
     pool = frame_pool(dataset, training, config.pool_frames, quiet)
     mean = pool.mean_frame()
     network = Tokenizer(networks.tokenizer).to(where)
@@ -109,7 +109,6 @@ def _train(
     if not config.steps and deadline is None:
         num_frames = sum(dataset.lengths[i] for i in training) * len(every_reflection)
         needed = estimate(networks, config, pool, num_frames, where)
-        chooses = chooses and not resumed
         if chooses:
             config = dataclasses.replace(config, minutes=needed.chosen_minutes)
             write_settings(folder, {"data": str(data), **to_dict(config)}, made_of, _upgrade)
