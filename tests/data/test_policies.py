@@ -111,3 +111,19 @@ def test_carracing_driver_stays_near_the_track():
         frame = step.frame
         rewards.append(step.reward)
     assert sum(r > 0 for r in rewards) > 5, "it reaches new tiles"
+
+
+def test_bricks_player_shows_all_stages_of_the_game(tmp_path):
+    policy = RECIPES + "bricks_player"
+    record("worldling/Bricks-v0", tmp_path / "a", frames=2500, size_px=8, policy=policy, quiet=True)
+    dataset, left = open_dataset(tmp_path / "a"), state_of(tmp_path / "a", "bricks").sum(axis=(1, 2))
+    shares = np.histogram(left, [0, 4, 12, 24, 39, 41])[0] / len(left)
+    assert (shares > 0.03).all(), "few bricks, some and many"
+    actions = np.concatenate([dataset.actions(i) for i in range(len(dataset))])
+    assert (np.bincount(actions, minlength=3) / len(actions) > 0.15).all()
+    lost = sum(int((np.diff(episode.state["lives"]) < 0).sum()) for episode in dataset)
+    hit = sum(float(episode.reward.sum()) for episode in dataset)
+    assert 3 < lost < 25 and hit > 25, "balls are lost, and bricks hit"
+    ended = [episode for episode in dataset if episode.terminated[-1]]
+    assert any(not episode.state["bricks"][-1].any() for episode in ended), "a board is cleared"
+    assert any(episode.state["lives"][-1] == 0 for episode in ended), "and a game lost"
