@@ -113,17 +113,22 @@ def test_carracing_driver_stays_near_the_track():
     assert sum(r > 0 for r in rewards) > 5, "it reaches new tiles"
 
 
-def test_bricks_player_shows_all_stages_of_the_game(tmp_path):
-    policy = RECIPES + "bricks_player"
-    record("worldling/Bricks-v0", tmp_path / "a", frames=2500, size_px=8, policy=policy, quiet=True)
-    dataset, left = open_dataset(tmp_path / "a"), state_of(tmp_path / "a", "bricks").sum(axis=(1, 2))
+def test_bricks_player_shows_all_stages_of_the_game():
+    from worldling.recipes.policies import bricks_player
+
+    env, left, actions, lost, hit, cleared, beaten = open_environment("worldling/Bricks-v0", 16), [], [], 0, 0.0, 0, 0
+    game = env.raw.unwrapped
+    for seed in range(14):
+        frame, act, over = env.reset(seed), bricks_player(env, seed), False
+        while not over:
+            lives = game.lives
+            actions.append(act(frame, env.info))
+            reward, over, _ = env.advance(actions[-1])
+            left.append(game.bricks.sum())
+            lost, hit = lost + (game.lives < lives), hit + reward
+        cleared, beaten = cleared + (not game.bricks.any()), beaten + (game.lives == 0)
     shares = np.histogram(left, [0, 4, 12, 24, 39, 41])[0] / len(left)
-    assert (shares > 0.03).all(), "few bricks, some and many"
-    actions = np.concatenate([dataset.actions(i) for i in range(len(dataset))])
+    assert (shares > 0.02).all(), "few bricks, some and many"
     assert (np.bincount(actions, minlength=3) / len(actions) > 0.15).all()
-    lost = sum(int((np.diff(episode.state["lives"]) < 0).sum()) for episode in dataset)
-    hit = sum(float(episode.reward.sum()) for episode in dataset)
-    assert 3 < lost < 25 and hit > 25, "balls are lost, and bricks hit"
-    ended = [episode for episode in dataset if episode.terminated[-1]]
-    assert any(not episode.state["bricks"][-1].any() for episode in ended), "a board is cleared"
-    assert any(episode.state["lives"][-1] == 0 for episode in ended), "and a game lost"
+    assert 150 < len(left) / lost < 600 and hit / lost > 3, "balls are lost, and bricks hit"
+    assert cleared > 1 and beaten > 1, "games are won, and lost"

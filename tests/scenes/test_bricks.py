@@ -238,3 +238,17 @@ def test_a_ball_half_out_of_the_picture_is_drawn_in_part():
     scene = Scene(np.zeros((5, 8), bool), 1, 50.0, np.array([20.0, 64.0]))
     frame = picture.draw(scene, 64)
     assert frame[63, 20].min() == 255 and picture.draw(Scene(scene.bricks, 1, 50.0, np.array([20.0, 67.0])), 64).shape
+
+
+def test_left_and_right_are_alike_in_picture_and_rules():
+    one, other, rng = game(), game(), np.random.default_rng(3)
+    board = rng.random((5, 8)) < 0.6
+    flying(one, 21.3, 44.0, 0.7, -0.9, bricks=board)
+    flying(other, 64 - 21.3, 44.0, -0.7, -0.9, bricks=board[:, ::-1])
+    for action in rng.integers(3, size=100):
+        rewards = one.step(action)[1], other.step((STAY, RIGHT, LEFT)[action])[1]
+        assert rewards[0] == rewards[1]
+        if one.floating:
+            break
+    assert np.array_equal(one.bricks, other.bricks[:, ::-1]) and not one.bricks.all()
+    assert np.abs(one.draw(64).astype(int) - other.draw(64)[:, ::-1]).max() <= 1

@@ -1,7 +1,8 @@
 """The picture of Bricks: where things are, their colours, and drawing them at any size.
 
 Places are in units of which the picture has 64 a side, x to the right and y down, so that at 64 px a unit is a pixel
-and every straight edge at rest lies between two pixels. A token of 8 x 8 px holds two bricks, one above the other.
+and every straight edge at rest lies between two pixels. A token of 8 x 8 px holds two bricks, one above the other. Left
+and right are alike in picture and rules, so that training may mirror them: `--mirror x:1=2`.
 """
 
 from __future__ import annotations
@@ -19,16 +20,15 @@ BRICK_WIDTH, BRICK_HEIGHT = SIDE / COLUMNS, 4.0
 WALL_TOP, WALL_BOTTOM, CEILING = 16.0, 16.0 + ROWS * BRICK_HEIGHT, 8.0
 BALL_RADIUS = 2.0
 PADDLE_WIDTH, PADDLE_HEIGHT, PADDLE_TOP = 14.0, 3.0, 57.0
-#: Balls of a game, and the radius and centres of the dots in the bar that show those that are left.
-LIVES, DOT_RADIUS = 3, 2.0
-DOTS = tuple((5.0 + 6.0 * number, 3.0) for number in range(LIVES))
+#: Balls of a game; radius, height and distance of the dots in the middle of the bar that show those that are left.
+LIVES, DOT_RADIUS, DOT_Y, DOT_STEP = 3, 2.0, 3.0, 6.0
 
 FIELD, BAR, BAR_EDGE = (17.0, 19.0, 40.0), (30.0, 33.0, 62.0), (66.0, 72.0, 116.0)
 BALL, DOT = (255.0, 255.0, 255.0), (236.0, 238.0, 250.0)
 PADDLE, PADDLE_SHINE = (40.0, 196.0, 214.0), (150.0, 240.0, 246.0)
 #: Of the rows of bricks, from the top.
 BRICKS = ((236.0, 74.0, 98.0), (244.0, 136.0, 62.0), (248.0, 204.0, 76.0), (82.0, 200.0, 116.0), (84.0, 134.0, 246.0))
-_SHINE, _SHADE = 0.28, 0.52  # of a brick's upper edge towards white; of its lower and right edge, times its colour
+_SHINE, _SHADE = 0.28, 0.52  # of a brick's upper edge towards white; of its other edges, times its colour
 _EDGE = 1.0  # width of these edges, units
 
 
@@ -63,8 +63,8 @@ def board(bricks: bytes, lives: int, size_px: int) -> np.ndarray:
     bricks: the bytes of a bool array `[5, 8]`; lives: number of dots.
     """
     picture = _empty(size_px).copy()
-    for dot in DOTS[:lives]:
-        _paint_disc(picture, *dot, DOT_RADIUS, DOT)
+    for number in range(lives):
+        _paint_disc(picture, SIDE / 2 + DOT_STEP * (number - (lives - 1) / 2), DOT_Y, DOT_RADIUS, DOT)
     for number in np.flatnonzero(np.frombuffer(bricks, bool)):
         rows, columns, painted = _bricks(size_px)[number]
         picture[rows, columns] += painted
@@ -102,8 +102,8 @@ def _bricks(size_px: int) -> list[tuple[slice, slice, np.ndarray]]:
             part = np.zeros((rows.stop - rows.start, columns.stop - columns.start, 3), np.float32)
             for x0, y0, x1, y1, tone in (
                 (left, top, right, bottom, colour * _SHADE),
-                (left, top, right - _EDGE, bottom - _EDGE, colour * (1 - _SHADE)),
-                (left, top, right - _EDGE, top + _EDGE, (255.0 - colour) * _SHINE),
+                (left + _EDGE, top, right - _EDGE, bottom - _EDGE, colour * (1 - _SHADE)),
+                (left + _EDGE, top, right - _EDGE, top + _EDGE, (255.0 - colour) * _SHINE),
             ):
                 cover = span(y0, y1, size_px)[rows, None] * span(x0, x1, size_px)[columns]
                 part += cover[..., None] * tone.astype(np.float32)

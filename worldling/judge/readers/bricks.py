@@ -16,7 +16,7 @@ from worldling.scenes import bricks_picture as picture
 from worldling.scenes.bricks_picture import COLUMNS, LIVES, ROWS, SIDE, Scene
 
 BALL_AREA = np.pi * picture.BALL_RADIUS**2
-#: A ball, a brick, a paddle or a dot is seen where so much of it is there.
+#: A ball, a brick or a paddle is seen where so much of it is there.
 SEEN = 0.5
 #: So many balls are counted at most.
 MOST_BALLS = 4
@@ -173,16 +173,12 @@ class BricksReader:
         return np.asarray(np.clip(found, 0.0, 1.0).reshape(len(frames), ROWS * COLUMNS))
 
     def _lives(self, frames: np.ndarray) -> np.ndarray:
-        """Return the number of dots, float `[n]`."""
+        """Return the number of dots that looks most like what is there, float `[n]`."""
         nothing = np.zeros((ROWS, COLUMNS), bool).tobytes()
-        none, all_ = (picture.board(nothing, lives, self.size_px).astype(np.float32) for lives in (0, LIVES))
-        dots = np.zeros(len(frames))
-        for x, y in picture.DOTS:
-            r = picture.DOT_RADIUS
-            part = (slice(None), _rows(y - r, y + r, self.size_px), _rows(x - r, x + r, self.size_px))
-            way = (all_ - none)[part[1:]]
-            dots += ((frames[part] - none[part[1:]]) * way).sum(axis=(1, 2, 3)) > SEEN * (way**2).sum()
-        return dots
+        bar = (_rows(picture.DOT_Y - picture.DOT_RADIUS, picture.DOT_Y + picture.DOT_RADIUS, self.size_px), slice(None))
+        boards = [picture.board(nothing, lives, self.size_px)[bar].astype(np.float32) for lives in range(LIVES + 1)]
+        off = [((frames[:, *bar] - board) ** 2).sum(axis=(1, 2, 3)) for board in boards]
+        return np.argmin(off, axis=0).astype(float)
 
     def _paddle(self, frames: np.ndarray) -> np.ndarray:
         """Lay the paddle over its strip at every place, where no ball hides it: x of its middle, `[n]`."""
