@@ -193,6 +193,8 @@ def test_half_of_the_episodes_begin_late_and_options_choose():
     for options in ({"bricks": board[:4]}, {"bricks": board & False}, {"lives": 4}):
         with pytest.raises(EnvError, match=r"`options\['"):
             env.reset(options=options)
+    with pytest.raises(EnvError, match="Did you mean 'bricks'"):
+        env.reset(options={"brick": board})
     for keywords in ({"late_share": 1.5}, {"obs_type": "sound"}):
         with pytest.raises(EnvError, match=r"must be .*, got .*\. Use"):
             BricksEnv(**keywords)

@@ -26,7 +26,7 @@ import gymnasium
 import numpy as np
 from jaxtyping import Bool
 
-from worldling.errors import EnvError
+from worldling.errors import EnvError, nearest
 from worldling.scenes.bricks_picture import (
     BALL_RADIUS,
     BRICK_HEIGHT,
@@ -112,10 +112,15 @@ class BricksEnv(gymnasium.Env):
         """Begin an episode with a ball that floats above the paddle.
 
         options: "bricks", bool `[5, 8]` with at least one brick, and "lives", 1 to 3, choose the board; then the paddle
-        stands in the middle. Raises `EnvError` if they are others.
+        stands in the middle. Raises `EnvError` if they are others, or named otherwise.
         """
         super().reset(seed=seed)
         chosen = dict(options or {})
+        for name in chosen:
+            if name not in ("bricks", "lives"):
+                raise EnvError(
+                    f"`options` must be bricks and lives, got {name!r}. {nearest(name, ('bricks', 'lives'))}"
+                )
         late = bool(self.np_random.random() < self.late_share) and not chosen
         self.bricks, self.lives, self.paddle = np.ones((ROWS, COLUMNS), bool), LIVES, SIDE / 2
         if late:

@@ -65,9 +65,9 @@ def board(bricks: bytes, lives: int, size_px: int) -> np.ndarray:
     picture = _empty(size_px).copy()
     for number in range(lives):
         _paint_disc(picture, SIDE / 2 + DOT_STEP * (number - (lives - 1) / 2), DOT_Y, DOT_RADIUS, DOT)
-    for number in np.flatnonzero(np.frombuffer(bricks, bool)):
-        rows, columns, painted = _bricks(size_px)[number]
-        picture[rows, columns] += painted
+    for there, (rows, columns, painted) in zip(np.frombuffer(bricks, bool), _bricks(size_px), strict=True):
+        if there:
+            picture[rows, columns] += painted
     still: np.ndarray = np.rint(picture).astype(np.uint8)
     still.setflags(write=False)
     return still
