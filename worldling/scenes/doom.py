@@ -1,4 +1,4 @@
-"""Doom: walk through six rooms and a lawn and open doors, seen by one's own eyes, 17.5 frames a second.
+"""Doom: walk through five rooms and a lawn and open doors, seen by one's own eyes, 17.5 frames a second.
 
     import gymnasium, worldling.scenes
     env = gymnasium.make("worldling/Doom-v0")
@@ -51,7 +51,7 @@ _OFF_MIDDLE = 16.0  # units from the middle of a cell at which an episode may be
 
 
 class DoomEnv(gymnasium.Env):
-    """Walk through six rooms and a lawn, look around and open doors: Doom without monsters.
+    """Walk through five rooms and a lawn, look around and open doors: Doom without monsters.
 
     open_share: of the doors, 0 to 1, that are open when an episode begins; screen_px: side of the picture that the
     engine draws, 120, 240 or 480; obs_type: "pixels" (uint8 `[screen_px, screen_px, 3]`) or "state" (float32 `[11]`:

@@ -1,4 +1,4 @@
-"""The map of Doom: six rooms round a lawn, drawn in letters, and written as a WAD file that Doom engines read.
+"""The map of Doom: five rooms and a lawn, drawn in letters, and written as a WAD file that Doom engines read.
 
 A letter is 64 units; the first row is the northernmost, x goes east and y north from the south-west corner of the map.
 `#` is solid, and so is `*`, which looks different, so that each room has a wall to tell its sides by. Each digit is a
@@ -53,18 +53,18 @@ class Space:
     light: int = 255
 
 
-_DOOR = Space("DOORTRAK", "FLOOR0_3", "FLAT1", 0, 0, 224)
+_DOOR = Space("DOORTRAK", "FLOOR0_3", "FLAT23", 0, 0, 224)
 SPACES = {
-    "L": Space("PANEL1", "FLAT5_1", "CEIL1_1"),  # a library
-    "T": Space("STARTAN3", "FLAT20", "FLAT19"),
-    "R": Space("ZZWOLF11", "FLAT8", "FLAT5_5"),
-    "M": Space("MARBLE2", "FLAT1", "FLAT5_5"),
-    "B": Space("ZZWOLF9", "FLAT19", "FLAT19"),
-    "G": Space("BRICK7", "GRASS1", "F_SKY1"),
-    "P": Space("BRICK7", "FLAT14", "F_SKY1", bottom=-16),
-    "a": Space("SILVER2", "FLAT20", "FLAT19", top=112),
-    "b": Space("SUPPORT2", "FLAT20", "FLAT19", top=112),
-    "w": Space("BRICK12", "FLAT5_5", "FLAT5_5", bottom=40, top=104),
+    "L": Space("PANEL1", "FLAT5_1", "CEIL3_1"),  # a library
+    "T": Space("STARTAN3", "FLOOR0_7", "AQF067"),
+    "R": Space("ZZWOLF11", "FLAT8", "FLOOR3_3"),
+    "M": Space("MARBLE2", "FLOOR0_1", "CRATOP2"),
+    "B": Space("ZZWOLF9", "FLAT23", "AQF067"),
+    "G": Space("BRICK7", "AQF022", "F_SKY1"),  # the lawn
+    "P": Space("BRICK7", "FLAT14", "F_SKY1", bottom=-16),  # a pond, as deep as a stair
+    "a": Space("SILVER2", "FLOOR0_7", "AQF067", top=112),
+    "b": Space("SUPPORT2", "FLOOR0_7", "AQF067", top=112),
+    "w": Space("BRICK12", "FLOOR3_3", "FLOOR3_3", bottom=40, top=104),  # a window
     **dict.fromkeys(DOORS, _DOOR),
 }
 DOOR_FACES = {"1": "BIGDOOR7", "2": "BIGDOOR2", "3": "BIGDOOR2", "4": "BIGDOOR7", "5": "BIGDOOR2"}
@@ -78,6 +78,11 @@ THINGS = ((8, 9, 54), (8, 18, 54), (12, 9, 54), (12, 18, 54), (2, 2, 2028), (5, 
 #: Where the player begins, unless it is taken elsewhere: row and column.
 _START = (4, 13)
 _SOLID = "#*"
+#: Floors, ceilings and these walls are drawn so many times as large as in Doom: less grain, which small models blur.
+LARGER = 2
+_LARGE = ("ZZWOLF11", "ZZWOLF9", "MARBLE2", "BRICK7", "BRICK12", "STARTAN3")
+_SIDE_SCALES = [f"scale{axis}_{part}" for axis in "xy" for part in ("top", "mid", "bottom")]
+_FLAT_SCALES = [f"{axis}scale{flat}" for axis in "xy" for flat in ("floor", "ceiling")]
 
 
 def corner(row: int, column: int) -> tuple[int, int]:
@@ -178,7 +183,7 @@ def _text() -> str:
         parts.append(
             _block(
                 "sector", heightfloor=space.bottom, heightceiling=space.top, texturefloor=space.floor,
-                textureceiling=space.ceiling, lightlevel=space.light,
+                textureceiling=space.ceiling, lightlevel=space.light, **dict.fromkeys(_FLAT_SCALES, 1 / LARGER),
             )
         )  # fmt: skip
     for begin, end, front, back in _lines():
@@ -216,12 +221,13 @@ def _block(name: str, **values: str | float | bool) -> str:
     return f"{name} {{ " + " ".join(f"{key} = {written(value)};" for key, value in values.items()) + " }"
 
 
-def _textures(here: str, there: str) -> dict[str, str]:
+def _textures(here: str, there: str) -> dict[str, str | float]:
     """Name the textures of the side of a line that faces `here`."""
     wall = SPACES[here].wall
+    larger = dict.fromkeys(_SIDE_SCALES, 1 / LARGER) if wall in _LARGE and there not in (*DOORS, "*") else {}
     if there in _SOLID:
-        return {"texturemiddle": MARKS[here] if there == "*" else wall}
-    return {"texturetop": DOOR_FACES.get(there, wall), "texturebottom": wall}
+        return {"texturemiddle": MARKS[here] if there == "*" else wall, **larger}
+    return {"texturetop": DOOR_FACES.get(there, wall), "texturebottom": wall, **larger}
 
 
 def _lines() -> Iterator[tuple[tuple[int, int], tuple[int, int], str, str]]:
