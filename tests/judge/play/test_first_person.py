@@ -87,12 +87,12 @@ def test_the_play_suite_says_it_of_doom():
     from worldling.scenes.doom import ACTIONS
 
     world = StillDoom(ACTIONS)
-    found = judge(world, None, suites=("play",), players=2, seconds=(1.0, 4.0), quiet=True)["suites"]["play"]
+    found = judge(world, None, suites=("play",), players=2, seconds=(1.0, 3.0), quiet=True)["suites"]["play"]
     assert list(found["hands"]) == ["hold", "tap", "mash", "opposite", "look"]
     checks = found["checks"]
     assert {*TURNS, "view_right", "walls_solid", "alive", "looks_real"} <= set(checks)
     for name in TURNS:
-        assert list(checks[name]["dream"]) == ["0.0", "1.0", "4.0"] and checks[name]["real"]["0.0"]["value"] == 1
+        assert list(checks[name]["dream"]) == ["0.0", "1.0", "3.0"] and checks[name]["real"]["0.0"]["value"] == 1
         assert all(value["value"] == 0 for value in checks[name]["dream"].values())
-    assert checks["walls_solid"]["real"]["4.0"]["value"] in (1, None)
-    assert checks["view_right"]["real"]["4.0"]["value"] == 1
+    assert checks["walls_solid"]["real"]["3.0"]["value"] in (1, None)
+    assert checks["view_right"]["real"]["3.0"]["value"] == 1

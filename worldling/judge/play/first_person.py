@@ -16,7 +16,7 @@ from worldling.data.environment import Environment
 from worldling.data.hands import Turning, turning
 from worldling.judge.measures.ssim import ssim
 from worldling.judge.play.checks import ALIVE_SHARE, MOST, USUAL, Check, Seen
-from worldling.judge.truth.driven import Driven, Hand, drive
+from worldling.judge.truth.driven import Hand, drive
 from worldling.progress import Progress
 from worldling.protocol import WorldModel, WorldState
 
@@ -139,7 +139,7 @@ def walls_solid(
         return {}
     looked = sorted({m - back for m in moments for back in range(track + 1)})
     actions = np.stack([keys.forward] * moments[-1])
-    driven, motion = [], np.full((3, n, k), np.nan)  # of real pictures, of these encoded and decoded, of dreams
+    begun, motion = [], np.full((3, n, k), np.nan)  # of real pictures, of these encoded and decoded, of dreams
     rows = range(min(n, MOST_WALKERS))
     with Progress("into walls", len(rows), "players", quiet) as progress:
         for row in rows:
@@ -150,9 +150,10 @@ def walls_solid(
                 if one.reached[at].all():
                     motion[0, row, column] = _motion(one.frames[at])
                     motion[1, row, column] = _motion(shown[at])
-            driven.append(one)
+            begun.append((one.given, one.past))
             progress.update(row + 1)
-    motion[2, : len(driven)] = _walk_in_dream(world, driven, actions, moments, track, seed)
+    given, past = (np.stack(parts) for parts in zip(*begun, strict=True))
+    motion[2, : len(begun)] = _walk_in_dream(world, given, past, actions, moments, track, seed)
     still = motion[0] <= STILL
     walking = motion[1][np.isfinite(motion[0]) & ~still]
     limit = max(
@@ -161,24 +162,30 @@ def walls_solid(
     )
     definition = (
         f"it holds the key that walks on; counted where the real picture has stood still for {track} steps: the "
-        f"dreamed one changes by at most {limit:.2f} grey levels from frame to frame, {CREEP * 100:g} % of what real ones "
-        f"do that walk (encoded and decoded), or what {USUAL * 100:g} % of those that stand do. The first "
-        f"{len(driven)} players"
+        f"dreamed one changes by at most {limit:.2f} grey levels from frame to frame, {CREEP * 100:g} % of what real "
+        f"ones do that walk (encoded and decoded), or what {USUAL * 100:g} % of those that stand do. The first "
+        f"{len(begun)} players"
     )
     holds = [np.where(still, (values <= limit).astype(float), np.nan) for values in (motion[2], motion[1])]
     return {"walls_solid": Check("walls are solid", definition, *holds)}
 
 
 def _walk_in_dream(
-    world: WorldModel, driven: Sequence[Driven], actions: np.ndarray, moments: Sequence[int], track: int, seed: int
+    world: WorldModel,
+    given: np.ndarray,
+    past: np.ndarray,
+    actions: np.ndarray,
+    moments: Sequence[int],
+    track: int,
+    seed: int,
 ) -> np.ndarray:
-    """Return the motion of dreams that take the same actions, `[n, k]`; see `_motion`."""
-    given, past = (np.stack([getattr(one, name) for one in driven]) for name in ("given", "past"))
-    state = world.start(given, past, seed=[seed + row for row in range(len(driven))])
+    """Return the motion of n dreams that all take these actions, `[n, k]`; see `_motion`."""
+    n = len(given)
+    state = world.start(given, past, seed=[seed + row for row in range(n)])
     changes, before = {}, given[:, -1]
     looked = {m - back for m in moments for back in range(track + 1)}
     for t in range(1, moments[-1] + 1):
-        step = world.step(state, np.stack([actions[t - 1]] * len(driven)), decode=False)
+        step = world.step(state, np.stack([actions[t - 1]] * n), decode=False)
         if t in looked:
             now = world.decode(step.latent)
             changes[t] = _difference(before, now)

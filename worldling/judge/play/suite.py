@@ -14,6 +14,7 @@ from worldling.errors import ConfigError, EnvError, JudgeError
 from worldling.judge.case import Case
 from worldling.judge.measures.bootstrap import Bootstrap
 from worldling.judge.play.checks import Check, Seen, alive, looks_real
+from worldling.judge.play.first_person import TurningBack, view_right, walls_solid
 from worldling.judge.play.result import CheckResult, FilmOfPlay, PlayResult
 from worldling.judge.play.things import Things, things_of
 from worldling.judge.results import Elapsed
@@ -98,7 +99,7 @@ def run(case: Case) -> PlayResult:
         hands = [Hand(kinds[i % len(kinds)], (settings.seed, 31, i)) for i in range(settings.players)]
         others = [Hand(hand.kind, (settings.seed, 32, i)) for i, hand in enumerate(hands)]
         filmed = list(range(min(len(kinds), len(hands))))
-        answers = None
+        answers, turning_back, person_checks = None, TurningBack.of(case.world, fps), {}
         if env is None:
             driven, starts = _unaccompanied(case, plan, hands)
         else:
@@ -106,6 +107,10 @@ def run(case: Case) -> PlayResult:
             driven = drive_all(env, hands, looked, plan.last + plan.answer, case.context, case.quiet)
             answers = drive_others(env, hands, others, plan.answer, case.context, case.quiet)
             starts = f"fresh episodes of {case.env_id}"
+            if turning_back is not None:
+                turning_back.drive(env, hands, case.context, case.quiet)
+                walk = (plan.moments, plan.track, case.context, settings.seed, case.quiet)
+                person_checks = walls_solid(case.world, env, hands, *walk)
     finally:
         if env is not None:
             env.close()
@@ -113,15 +118,21 @@ def run(case: Case) -> PlayResult:
     given, past = (np.stack([getattr(d, name) for d in driven]) for name in ("given", "past"))
     actions = np.stack([d.actions for d in driven])
     things = things_of(case.env_id, np.concatenate([given[:, -1], *(d.frames for d in driven)]))
-    dream = _dream(case, plan, given, past, actions, _other_actions(space, plan, others, driven), filmed, things)
+    dream = _dream(
+        case, plan, given, past, actions, _other_actions(space, plan, others, driven), filmed, things, turning_back
+    )
     seen = _seen(plan, driven, dream.frames, there)
     checks = {} if things is None else things.check(seen, dream.tracks)
+    if turning_back is not None:
+        checks |= view_right(case.world, seen) | person_checks
     checks |= looks_real(case.world, seen)
     real_answers = None
     if answers is not None:
         own = np.stack([d.frames[d.looked.index(plan.answer)] for d in driven])
         real_answers = _difference(own, answers)
     answered = alive(dream.responses, real_answers)
+    if turning_back is not None:
+        answered |= turning_back.checks()
     boot = Bootstrap(np.arange(len(hands)), np.zeros(len(hands)), settings.seed, settings.resamples)
     kind_of = np.array([hand.kind for hand in hands])
     return PlayResult(
@@ -197,8 +208,9 @@ def _dream(
     others: np.ndarray,
     filmed: list[int],
     things: Things | None,
+    turning_back: TurningBack | None = None,
 ) -> Dreamed:
-    """Roll all players out together; at each moment also a second under their other hands."""
+    """Roll all players out together; at each moment also a second under their other hands, and turning back."""
     world, n = case.world, len(given)
     state = world.start(given, past, seed=[case.settings.seed + row for row in range(n)])
     moments, kept, answers, tracked = (0, *plan.moments), {}, {}, {}
@@ -218,6 +230,8 @@ def _dream(
             elif things is not None:
                 tracked[0] = things.track(given[:, -1])
             if t in moments:
+                if turning_back is not None:
+                    turning_back.dream(world, state)
                 forked = state.fork()
                 for ahead in range(plan.answer):
                     step = world.step(forked, others[:, t + ahead], decode=False)

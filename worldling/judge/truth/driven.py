@@ -108,9 +108,18 @@ def drive_others(
 
 
 def drive(
-    env: Environment, begun_by: Hand, hand: Hand, looked: Sequence[int], num_actions: int, context: int
+    env: Environment,
+    begun_by: Hand,
+    hand: Hand,
+    looked: Sequence[int],
+    num_actions: int,
+    context: int,
+    after: np.ndarray | None = None,
 ) -> Driven:
-    """Drive one episode, begun by one hand and continued by another or the same."""
+    """Drive one episode, begun by one hand and continued by another or the same.
+
+    after `[num_actions, ...]`: raw actions that continue it in the place of a hand's.
+    """
     space, fps = env.action_space, env.fps
     drawn = env.reset(begun_by.episode_seed)
     first = env.state()
@@ -127,6 +136,8 @@ def drive(
     else:
         before = play_hand(space, begun_by.kind, list(begun_by.seed), times[:lead])
         actions = np.concatenate([before, play_hand(space, hand.kind, list(hand.seed), times)[lead:]])
+    if after is not None:
+        actions = np.concatenate([actions[:lead], after])
     given, shown, states, reached, over = [drawn], [], [], [], False
     wanted = set(looked)
     for t in range(lead + 1 + max(wanted)):
