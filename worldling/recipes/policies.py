@@ -285,14 +285,15 @@ def _doom_steps(env: Environment, rng: np.random.Generator) -> Iterator[str]:
         first, other = turns if rng.random() < 0.5 else turns[::-1]
         if manner == "go":
             cells = np.argwhere(doom_map.floor_cells(doors=False))
+            if rng.random() < 0.4:  # near by
+                cells = cells[np.abs(cells - doom_map.cell_at(*game.place)).max(axis=1) <= 4]
             row, column = cells[rng.integers(len(cells))]
             yield from _doom_way(game, rng, (int(row), int(column)))
         elif manner == "look":
-            for _ in range(int(rng.integers(1, 3))):
-                count = round(3 * 14 ** rng.random())  # 3 to 42 frames, short ones more often
-                yield from [first] * count
-                yield from ["NOOP"] * max(0, int(rng.integers(-4, 4)))
-                yield from [other] * count
+            count = round(3 * 14 ** rng.random())  # 3 to 42 frames, short ones more often
+            yield from [first] * count
+            yield from ["NOOP"] * max(0, int(rng.integers(-4, 4)))
+            yield from [other] * count
         elif manner == "about":
             yield from [first] * int(rng.integers(24, 49))
         elif manner == "bump":
@@ -342,9 +343,13 @@ def _doom_way(game: Any, rng: np.random.Generator, goal: tuple[int, int]) -> Ite
         side = "TURN LEFT" if left > 0 else "TURN RIGHT"
         letter = doom_map.PLAN[cells[0][0]][cells[0][1]]
         shut = letter in doom_map.DOORS and game.doors()[doom_map.DOORS.index(letter)] < 0.6
-        if abs(left) > 4 or (shut and abs(left) > 1 and away < 90):
+        if shut and away < 90 and np.abs(np.subtract(cells[0], doom_map.cell_at(x, y))).sum() > 1:
+            cells = doom_map.route(doom_map.cell_at(x, y), goal)[1:]  # it has slid past the door
+            yield "NOOP"
+        elif abs(left) > 4 or (shut and abs(left) > 1 and away < 90):
             yield side
         elif shut and away < 80:
+            patience -= 15
             yield "USE"
             yield from ["NOOP"] * int(rng.integers(8, 16))
         else:

@@ -46,7 +46,7 @@ _VARIABLES = ("POSITION_X", "POSITION_Y", "ANGLE", "VELOCITY_X", "VELOCITY_Y")
 _FOV = 2 * math.degrees(math.atan(4 / 3))  # of 4:3, so that the square in its middle shows 90 degrees
 _SETTLE = 20  # tics after which the engine obeys
 _DOOR_TICS = 40  # that a door takes to open
-_ALOUD = 124.0  # units that an open door leaves: 4 less than the rooms beside it are high
+_OPEN = 124.0  # units that an open door leaves: 4 less than the rooms beside it are high
 _OFF_MIDDLE = 16.0  # units from the middle of a cell at which an episode may begin
 
 
@@ -155,7 +155,7 @@ class DoomEnv(gymnasium.Env):
         """Say how far each door is open, 0 to 1."""
         sectors = self.game.get_state().sectors
         heights = [sectors[number].ceiling_height - sectors[number].floor_height for number in doom_map.door_sectors()]
-        return np.array(heights, np.float32) / np.float32(_ALOUD)
+        return np.array(heights, np.float32) / np.float32(_OPEN)
 
     def close(self) -> None:
         """Stop the engine and remove its files."""
