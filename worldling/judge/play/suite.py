@@ -96,10 +96,11 @@ def run(case: Case) -> PlayResult:
     try:
         space, fps = (case.world.action_space, case.fps) if env is None else (env.action_space, env.fps)
         kinds, plan = _kinds(space, settings.hands), Plan.of(settings.seconds, fps)
+        turning_back, person_checks = TurningBack.of(case.world, fps), {}
         hands = [Hand(kinds[i % len(kinds)], (settings.seed, 31, i)) for i in range(settings.players)]
         others = [Hand(hand.kind, (settings.seed, 32, i)) for i, hand in enumerate(hands)]
         filmed = list(range(min(len(kinds), len(hands))))
-        answers, turning_back, person_checks = None, TurningBack.of(case.world, fps), {}
+        answers = None
         if env is None:
             driven, starts = _unaccompanied(case, plan, hands)
         else:
