@@ -1,7 +1,8 @@
 import numpy as np
 import torch
 
-from worldling.judge.measures.permanence import find, is_there, largest_piece, sensible_area
+from worldling.judge.measures.permanence import find, is_there, sensible_area
+from worldling.judge.measures.pieces import largest_piece
 
 RED, YELLOW = (216, 18, 18), (247, 212, 13)
 
