@@ -19,7 +19,7 @@ ROAD, GRASS = (104, 104, 104), (100, 202, 100)
 
 @pytest.fixture(scope="module")
 def real():
-    """Two drives on the road, from when the camera has come down: frames `[2, 8, ...]` and state."""
+    """Two drives on the road from when the camera has come down, five times each: frames `[10, 8, ...]` and state."""
     pytest.importorskip("Box2D")
     env, films, states = open_environment(ID, 64, frame_skip=3), [], []
     for seed in range(2):
@@ -33,7 +33,8 @@ def real():
         films.append(np.stack(film))
         states.append({name: np.stack([one[name] for one in state]) for name in state[0]})
     env.close()
-    return np.stack(films), {name: np.stack([one[name] for one in states]) for name in states[0]}
+    rows = [0, 1] * 5
+    return np.stack(films)[rows], {name: np.stack([states[row][name] for row in rows]) for name in states[0]}
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +58,8 @@ def judged(real):
     return check
 
 
-def fails(checks):
-    return {name for name, check in checks.items() if (check.dream == 0).any()}
+def fails(checks, row):
+    return {name for name, check in checks.items() if (check.dream[row] == 0).any()}
 
 
 def test_reality_passes_all_checks(real, judged):
@@ -74,12 +75,7 @@ def test_reality_passes_all_checks(real, judged):
 def test_each_fault_is_seen(real, judged):
     films, _ = real
 
-    def changed(change):
-        dreams = films.copy()
-        change(dreams)
-        return fails(judged(dreams))
-
-    car = films[:, :, 43:52, 28:36].copy()
+    car = films[0, 0, 43:52, 28:36]
 
     def erased(dreams):
         dreams[:, :, 43:52, 29:34] = dreams[:, :, 43:52, 28:29]
@@ -109,18 +105,22 @@ def test_each_fault_is_seen(real, judged):
     def hole(dreams):
         dreams[:, :, 4:9, 4:9] = 0
 
-    assert changed(erased) == {"car_whole"}
-    assert "car_whole" in changed(doubled)
-    assert "car_whole" in changed(aside)
-    assert changed(road_cut) >= {"road_whole"}
-    assert changed(narrow_road) >= {"road_whole"}
-    assert changed(no_road) >= {"road_whole", "on_road"}
-    assert "nothing_extra" in changed(stain) and "nothing_extra" in changed(hole)
-
-    def elsewhere(dreams):  # one frame of a view that is turned by a quarter
+    def elsewhere(dreams):  # from the last frame but one on, a view that is turned by a quarter
         dreams[:, 6:, :56] = np.rot90(dreams[:, 6:, :56, :56], axes=(2, 3))[..., np.arange(64) % 56, :]
 
-    assert "plausible" in changed(elsewhere)
+    faults = [erased, doubled, aside, road_cut, no_road, narrow_road, stain, hole, elsewhere]
+    dreams = films.copy()
+    for row, fault in enumerate(faults):
+        fault(dreams[row : row + 1])
+    checks = judged(dreams)
+    found = {fault.__name__: fails(checks, row) for row, fault in enumerate(faults)}
+    assert found["erased"] == {"car_whole"}
+    assert "car_whole" in found["doubled"] and "car_whole" in found["aside"]
+    assert "road_whole" in found["road_cut"] and "road_whole" in found["narrow_road"]
+    assert found["no_road"] >= {"road_whole", "on_road"}
+    assert "nothing_extra" in found["stain"] and "nothing_extra" in found["hole"]
+    assert "plausible" in found["elsewhere"]
+    assert fails(checks, len(faults)) == set(), "what was not changed passes"
 
 
 def test_frames_of_other_sizes_are_read_alike(real):

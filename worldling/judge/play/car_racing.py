@@ -66,8 +66,8 @@ class CarRacingThings:
             "car_whole": check(
                 "the car is whole",
                 f"where the camera keeps it, more than {WHOLE:g} of the car of the median real frame is there (its "
-                f"share of each pixel and its red) and at most {SPILLED:g} of it more; nowhere else the overlap of both "
-                f"is {SECOND:g} or more",
+                f"share of each pixel and its red) and at most {SPILLED:g} of it more; nowhere else the overlap of "
+                f"both is {SECOND:g} or more",
                 _whole(dream),
                 None if real is None else _whole(real),
             ),

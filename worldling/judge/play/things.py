@@ -10,6 +10,8 @@ import numpy as np
 from worldling.judge.play.car_racing import CarRacingThings
 from worldling.judge.play.checks import Check, Seen
 from worldling.judge.play.push_t import PushTThings
+from worldling.judge.play.scenes import SceneThings
+from worldling.scenes.names import PHYSICS_IDS
 
 
 class Things(Protocol):
@@ -45,5 +47,6 @@ _KNOWN: dict[str, Callable[[np.ndarray], Things]] = {
     "pusht": PushTThings.fit,
     "worldling/bricks": _bricks,
     "carracing": CarRacingThings.fit,
+    **{name.lower(): SceneThings.fit for name in PHYSICS_IDS},
 }
-_READ_REALITY = ("carracing",)
+_READ_REALITY = ("carracing", *(name.lower() for name in PHYSICS_IDS))
