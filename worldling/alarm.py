@@ -98,7 +98,7 @@ class DriftAlarm:
     def fit_features(
         cls, features: np.ndarray, changes: np.ndarray, rate: float = FALSE_ALARM_RATE, by_clip: bool = False
     ) -> DriftAlarm:
-        """Learn from the features of real clips, see `clip_features`.
+        """Learn from features `[E, T, F]` and changes `[E, T - 1]` of real clips, see `clip_features`.
 
         rate: largest share of real frames with a false alarm, or by_clip: of real clips with one in any frame.
         """

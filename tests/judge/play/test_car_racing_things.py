@@ -5,7 +5,6 @@ import pytest
 
 from worldling.data.environment import open_environment
 from worldling.judge.measures import view_motion
-from worldling.judge.measures.view_motion import Moves, unexplained
 from worldling.judge.play.car_racing import moves_of
 from worldling.judge.play.checks import Seen
 from worldling.judge.play.things import reads_reality, things_of
@@ -132,17 +131,6 @@ def test_frames_of_other_sizes_are_read_alike(real):
         and np.allclose(small.near, same.near)
         and (small.corners == same.corners).all()
     )
-
-
-def test_a_move_within_the_limits_is_explained_and_no_other():
-    rng = np.random.default_rng(0)
-    ground = np.kron(rng.uniform(0, 200, (14, 16)), np.ones((4, 4))).astype(np.float32)
-    moves = Moves((1.0, 1.0), (16.0, 24.0), (0.0, 3.0), (-1.0, 1.0), (-0.2, 0.2))
-    view, ahead, far = ground[20:48, 16:48], ground[18:46, 16:48], ground[8:36, 16:48]
-    steps = unexplained(np.stack([np.stack([view, after]) for after in (view, ahead, far)]), moves)[:, 0]
-    assert steps[0] < 1 and steps[1] < 5 and steps[2] > 20
-    blank = np.full((1, 2, 28, 32), np.nan)
-    assert np.isnan(unexplained(blank, moves)).all()
 
 
 def test_ways_are_told_from_the_car():
