@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,6 +57,11 @@ class Driven:
         """Say where in `frames` and `reached` some frames ahead lie, all of them looked at."""
         return [self.looked.index(frame) for frame in ahead]
 
+    def only(self, ahead: Sequence[int]) -> Driven:
+        """Return the same without other frames than some, all of them looked at."""
+        rows = self.rows(ahead)
+        return replace(self, looked=tuple(ahead), frames=self.frames[rows], reached=self.reached[rows])
+
 
 def open_card_environment(world: WorldModel) -> Environment:
     """Open the environment that the world's card names, if Worldling knows it.
@@ -82,15 +87,17 @@ def drive_all(
     num_actions: int,
     context: int,
     quiet: bool = False,
+    done: Callable[[Driven], Driven] = lambda driven: driven,
 ) -> list[Driven]:
     """Drive an environment by every hand, for as many actions as the last frame looked at; `num_actions` are returned.
 
-    looked: for each hand, the frames ahead that are drawn, ascending, from 0 on.
+    looked: for each hand, the frames ahead that are drawn, ascending, from 0 on; done: takes each episode when it is
+    driven, and returns what is kept of it.
     """
     driven = []
     with Progress("real environment", len(hands), "players", quiet) as progress:
         for hand, frames in zip(hands, looked, strict=True):
-            driven.append(drive(env, hand, hand, frames, num_actions, context))
+            driven.append(done(drive(env, hand, hand, frames, num_actions, context)))
             progress.update(len(driven))
     return driven
 
