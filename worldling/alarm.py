@@ -92,7 +92,16 @@ class DriftAlarm:
                 f"`clips` must be at least {MIN_CLIPS} clips of at least 2 frames, got {list(clips.shape)}. "
                 "Record more."
             )
-        features, changes = _clip_features(reconstruct(world, clips), steps)
+        return cls.fit_features(*clip_features(reconstruct(world, clips), steps), rate)
+
+    @classmethod
+    def fit_features(
+        cls, features: np.ndarray, changes: np.ndarray, rate: float = FALSE_ALARM_RATE, by_clip: bool = False
+    ) -> DriftAlarm:
+        """Learn from features `[E, T, F]` and changes `[E, T - 1]` of real clips, see `clip_features`.
+
+        rate: largest share of real frames with a false alarm, or by_clip: of real clips with one in any frame.
+        """
         known = changes[np.isfinite(changes)]
         change = (
             np.quantile(known, (_CHANGE_TAIL, 1 - _CHANGE_TAIL))
@@ -100,12 +109,21 @@ class DriftAlarm:
             else np.array([np.log(_CHANGE_EPSILON), 0.0])
         )
         alarm = cls(features[:, 0], features[:, 1:] - features[:, :1], change, 1.0, rate)
-        excess = [
-            alarm._excess(alarm.deviations[e], *alarm._ranges(alarm.starts[e], without=e), changes[e])
-            for e in range(len(clips))
-        ]
-        alarm.limit = max(conformal_limit(np.stack(excess), rate), _MIN_LIMIT)
+        excess = alarm.left_out(features, changes)
+        alarm.limit = max(conformal_limit(excess.max(axis=1, keepdims=True) if by_clip else excess, rate), _MIN_LIMIT)
         return alarm
+
+    def left_out(self, features: np.ndarray, changes: np.ndarray) -> np.ndarray:
+        """Return how far clips are outside the usual ranges, each compared with all clips that were fitted but its own.
+
+        features `[E, T, F]`, changes `[E, T - 1]`: of clips that begin as those that were fitted: `[E, T - 1]`. The
+        alarm is raised above `limit`.
+        """
+        rows = [
+            self._excess(clip[1:] - clip[0], *self._ranges(self.starts[e], without=e), change)
+            for e, (clip, change) in enumerate(zip(features, changes, strict=True))
+        ]
+        return np.stack(rows)
 
     @classmethod
     def fit_on(cls, world: WorldModel, data: str | Path, rate: float = FALSE_ALARM_RATE, seed: int = 0) -> DriftAlarm:
@@ -138,7 +156,7 @@ class DriftAlarm:
         steps `[T]`: the number of each frame, if not all are given; change counts only between consecutive ones.
         The alarm is raised above 1.
         """
-        features, changes = _clip_features(check_frames(clips, "clips", ndim=(5,)), steps)
+        features, changes = clip_features(check_frames(clips, "clips", ndim=(5,)), steps)
         return np.stack(
             [
                 self._excess(rows[1:] - rows[0], *self._ranges(rows[0]), change) / self.limit
@@ -230,7 +248,7 @@ class Monitor:
     def update(self, frame: np.ndarray) -> Detection:
         """Check the next frame uint8 `[H, W, 3]`, or `[B, H, W, 3]`. Cost: about 0.1 ms at 64 px."""
         now = brightness(frame)
-        change = np.full(now.shape[:-2], np.nan) if self._previous is None else _change(self._previous, now)
+        change = np.full(now.shape[:-2], np.nan) if self._previous is None else change_of(self._previous, now)
         self._previous = now
         score = (
             self.alarm._excess(frame_features(frame) - self._start, self._low, self._high, change) / self.alarm.limit
@@ -305,16 +323,16 @@ def _mean(pictures: np.ndarray) -> np.ndarray:
     return pictures.sum(axis=(-2, -1), dtype=np.int64) / (pictures.shape[-2] * pictures.shape[-1])
 
 
-def _change(before: np.ndarray, now: np.ndarray) -> np.ndarray:
+def change_of(before: np.ndarray, now: np.ndarray) -> np.ndarray:
     """Logarithm of the mean change in brightness between pictures `[..., H, W]`: `[...]`."""
     return np.log(_mean(np.abs(now - before)) / 255 + _CHANGE_EPSILON)
 
 
-def _clip_features(clips: np.ndarray, steps: Sequence[int] | np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def clip_features(clips: np.ndarray, steps: Sequence[int] | np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Return features `[n, T, F]` of clips, and changes `[n, T - 1]`, NaN where frames are not consecutive."""
     numbers = np.arange(clips.shape[1]) if steps is None else np.asarray(steps)[: clips.shape[1]]
     features = np.stack([frame_features(clip) for clip in clips])
-    changes = np.stack([_change(clip[:-1], clip[1:]) for clip in map(brightness, clips)])
+    changes = np.stack([change_of(clip[:-1], clip[1:]) for clip in map(brightness, clips)])
     return features, np.where(np.diff(numbers) == 1, changes, np.nan)
 
 

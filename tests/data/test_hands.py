@@ -1,16 +1,19 @@
 """Scripted hands: the same seed is the same hand at any rate, and they do what their names say."""
 
+from itertools import groupby
+
 import numpy as np
 import pytest
 
-from worldling.data.hands import FASTEST, hands_for, is_pointer, play_hand
+from worldling.data.hands import FASTEST, hands_for, is_pointer, play_hand, turning
 from worldling.errors import ConfigError
 from worldling.types import ActionSpace
 
 POINTER = ActionSpace("box", (), (0.0, 0.0), (512.0, 512.0), ("x", "y"))
 STICK = ActionSpace("box", (), (-1.0, 0.0, 0.0), (1.0, 1.0, 1.0), ("steer", "gas", "brake"))
 KEYS = ActionSpace("discrete", (5,), names=("NOOP", "LEFT", "RIGHT", "UP", "DOWN"))
-SPACES = [POINTER, STICK, KEYS, ActionSpace("multi_binary", (2, 2, 2)), ActionSpace("multi_discrete", (3, 2))]
+WALK = ActionSpace("discrete", (4,), names=("NOOP", "turn_left", "turn_right", "move_forward"))
+SPACES = [POINTER, STICK, KEYS, WALK, ActionSpace("multi_binary", (2, 2, 2)), ActionSpace("multi_discrete", (3, 2))]
 EACH = [(space, name) for space in SPACES for name in hands_for(space)]
 
 
@@ -50,6 +53,18 @@ def test_keys_are_held_tapped_and_opposed():
     assert changes["mash"] > changes["opposite"] > changes["hold"]
     pairs = {frozenset(pair) for pair in zip(*(lambda a: (a, a[1:]))(played(KEYS, "opposite").tolist()), strict=False)}
     assert {frozenset((1, 2)), frozenset((3, 4))} <= pairs, "left and right, up and down"
+
+
+def test_keys_that_turn_look_aside_and_back():
+    assert hands_for(WALK) == (*hands_for(KEYS), "look") and turning(KEYS) is turning(STICK) is None
+    switches = turning(ActionSpace("multi_binary", (2, 2, 2), names=("TURN_LEFT", "jump", "TURN RIGHT")))
+    assert (switches.left.tolist(), switches.right.tolist(), switches.forward) == ([1, 0, 0], [0, 0, 1], None)
+    runs = [(key, len(list(run))) for key, run in groupby(played(WALK, "look", 100).tolist())][:-3]
+    assert [key == 3 for key, _ in runs[2::3]] == [True] * len(runs[2::3]) and len(runs) > 9
+    for (one, first), (other, second) in zip(runs[::3], runs[1::3], strict=False):
+        assert {one, other} == {1, 2} and abs(first - second) <= 1
+    pairs = set(zip(*(lambda a: (a, a[1:]))(played(WALK, "opposite").tolist()), strict=False))
+    assert {(1, 2), (2, 1)} <= pairs
 
 
 def test_sticks_glide_or_are_thrown():

@@ -17,6 +17,7 @@ ATARI = ActionSpace("discrete", (6,), names=("NOOP", "UP", "RIGHT", "UPRIGHT", "
 GRID = ActionSpace("discrete", (4,), names=("left", "right", "forward", "pickup"))
 ROAD = ActionSpace("discrete", (5,), names=("LANE_LEFT", "IDLE", "LANE_RIGHT", "FASTER", "SLOWER"))
 CRAFT = ActionSpace("discrete", (6,), names=("noop", "move_left", "move_right", "move_up", "move_down", "do"))
+WALK = ActionSpace("discrete", (6,), names=("NOOP", "FORWARD", "TURN LEFT", "FORWARD+TURN LEFT", "BACK", "USE"))
 PLAIN = ActionSpace("discrete", (2,))
 MANY = ActionSpace("discrete", (12,))
 CAR = ActionSpace("box", low=(-1, 0, 0), high=(1, 1, 1), names=("steer", "gas", "brake"))
@@ -50,6 +51,9 @@ CASES = [  # space, controls held (the newest first), the action
     (ROAD, ["down"], 4),
     (CRAFT, ["up"], 3),
     (CRAFT, ["fire"], 5),
+    (WALK, ["left", "up"], 3),
+    (WALK, ["up", "left"], 3),
+    (WALK, ["fire"], 5),
     (PLAIN, ["#1"], 1),
     (PLAIN, [], 0),
     (CAR, [], [0, 0, 0]),
@@ -76,6 +80,7 @@ LABELS = [  # space, what its buttons say, left before right
     (AXES, ["axis 1 −", "axis 1 +", "axis 2 +", "axis 2 −", "axis 3 +"]),
     (PONG, ["left", "right", "fire"]),
     (GRID, ["left", "right", "forward", "pickup"]),
+    (WALK, ["turn left", "forward", "back", "use"]),
     (ROAD, ["lane left", "lane right", "faster", "slower"]),
     (MANY, [f"choice {i}" for i in range(1, 12)]),
     (KEYS, ["left", "jump", "map"]),

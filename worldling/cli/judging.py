@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from worldling.cli.options import BACKENDS, count, open_worlds, parse_ints, parse_numbers, reject_options
-from worldling.data.hands import KEYS, POINTER, STICKS
+from worldling.data.hands import KEYS, POINTER, STICKS, TURNING
 from worldling.errors import ConfigError
 from worldling.judge.registry import SUITES, suites_that_need
 
@@ -60,7 +60,7 @@ def add_judge(command: Command) -> None:
         action="append",
         default=[],
         help=f"only this kind of scripted player: {', '.join(POINTER)} of a pointer, {', '.join(KEYS)} of keys, "
-        f"{', '.join(STICKS)} of a stick; repeatable",
+        f"{', '.join(TURNING)} of keys that turn, {', '.join(STICKS)} of a stick; repeatable",
     )
     p.add_argument("--seed", type=int, default=0, help="of everything drawn at random")
     p.add_argument("--backend", default="auto", help=BACKENDS)

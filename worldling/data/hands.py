@@ -26,6 +26,8 @@ REST_SHARE = 0.15
 RAMP_S = 0.5
 
 POINTER, KEYS, STICKS = ("sweeps", "flicks", "circles"), ("hold", "tap", "mash", "opposite"), ("slow", "full")
+#: What more is done with keys of which two turn to the left and to the right.
+TURNING = ("look",)
 
 
 @dataclass(frozen=True)
@@ -99,11 +101,35 @@ def is_pointer(space: ActionSpace) -> bool:
     return space.kind == "box" and tuple(name.lower() for name in space.names) == ("x", "y")
 
 
+@dataclass(frozen=True)
+class Turning:
+    """Raw actions that turn to the left and to the right, and that walk straight on, None where none does so alone."""
+
+    left: np.ndarray
+    right: np.ndarray
+    forward: np.ndarray | None
+
+
+def turning(space: ActionSpace) -> Turning | None:
+    """Find the keys that turn, by their names (TURN LEFT, turn_right, MOVE_FORWARD); None if there are none."""
+    if space.kind not in ("discrete", "multi_binary"):
+        return None
+    plain = ["".join(filter(str.isalpha, name.upper())) for name in space.names]
+    alone = np.arange(len(plain)) if space.kind == "discrete" else np.eye(len(plain), dtype=np.int64)
+    by_name = dict(zip(plain, map(np.asarray, alone), strict=True))
+    left, right = by_name.get("TURNLEFT"), by_name.get("TURNRIGHT")
+    if left is None or right is None:
+        return None
+    return Turning(left, right, by_name.get("FORWARD", by_name.get("MOVEFORWARD")))
+
+
 def hands_for(space: ActionSpace) -> tuple[str, ...]:
     """Name the hands that fit an action space; none where there are no actions."""
     if space.kind == "none":
         return ()
-    return POINTER if is_pointer(space) else STICKS if space.kind == "box" else KEYS
+    if space.kind == "box":
+        return POINTER if is_pointer(space) else STICKS
+    return KEYS if turning(space) is None else (*KEYS, *TURNING)
 
 
 def check_hands(space: ActionSpace, names: Iterable[str]) -> tuple[str, ...]:
@@ -213,7 +239,7 @@ def _opposite_of(space: ActionSpace, rng: np.random.Generator) -> tuple[np.ndarr
     """Two choices, opposite ones by their names if there are any."""
     pairs = [
         (names.index(one), names.index(other))
-        for names in [[name.lower() for name in space.names]]
+        for names in [[name.lower().replace("_", " ") for name in space.names]]
         for one, other in (("left", "right"), ("up", "down"), ("forward", "back"), ("turn left", "turn right"))
         if one in names and other in names
     ]
@@ -239,6 +265,19 @@ def _keys(space: ActionSpace, rng: np.random.Generator, name: str) -> Held:
                 yield rng.uniform(0.15, 0.6), _still(pair[turn % 2])
 
 
+def _look(space: ActionSpace, rng: np.random.Generator) -> Held:
+    """Turn to one side, and back for as long, and then walk on for a while."""
+    keys = turning(space)
+    assert keys is not None, "hands_for offers this hand only where two keys turn"
+    on = np.asarray(space.noop) if keys.forward is None else keys.forward
+    while True:
+        seconds, sides = rng.uniform(0.3, 2.0), (keys.left, keys.right)
+        first = int(rng.integers(2))
+        yield seconds, _still(sides[first])
+        yield seconds, _still(sides[1 - first])
+        yield rng.uniform(0.3, 1.5), _still(on)
+
+
 _HELD: dict[str, Callable[[ActionSpace, np.random.Generator], Held]] = {
     "slow": _slow,
     "full": _full,
@@ -246,4 +285,5 @@ _HELD: dict[str, Callable[[ActionSpace, np.random.Generator], Held]] = {
     "tap": lambda space, rng: _keys(space, rng, "tap"),
     "mash": lambda space, rng: _keys(space, rng, "mash"),
     "opposite": lambda space, rng: _keys(space, rng, "opposite"),
+    "look": _look,
 }

@@ -110,7 +110,6 @@ def _ours(name: str, where: str, extra: str, package: str, names: tuple[str, ...
     return Simulator(
         name,
         where,
-        "Apache-2.0",
         extra=extra,
         package=package,
         renders=False,
@@ -118,7 +117,7 @@ def _ours(name: str, where: str, extra: str, package: str, names: tuple[str, ...
         names=names,
         picture=_draw_scene,
         state=lambda raw: raw.record(),
-        **more,
+        **{"license": "Apache-2.0", **more},
     )
 
 
@@ -140,6 +139,7 @@ _PUSHT: dict[str, Any] = dict(
 SIMULATORS = (
     Simulator("pusht", "worldling.scenes.push_t", **_PUSHT),
     _ours("bricks", "worldling.scenes.bricks", "", "worldling", ("STAY", "LEFT", "RIGHT")),
+    _ours("doom", "worldling.scenes.doom", "doom", "vizdoom", (), license="MIT; pictures of Freedoom, BSD-3-Clause"),
     _ours("cloth", "worldling.scenes.cloth", "physics", "mujoco", ("right", "up")),
     _ours("lorenz", "worldling.scenes.lorenz", "", "worldling", ("right", "up")),
     _ours("smoke", "worldling.scenes.smoke", "fluid", "phiflow", ("turn right", "open")),

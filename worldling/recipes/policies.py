@@ -6,13 +6,14 @@ worldling record gym_pusht/PushT-v0 --policy worldling.recipes.policies:pusht_pu
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from worldling.data.environment import Environment
 from worldling.data.hands import Path, Piece, circle, curve, goal, rest, sweep_speed
+from worldling.scenes import doom_map
 from worldling.scenes.chaos import steering
 
 Act = Callable[[np.ndarray, dict[str, Any]], Any]
@@ -258,3 +259,106 @@ def bricks_player(env: Environment, seed: int) -> Act:
         return 0 if abs(off) < 1.2 else 1 if off < 0 else 2
 
     return act
+
+
+def doom_walker(env: Environment, seed: int) -> Act:
+    """Walk about Doom as people do: to places all over the map, opening doors on the way, with much looking round.
+
+    One thing after another: a way to a place, to the right and back to the left (or the other way round) by as much, a
+    turn about, walking into walls and along them, going back, opening and shutting a door, standing still, mashed keys.
+    """
+    steps = _doom_steps(env, np.random.default_rng(seed))
+    number = {name: i for i, name in enumerate(env.action_space.names)}
+    return lambda frame, info: number[next(steps)]
+
+
+def _doom_steps(env: Environment, rng: np.random.Generator) -> Iterator[str]:
+    """Give the names of the actions, one a frame."""
+    manners, shares = ("go", "door", "look", "about", "bump", "back", "rest", "mash"), (26, 9, 24, 3, 12, 10, 4, 12)
+    game, names = env.raw.unwrapped, env.action_space.names
+    turns = ("TURN LEFT", "TURN RIGHT")
+    manner = ""
+    follows = {"bump": "go", "mash": "go", "back": "go", "go": "look"}  # corners are left, and places looked at
+    while True:
+        drawn = str(rng.choice(manners, p=np.divide(shares, 100)))
+        manner = follows.get(manner, drawn) if rng.random() < 0.6 else drawn
+        first, other = turns if rng.random() < 0.5 else turns[::-1]
+        if manner == "go":
+            cells = np.argwhere(doom_map.floor_cells(doors=False))
+            if rng.random() < 0.4:  # near by
+                cells = cells[np.abs(cells - doom_map.cell_at(*game.place)).max(axis=1) <= 4]
+            row, column = cells[rng.integers(len(cells))]
+            yield from _doom_way(game, rng, (int(row), int(column)))
+        elif manner == "look":
+            count = round(3 * 14 ** rng.random())  # 3 to 42 frames, short ones more often
+            yield from [first] * count
+            yield from ["NOOP"] * max(0, int(rng.integers(-4, 4)))
+            yield from [other] * count
+        elif manner == "about":
+            yield from [first] * int(rng.integers(24, 49))
+        elif manner == "bump":
+            for _ in range(int(rng.integers(1, 5))):
+                yield from ["FORWARD"] * int(rng.integers(6, 30))
+                yield from [f"FORWARD+{first}"] * int(rng.integers(0, 8))
+        elif manner == "back":
+            yield from ["BACK"] * int(rng.integers(4, 24))
+            yield from [f"BACK+{first}"] * int(rng.integers(0, 16))
+        elif manner == "door":
+            yield from _doom_door(game, rng)
+        elif manner == "rest":
+            yield from ["NOOP"] * int(rng.integers(4, 24))
+        else:
+            for _ in range(int(rng.integers(4, 14))):
+                yield from [str(rng.choice(names))] * round(12 ** rng.random())
+
+
+def _doom_door(game: Any, rng: np.random.Generator) -> Iterator[str]:
+    """Give the actions that lead to one side of a door, open or shut it, and watch, perhaps twice."""
+    place, heading = doom_map.before_door(str(rng.choice(list(doom_map.DOORS))), bool(rng.random() < 0.5))
+    yield from _doom_way(game, rng, doom_map.cell_at(*place))
+    while (left := _doom_turn(game.heading, heading)) != 0:
+        yield "TURN LEFT" if left > 0 else "TURN RIGHT"
+    for _ in range(int(rng.integers(1, 3))):
+        yield "USE"
+        yield from ["NOOP"] * int(rng.integers(5, 20))
+
+
+def _doom_way(game: Any, rng: np.random.Generator, goal: tuple[int, int]) -> Iterator[str]:
+    """Give the actions that lead to a cell, opening doors; given up where the walker does not come on."""
+    patience, pauses = 60, rng.random() < 0.5
+    cells = doom_map.route(doom_map.cell_at(*game.place), goal)[1:]
+    while cells and patience > 0:
+        while len(cells) > 1 and doom_map.is_clear(game.place, doom_map.middle(*cells[1])):
+            del cells[0]
+            patience = 60
+        x, y = game.place
+        to_x, to_y = np.subtract(doom_map.middle(*cells[0]), (x, y))
+        away = math.hypot(to_x, to_y)
+        if away < 28:
+            del cells[0]
+            patience = 60
+            continue
+        patience -= 1
+        left = _doom_turn(game.heading, round(math.degrees(math.atan2(to_y, to_x)) / doom_map.TURN))
+        side = "TURN LEFT" if left > 0 else "TURN RIGHT"
+        letter = doom_map.PLAN[cells[0][0]][cells[0][1]]
+        shut = letter in doom_map.DOORS and game.doors()[doom_map.DOORS.index(letter)] < 0.6
+        if shut and away < 90 and np.abs(np.subtract(cells[0], doom_map.cell_at(x, y))).sum() > 1:
+            cells = doom_map.route(doom_map.cell_at(x, y), goal)[1:]  # it has slid past the door
+            yield "NOOP"
+        elif abs(left) > 4 or (shut and abs(left) > 1 and away < 90):
+            yield side
+        elif shut and away < 80:
+            patience -= 15
+            yield "USE"
+            yield from ["NOOP"] * int(rng.integers(8, 16))
+        else:
+            yield "FORWARD" if abs(left) < 2 else f"FORWARD+{side}"
+            if pauses and rng.random() < 0.01:
+                yield from ["NOOP"] * int(rng.integers(2, 12))
+
+
+def _doom_turn(heading: int, wanted: int) -> int:
+    """Return how many frames of turning left lead from one heading to another, -32 to 31."""
+    half = doom_map.HEADINGS // 2
+    return (wanted - heading + half) % doom_map.HEADINGS - half

@@ -1,7 +1,6 @@
 import numpy as np
-import torch
 
-from worldling.judge.measures.permanence import find, is_there, largest_piece, sensible_area
+from worldling.judge.measures.permanence import find, is_there, sensible_area
 
 RED, YELLOW = (216, 18, 18), (247, 212, 13)
 
@@ -12,14 +11,6 @@ def frame(*patches):
     for colour, top, left, height, width in patches:
         frame[top : top + height, left : left + width] = colour
     return frame
-
-
-def test_pieces_hang_together_over_corners():
-    mask = torch.zeros(4, 20, 20, dtype=torch.bool)
-    mask[1, 2:6, 2:6] = True
-    mask[2, 2:6, 2:6] = mask[2, 10:12, 10:14] = True
-    mask[3] = torch.eye(20, dtype=torch.bool)
-    assert largest_piece(mask).tolist() == [0.0, 1.0, np.float32(16 / 24), 1.0]
 
 
 def test_a_thing_is_there_whole_and_of_sensible_size_or_not():

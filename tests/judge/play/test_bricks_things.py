@@ -157,7 +157,9 @@ def test_a_lost_ball_comes_again_above_the_paddle_and_costs_a_dot(real, judged):
 
 def test_the_suite_plays_it_beside_the_game():
     found = judge(StillGame(), None, suites=("play",), players=4, seconds=(0.2, 0.6), quiet=True)["suites"]["play"]
-    assert set(found["checks"]) == {*NAMES, "looks_real", "alive"} and "same actions" in found["beside"]
+    assert (
+        set(found["checks"]) == {*NAMES, "looks_real", "moves_as_real", "alive"} and "same actions" in found["beside"]
+    )
     for name in NAMES:
         assert all(value["value"] in (1, None) for value in found["checks"][name]["real"].values()), name
     assert found["checks"]["ball_right"]["dream"]["0.6"]["value"] == 0, "it flies when the world begins"

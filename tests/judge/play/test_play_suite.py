@@ -8,9 +8,10 @@ from worldling.cli import build_parser
 from worldling.errors import JudgeError
 from worldling.foreign import ForeignWorld
 from worldling.judge import judge
-from worldling.judge.play.checks import Seen, alive, looks_real
+from worldling.judge.play.checks import Seen, alive, looks_real, moves_as_real, no_drift
 from worldling.judge.play.push_t import steps_of
 from worldling.judge.play.things import things_of
+from worldling.judge.play.watch import Watched, Watching
 from worldling.types import ActionSpace, Episode
 
 QUICK = dict(suites=("play",), players=3, seconds=(0.4, 1.0), quiet=True)
@@ -109,3 +110,41 @@ def test_a_step_is_how_far_the_t_goes_and_how_near_the_agent_passes():
     moved, gap = steps_of(np.concatenate([agent, centre], axis=1)[None])
     assert moved[0, 0] == 20 and gap[0, 0] == 30, "it passes by in the middle of the step"
     assert np.isnan(moved[0, 1]) and np.isnan(gap[0, 1])
+
+
+def watched(features, changes):
+    return Watched(np.arange(features.shape[1]), np.array([2, 4]), 2, features, changes)
+
+
+def test_a_still_picture_does_not_move_and_one_that_flickers_moves_too_much():
+    rng = np.random.default_rng(0)
+    changes = np.log(rng.uniform(0.01, 0.02, (10, 4)))
+    real, dream = (watched(np.zeros((10, 5, 3)), c.copy()) for c in (changes, changes))
+    dream.changes[0], dream.changes[1, 2:] = np.log(1e-4), np.log(0.2)
+    reached = np.ones((10, 2), bool)
+    reached[5, 1] = False
+    found = moves_as_real(dream, real, reached, np.array(["hold", "tap"] * 5))["moves_as_real"]
+    assert found.dream[0].tolist() == [0, 0] and found.dream[1].tolist() == [1, 0]
+    assert np.isnan(found.dream[5, 1]) and np.nanmin(found.dream[2:]) == 1 and np.nanmin(found.real) == 1
+
+
+def test_the_drift_alarm_stays_raised_and_real_players_do_not_raise_it():
+    rng = np.random.default_rng(0)
+    features, changes = rng.normal(0, 0.1, (12, 5, 3)), np.log(rng.uniform(0.01, 0.02, (12, 4)))
+    real, dream = (watched(f.copy(), changes) for f in (features, features))
+    dream.features[0, 2], dream.features[1, 4] = 5.0, 5.0
+    found = no_drift(dream, real, np.ones((12, 2), bool))["no_drift"]
+    assert found.dream[:2].tolist() == [[0, 0], [1, 0]] and found.dream[2:].min() == 1 and found.real.min() == 1
+    few = watched(features[:4], changes[:4])
+    assert no_drift(few, few, np.ones((4, 2), bool)) == {}, "too few players to fit it on"
+
+
+def test_what_is_watched_changes_only_from_one_frame_to_the_next():
+    frames = np.zeros((4, 2, 16, 16, 3), np.uint8)
+    frames[1:] = 51
+    watching = Watching([0, 1, 3, 4], [1, 4], 1)
+    for step, picture in zip(watching.steps, frames, strict=True):
+        watching.see(step, picture)
+    seen = watching.done()
+    assert seen.at.tolist() == [0, 2] and np.isnan(seen.changes[:, 1]).all()
+    assert np.allclose(seen.moved, [[0.2, 0.0]] * 2, atol=2e-4)

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from worldling.judge.measures.motion_mask import motion_masks
-from worldling.judge.measures.permanence import VISIBLE, Found, find, is_there, sensible_area
+from worldling.judge.measures.permanence import VISIBLE, Found, find, is_there, kept, sensible_area
 
 #: Motion is looked at over this many frames up to the horizon, or over all there are.
 WINDOW = 10
@@ -64,17 +64,13 @@ def look(frames: np.ndarray, grid: Grid) -> Looked:
 
 
 def permanence(found: Mapping[str, Found], seen: np.ndarray, grid: Grid) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Say which things that should be there at each horizon are: by condition, `[n, horizons, 2]`.
+    """Say which things that should be there at each horizon are: by condition, `[n, horizons, 2]`; see `kept`.
 
-    seen `[n, horizons, 2, 3]`: what the simulator says. A thing should be there if the simulator sees it and the true
-    frame passes the same test, so that truth scores 1. Also returned: whether it passes, where the simulator sees it.
+    seen `[n, horizons, 2, 3]`: what the simulator says.
     """
     sensible = sensible_area(found["truth"])
     there = {name: grid.at_horizons(is_there(item, sensible)) for name, item in found.items()}
-    visible = seen[..., 2] >= VISIBLE
-    should = visible & (there["truth"] == 1)
-    kept = {name: np.where(should, is_, np.nan) for name, is_ in there.items()}
-    return kept, np.where(visible, there["truth"], np.nan)
+    return kept(there, seen[..., 2] >= VISIBLE)
 
 
 def place_errors(found: Mapping[str, Found], seen: np.ndarray, grid: Grid) -> dict[str, np.ndarray]:

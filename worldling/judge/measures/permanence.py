@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
+from worldling.judge.measures.pieces import largest_piece
 from worldling.judge.readers.scene import SEEN, cover, read
 
 #: A thing is visible if the simulator says it covers at least this share of the picture (12 pixels of 64 x 64).
@@ -45,23 +46,6 @@ def find(frames: np.ndarray) -> Found:
     )
 
 
-def largest_piece(masks: torch.Tensor) -> np.ndarray:
-    """Return the share of each mask's pixels, bool `[n, H, W]`, that its largest 8-connected piece holds: `[n]`.
-
-    0 if the mask is empty.
-    """
-    n, height, width = masks.shape
-    solid = masks.float()[:, None]
-    labels = solid * torch.arange(1, height * width + 1).view(height, width)
-    while True:  # every pixel takes the largest label around it, until nothing changes
-        spread = F.max_pool2d(labels, 3, 1, 1) * solid
-        if torch.equal(spread, labels):
-            break
-        labels = spread
-    sizes = torch.zeros(n, height * width + 1).scatter_add_(1, labels.flatten(1).long(), solid.flatten(1))
-    return (sizes.max(1).values / solid.sum((1, 2, 3)).clamp(min=1)).numpy()
-
-
 def sensible_area(truth: Found) -> np.ndarray:
     """Return the smallest and largest sensible area of red and of yellow: `[2, n, 2]`, NaN if they are never seen.
 
@@ -83,3 +67,16 @@ def is_there(found: Found, sensible: np.ndarray) -> np.ndarray:
         (found.area >= SEEN) & (found.area >= low) & (found.area <= high) & (found.piece >= IN_ONE_PIECE)
     )
     return there
+
+
+def kept(there: Mapping[str, np.ndarray], visible: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Say which things that should be there are: by condition, 1, 0 or NaN where not counted.
+
+    there: by condition, "truth" among them, of `is_there`; visible: the simulator sees it. A thing should be there if
+    the simulator sees it and the true frame passes the same test, so that truth scores 1. Also returned: whether it
+    passes, where the simulator sees it. All of one shape.
+    """
+    should = visible & (there["truth"] == 1)
+    return {name: np.where(should, is_, np.nan) for name, is_ in there.items()}, np.where(
+        visible, there["truth"], np.nan
+    )

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from worldling.alarm import frame_features, reconstruct
+from worldling.alarm import MIN_CLIPS, DriftAlarm, frame_features, reconstruct
+from worldling.judge.play.watch import Watched
 from worldling.judge.readers.reader import State
 from worldling.protocol import WorldModel
 
-#: Share of real frames that look like real frames, by definition of the limit.
+#: Share of real frames that look like real frames, of real players that move as real ones and of those without an
+#: alarm, by definition of the limits.
 USUAL = 0.98
 #: A dream answers if its response to another hand is at least this share of what most real ones exceed, this many.
 ALIVE_SHARE, MOST = 0.5, 0.9
@@ -34,7 +36,8 @@ class Seen:
     """What n players saw at k moments.
 
     moments: in frames ahead; dream uint8 `[n, k, H, W, 3]`; real: the real environment's under the same actions, or
-    None; state `[n, T, ...]`: its engine's in every frame; reached bool `[n, k]`: the real episode had not ended.
+    None; state `[n, T, ...]`: its engine's in every frame; reached bool `[n, k]`: the real episode had not ended;
+    window uint8 `[n, k, L, H, W, 3]`: the real frames up to each moment, for things that read them, else None.
     """
 
     moments: list[int]
@@ -42,6 +45,7 @@ class Seen:
     real: np.ndarray | None
     state: State
     reached: np.ndarray
+    window: np.ndarray | None = None
 
 
 def looks_real(world: WorldModel, seen: Seen) -> dict[str, Check]:
@@ -84,3 +88,47 @@ def alive(responses: np.ndarray, real: np.ndarray | None) -> dict[str, Check]:
         ceiling = np.full(responses.shape, np.nan)
         ceiling[:, 0] = real >= limit
     return {"alive": Check("answers the input", definition, (responses >= limit).astype(float), ceiling)}
+
+
+def moves_as_real(dream: Watched, real: Watched, reached: np.ndarray, kinds: np.ndarray) -> dict[str, Check]:
+    """Check that the picture moves as much in the second before each moment as under real hands of the same kind.
+
+    kinds `[n]`: of hand. Fails where a dream stands still, or flickers, and the real pictures never do.
+    """
+    moved, known = dream.moved, np.where(reached, real.moved, np.nan)
+    holds, ceiling = np.full(moved.shape, np.nan), np.full(moved.shape, np.nan)
+    for kind in np.unique(kinds):
+        mine = kinds == kind
+        values = known[mine][np.isfinite(known[mine])]
+        if not len(values):
+            continue
+        low = np.quantile(values, (1 - USUAL) / 2, method="lower")
+        high = np.quantile(values, (1 + USUAL) / 2, method="higher")
+        for one, kept in ((moved, holds), (known, ceiling)):
+            kept[mine] = np.where(np.isfinite(known[mine]), (one[mine] >= low) & (one[mine] <= high), np.nan)
+    definition = (
+        "mean absolute difference from frame to frame in the second before (of the green; real frames encoded and "
+        f"decoded), within the central {USUAL * 100:g} % of real players under the same kind of hand, at all moments"
+    )
+    return {"moves_as_real": Check("the picture moves as much as real ones", definition, holds, ceiling)}
+
+
+def no_drift(dream: Watched, real: Watched, reached: np.ndarray) -> dict[str, Check]:
+    """Check that the drift alarm has not been raised up to each moment; none with fewer than `MIN_CLIPS` players.
+
+    The alarm (`worldling.alarm`) is fitted to the real players, and each player is compared with the others.
+    """
+    if len(reached) < MIN_CLIPS:
+        return {}
+    alarm = DriftAlarm.fit_features(real.features, real.changes, 1 - USUAL, by_clip=True)
+    silent = [
+        np.logical_and.accumulate(alarm.left_out(one.features, one.changes) <= alarm.limit, axis=1)[:, one.at]
+        for one in (dream, real)
+    ]
+    definition = (
+        "the drift alarm (hues, greys, edges and change, by how far they go from the start) has not been raised in the "
+        f"frames looked at, a second before each moment; fitted so that {USUAL * 100:g} % of real players, each left "
+        "out in turn, never raise it"
+    )
+    holds = [np.where(reached, one.astype(float), np.nan) for one in silent]
+    return {"no_drift": Check("no drift alarm", definition, *holds)}

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from worldling.alarm import reconstruct
 from worldling.data.environment import Environment
 from worldling.data.hands import check_hands, play_hand
 from worldling.errors import ConfigError, EnvError, JudgeError
 from worldling.judge.case import Case
 from worldling.judge.measures.bootstrap import Bootstrap
-from worldling.judge.play.checks import Check, Seen, alive, looks_real
+from worldling.judge.play.checks import Check, Seen, alive, looks_real, moves_as_real, no_drift
+from worldling.judge.play.first_person import TurningBack, view_right, walls_solid
 from worldling.judge.play.result import CheckResult, FilmOfPlay, PlayResult
-from worldling.judge.play.things import Things, things_of
+from worldling.judge.play.things import Things, reads_reality, things_of
+from worldling.judge.play.watch import Watched, Watching, watch_real
 from worldling.judge.results import Elapsed
 from worldling.judge.truth.driven import Driven, Hand, drive_all, drive_others, of_interest, open_card_environment
 from worldling.progress import Progress
@@ -50,6 +53,11 @@ class Plan:
         return min(max(1, round(TRACK_S * self.fps)), self.moments[0])
 
     @property
+    def watched(self) -> list[int]:
+        """Frames ahead that are watched: the first, and those of `TRACK_S` up to each moment."""
+        return sorted({0, *(m - back for m in self.moments for back in range(self.track + 1))})
+
+    @property
     def last(self) -> int:
         """Frames ahead that are dreamed."""
         return self.moments[-1]
@@ -75,13 +83,14 @@ class Dreamed:
     """What was dreamed of n players.
 
     frames uint8 `[n, k, H, W, 3]`: at the moments; responses `[n, k + 1]`: see `checks.alive`, from the start and each
-    moment on; tracks `[n, k, L, F]`: see `Things.track`, of the frames of `TRACK_S` up to each moment; films uint8
-    `[hands, T, H, W, 3]`: of the first player of each kind of hand.
+    moment on; tracks `[n, k, L, F]`: see `Things.track`, of the frames of `TRACK_S` up to each moment; watched: what
+    was watched of these frames; films uint8 `[hands, T, H, W, 3]`: of the first player of each kind of hand.
     """
 
     frames: np.ndarray
     responses: np.ndarray
     tracks: np.ndarray
+    watched: Watched
     films: np.ndarray
 
 
@@ -95,17 +104,22 @@ def run(case: Case) -> PlayResult:
     try:
         space, fps = (case.world.action_space, case.fps) if env is None else (env.action_space, env.fps)
         kinds, plan = _kinds(space, settings.hands), Plan.of(settings.seconds, fps)
+        turning_back, person_checks = TurningBack.of(case.world, fps), {}
         hands = [Hand(kinds[i % len(kinds)], (settings.seed, 31, i)) for i in range(settings.players)]
         others = [Hand(hand.kind, (settings.seed, 32, i)) for i, hand in enumerate(hands)]
         filmed = list(range(min(len(kinds), len(hands))))
-        answers = None
+        answers, reality = None, _Reality(case, plan, filmed)
         if env is None:
             driven, starts = _unaccompanied(case, plan, hands)
         else:
-            looked = [_looked(plan, i in filmed) for i in range(len(hands))]
-            driven = drive_all(env, hands, looked, plan.last + plan.answer, case.context, case.quiet)
+            looked = [sorted({*_looked(plan, i in filmed), *plan.watched}) for i in range(len(hands))]
+            driven = drive_all(env, hands, looked, plan.last + plan.answer, case.context, case.quiet, reality.take)
             answers = drive_others(env, hands, others, plan.answer, case.context, case.quiet)
             starts = f"fresh episodes of {case.env_id}"
+            if turning_back is not None:
+                turning_back.drive(env, hands, case.context, case.quiet)
+                walk = (plan.moments, plan.track, case.context, settings.seed, case.quiet)
+                person_checks = walls_solid(case.world, env, hands, *walk)
     finally:
         if env is not None:
             env.close()
@@ -113,17 +127,25 @@ def run(case: Case) -> PlayResult:
     given, past = (np.stack([getattr(d, name) for d in driven]) for name in ("given", "past"))
     actions = np.stack([d.actions for d in driven])
     things = things_of(case.env_id, np.concatenate([given[:, -1], *(d.frames for d in driven)]))
-    dream = _dream(case, plan, given, past, actions, _other_actions(space, plan, others, driven), filmed, things)
-    seen = _seen(plan, driven, dream.frames, there)
+    dream = _dream(
+        case, plan, given, past, actions, _other_actions(space, plan, others, driven), filmed, things, turning_back
+    )
+    seen = _seen(plan, driven, dream.frames, there, reads_reality(case.env_id))
     checks = {} if things is None else things.check(seen, dream.tracks)
+    if turning_back is not None:
+        checks |= view_right(case.world, seen) | person_checks
     checks |= looks_real(case.world, seen)
+    kind_of = np.array([hand.kind for hand in hands])
     real_answers = None
     if answers is not None:
+        checks |= moves_as_real(dream.watched, reality.watched, seen.reached, kind_of)
+        checks |= no_drift(dream.watched, reality.watched, seen.reached)
         own = np.stack([d.frames[d.looked.index(plan.answer)] for d in driven])
         real_answers = _difference(own, answers)
     answered = alive(dream.responses, real_answers)
+    if turning_back is not None:
+        answered |= turning_back.checks()
     boot = Bootstrap(np.arange(len(hands)), np.zeros(len(hands)), settings.seed, settings.resamples)
-    kind_of = np.array([hand.kind for hand in hands])
     return PlayResult(
         n=len(hands),
         seed=settings.seed,
@@ -139,6 +161,28 @@ def run(case: Case) -> PlayResult:
         films=[_film(case, plan, row, kinds[row], driven[row], dream.films[row], there) for row in filmed],
         timing=Elapsed(time.monotonic() - begun),
     )
+
+
+class _Reality:
+    """Takes in what the real players were driven through, and keeps of most frames their features alone."""
+
+    def __init__(self, case: Case, plan: Plan, filmed: list[int]) -> None:
+        self.case, self.plan, self.filmed = case, plan, filmed
+        self.features: list[np.ndarray] = []
+        self.changes: list[np.ndarray] = []
+
+    def take(self, driven: Driven) -> Driven:
+        """Watch one episode, and return it with the frames that are needed later."""
+        row, plan = len(self.features), self.plan
+        watch_real(self.case.world, driven, plan.watched, self.features, self.changes)
+        kept = _looked(plan, row in self.filmed)
+        return driven.only(sorted({*kept, *plan.watched}) if reads_reality(self.case.env_id) else kept)
+
+    @property
+    def watched(self) -> Watched:
+        """What was watched of all players."""
+        plan, (features, changes) = self.plan, (np.stack(kept) for kept in (self.features, self.changes))
+        return Watched(np.array(plan.watched), np.array(plan.moments), plan.track, features, changes)
 
 
 def _looked(plan: Plan, film: bool) -> list[int]:
@@ -197,27 +241,32 @@ def _dream(
     others: np.ndarray,
     filmed: list[int],
     things: Things | None,
+    turning_back: TurningBack | None = None,
 ) -> Dreamed:
-    """Roll all players out together; at each moment also a second under their other hands."""
+    """Roll all players out together; at each moment also a second under their other hands, and turning back."""
     world, n = case.world, len(given)
     state = world.start(given, past, seed=[case.settings.seed + row for row in range(n)])
     moments, kept, answers, tracked = (0, *plan.moments), {}, {}, {}
     due = {moment + plan.answer for moment in moments}
-    followed = set() if things is None else {m - back for m in plan.moments for back in range(plan.track + 1)}
-    films = [given[filmed, -1]]
+    watching = Watching(plan.watched, plan.moments, plan.track)
+    films, watched = [given[filmed, -1]], set(plan.watched)
     with Progress("play", plan.last + plan.answer, "frames", case.quiet) as progress:
         for t in range(plan.last + plan.answer + 1):
             if t > 0:
                 step = world.step(state, actions[:, t - 1], decode=False)
-                if t in due or t in plan.moments:
-                    kept[t] = world.decode(step.latent)
-                if things is not None and t in followed:
-                    tracked[t] = things.track(kept[t] if t in kept else world.decode(step.latent))
                 if t <= plan.last and t % plan.stride == 0:
                     films.append(world.decode(step.latent[filmed]))
-            elif things is not None:
-                tracked[0] = things.track(given[:, -1])
+            if t in due or t in watched:
+                frames = world.decode(step.latent) if t > 0 else reconstruct(world, given[:, -1])
+                if t in due or t in moments:
+                    kept[t] = frames
+                if t in watched:
+                    watching.see(t, frames)
+                    if things is not None:
+                        tracked[t] = things.track(frames if t > 0 else given[:, -1])
             if t in moments:
+                if turning_back is not None:
+                    turning_back.dream(world, state)
                 forked = state.fork()
                 for ahead in range(plan.answer):
                     step = world.step(forked, others[:, t + ahead], decode=False)
@@ -227,6 +276,7 @@ def _dream(
         frames=np.stack([kept[t] for t in plan.moments], axis=1),
         responses=np.stack([_difference(kept[t + plan.answer], answers[t]) for t in moments], axis=1),
         tracks=_windows(plan, tracked) if tracked else np.zeros((n, len(plan.moments), 0, 0)),
+        watched=watching.done(),
         films=np.stack(films, axis=1),
     )
 
@@ -243,8 +293,8 @@ def _difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return found
 
 
-def _seen(plan: Plan, driven: list[Driven], dream: np.ndarray, there: bool) -> Seen:
-    """Put together what is looked at at the moments."""
+def _seen(plan: Plan, driven: list[Driven], dream: np.ndarray, there: bool, window: bool) -> Seen:
+    """Put together what is looked at at the moments; window: with the real frames before them."""
     n, k = dream.shape[:2]
     moments = list(plan.moments)
     if not there:
@@ -255,7 +305,11 @@ def _seen(plan: Plan, driven: list[Driven], dream: np.ndarray, there: bool) -> S
     )
     length = min(len(next(iter(d.state.values()), ())) for d in driven)
     state = {name: np.stack([d.state[name][:length] for d in driven]) for name in driven[0].state}
-    return Seen(moments, dream, real, state, reached)
+    if not window:
+        return Seen(moments, dream, real, state, reached)
+    before = [[m - back for back in range(plan.track, -1, -1)] for m in moments]
+    films = np.stack([np.stack([d.frames[d.rows(steps)] for steps in before]) for d in driven])
+    return Seen(moments, dream, real, state, reached, films)
 
 
 def _summed(check: Check, seconds: Sequence[float], boot: Bootstrap, kind_of: np.ndarray) -> CheckResult:

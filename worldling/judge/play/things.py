@@ -7,8 +7,11 @@ from typing import Protocol
 
 import numpy as np
 
+from worldling.judge.play.car_racing import CarRacingThings
 from worldling.judge.play.checks import Check, Seen
 from worldling.judge.play.push_t import PushTThings
+from worldling.judge.play.scenes import SceneThings
+from worldling.scenes.names import PHYSICS_IDS
 
 
 class Things(Protocol):
@@ -28,6 +31,11 @@ def things_of(env_id: str, sample: np.ndarray) -> Things | None:
     return next((fit(sample) for name, fit in _KNOWN.items() if name in env_id.lower()), None)
 
 
+def reads_reality(env_id: str) -> bool:
+    """Whether what is known of an environment is compared with all real frames before each moment: `Seen.window`."""
+    return any(name in env_id.lower() for name in _READ_REALITY)
+
+
 def _bricks(sample: np.ndarray) -> Things:
     from worldling.judge.play.bricks import BricksThings  # which needs gymnasium
 
@@ -35,4 +43,10 @@ def _bricks(sample: np.ndarray) -> Things:
 
 
 #: Part of the environment's id in lower case, and what is known of its things.
-_KNOWN: dict[str, Callable[[np.ndarray], Things]] = {"pusht": PushTThings.fit, "worldling/bricks": _bricks}
+_KNOWN: dict[str, Callable[[np.ndarray], Things]] = {
+    "pusht": PushTThings.fit,
+    "worldling/bricks": _bricks,
+    "carracing": CarRacingThings.fit,
+    **{name.lower(): SceneThings.fit for name in PHYSICS_IDS},
+}
+_READ_REALITY = ("carracing", *(name.lower() for name in PHYSICS_IDS))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,6 +57,11 @@ class Driven:
         """Say where in `frames` and `reached` some frames ahead lie, all of them looked at."""
         return [self.looked.index(frame) for frame in ahead]
 
+    def only(self, ahead: Sequence[int]) -> Driven:
+        """Return the same without other frames than some, all of them looked at."""
+        rows = self.rows(ahead)
+        return replace(self, looked=tuple(ahead), frames=self.frames[rows], reached=self.reached[rows])
+
 
 def open_card_environment(world: WorldModel) -> Environment:
     """Open the environment that the world's card names, if Worldling knows it.
@@ -82,15 +87,17 @@ def drive_all(
     num_actions: int,
     context: int,
     quiet: bool = False,
+    done: Callable[[Driven], Driven] = lambda driven: driven,
 ) -> list[Driven]:
     """Drive an environment by every hand, for as many actions as the last frame looked at; `num_actions` are returned.
 
-    looked: for each hand, the frames ahead that are drawn, ascending, from 0 on.
+    looked: for each hand, the frames ahead that are drawn, ascending, from 0 on; done: takes each episode when it is
+    driven, and returns what is kept of it.
     """
     driven = []
     with Progress("real environment", len(hands), "players", quiet) as progress:
         for hand, frames in zip(hands, looked, strict=True):
-            driven.append(drive(env, hand, hand, frames, num_actions, context))
+            driven.append(done(drive(env, hand, hand, frames, num_actions, context)))
             progress.update(len(driven))
     return driven
 
@@ -108,9 +115,18 @@ def drive_others(
 
 
 def drive(
-    env: Environment, begun_by: Hand, hand: Hand, looked: Sequence[int], num_actions: int, context: int
+    env: Environment,
+    begun_by: Hand,
+    hand: Hand,
+    looked: Sequence[int],
+    num_actions: int,
+    context: int,
+    after: np.ndarray | None = None,
 ) -> Driven:
-    """Drive one episode, begun by one hand and continued by another or the same."""
+    """Drive one episode, begun by one hand and continued by another or the same.
+
+    after `[num_actions, ...]`: raw actions that continue it in the place of a hand's.
+    """
     space, fps = env.action_space, env.fps
     drawn = env.reset(begun_by.episode_seed)
     first = env.state()
@@ -127,6 +143,8 @@ def drive(
     else:
         before = play_hand(space, begun_by.kind, list(begun_by.seed), times[:lead])
         actions = np.concatenate([before, play_hand(space, hand.kind, list(hand.seed), times)[lead:]])
+    if after is not None:
+        actions = np.concatenate([actions[:lead], after])
     given, shown, states, reached, over = [drawn], [], [], [], False
     wanted = set(looked)
     for t in range(lead + 1 + max(wanted)):

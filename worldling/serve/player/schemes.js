@@ -12,7 +12,7 @@ const ALIASES = {
   down: ["DOWN", "BACKWARD", "BACK", "BRAKE", "SOUTH", "MOVEDOWN", "MOVEBACKWARD", "MOVEBACK", "SLOWER"],
   left: ["LEFT", "STEERLEFT", "TURNLEFT", "WEST", "MOVELEFT", "LANELEFT", "LEFTENGINE"],
   right: ["RIGHT", "STEERRIGHT", "TURNRIGHT", "EAST", "MOVERIGHT", "LANERIGHT", "RIGHTENGINE"],
-  fire: ["FIRE", "SHOOT", "ATTACK", "JUMP", "DO"],
+  fire: ["FIRE", "SHOOT", "ATTACK", "JUMP", "DO", "USE"],
 };
 const IDLE = ["NOOP", "NOTHING", "DONOTHING", "IDLE", "NONE", "STAY"];  // IDLE_NAMES of types.py
 const SIDE = ["left", "right"], DEPTH = ["down", "up"];
