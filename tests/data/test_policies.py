@@ -111,3 +111,24 @@ def test_carracing_driver_stays_near_the_track():
         frame = step.frame
         rewards.append(step.reward)
     assert sum(r > 0 for r in rewards) > 5, "it reaches new tiles"
+
+
+def test_bricks_player_shows_all_stages_of_the_game():
+    from worldling.recipes.policies import bricks_player
+
+    env, left, actions, lost, hit, cleared, beaten = open_environment("worldling/Bricks-v0", 16), [], [], 0, 0.0, 0, 0
+    game = env.raw.unwrapped
+    for seed in range(14):
+        frame, act, over = env.reset(seed), bricks_player(env, seed), False
+        while not over:
+            lives = game.lives
+            actions.append(act(frame, env.info))
+            reward, over, _ = env.advance(actions[-1])
+            left.append(game.bricks.sum())
+            lost, hit = lost + (game.lives < lives), hit + reward
+        cleared, beaten = cleared + (not game.bricks.any()), beaten + (game.lives == 0)
+    shares = np.histogram(left, [0, 4, 12, 24, 39, 41])[0] / len(left)
+    assert (shares > 0.02).all(), "few bricks, some and many"
+    assert (np.bincount(actions, minlength=3) / len(actions) > 0.15).all()
+    assert 150 < len(left) / lost < 600 and hit / lost > 3, "balls are lost, and bricks hit"
+    assert cleared > 1 and beaten > 1, "games are won, and lost"

@@ -139,6 +139,7 @@ _PUSHT: dict[str, Any] = dict(
 
 SIMULATORS = (
     Simulator("pusht", "worldling.scenes.push_t", **_PUSHT),
+    _ours("bricks", "worldling.scenes.bricks", "", "worldling", ("STAY", "LEFT", "RIGHT")),
     _ours("cloth", "worldling.scenes.cloth", "physics", "mujoco", ("right", "up")),
     _ours("lorenz", "worldling.scenes.lorenz", "", "worldling", ("right", "up")),
     _ours("smoke", "worldling.scenes.smoke", "fluid", "phiflow", ("turn right", "open")),

@@ -217,3 +217,44 @@ def steering_hand(env: Environment, seed: int) -> Act:
     """Steer a chaotic environment smoothly to ever new places, as the judge's clips are steered."""
     hand = steering(np.random.default_rng(seed))
     return lambda frame, info: next(hand)
+
+
+def bricks_player(env: Environment, seed: int) -> Act:
+    """Play Bricks as people do: foresee the ball or follow it, aim, miss it, rest, mash keys and hold one.
+
+    Most of the time it plays, and changes its manner every one or two seconds. It wants to meet the ball at a place of
+    the paddle that is drawn anew each time, one time in eight past its ends; while the ball rises it goes elsewhere.
+    """
+    rng = np.random.default_rng(seed)
+    game = env.raw.unwrapped
+    manner, frames_left, held, falling, aim, elsewhere = "foresee", 0, 0, False, 0.0, 32.0
+
+    def target() -> float:
+        """Say where the middle of the paddle should be."""
+        (x, y), (right, down) = game.ball, game.velocity
+        if game.floating or (not falling and manner == "foresee"):
+            return elsewhere
+        if falling and manner == "foresee":  # where it comes down, walls included, bricks not
+            far = (x - 2.0 + right * max(0.0, 55.0 - y) / down) % 120.0
+            x = 2.0 + min(far, 120.0 - far)
+        return float(x - aim)
+
+    def act(frame: np.ndarray, info: dict[str, Any]) -> int:
+        nonlocal manner, frames_left, held, falling, aim, elsewhere
+        if frames_left == 0:
+            manner = str(rng.choice(["foresee", "follow", "rest", "mash", "hold"], p=[0.45, 0.25, 0.1, 0.12, 0.08]))
+            frames_left, held = int(rng.integers(15, 70)) // (1 if manner in ("foresee", "follow") else 2), 0
+        frames_left -= 1
+        if game.ball is None or manner == "rest":
+            return 0
+        if manner in ("mash", "hold") or rng.random() < 0.05:
+            if rng.random() < (0.02 if manner == "hold" else 0.3) or held == 0:
+                held = int(rng.integers(3))
+            return held
+        if falling != (game.velocity[1] > 0):
+            falling, aim, elsewhere = not falling, rng.normal(0, 5.8), rng.uniform(7.0, 57.0)
+        speed = game.paddle_velocity
+        off = target() - game.paddle - speed * abs(speed) / 1.2  # where it comes to rest by itself
+        return 0 if abs(off) < 1.2 else 1 if off < 0 else 2
+
+    return act

@@ -5,7 +5,8 @@
 
 `worldling/Physics-v0` draws one of the eight scenes for each episode; Cloth, Lorenz and Smoke are chaotic systems that
 can be steered; `worldling/PushT-v0` is Push-T at 25 steps a second. MuJoCo is imported when one that needs it is made
-(pip install "worldling[physics]"), and so are PhiFlow (`[fluid]`) and gym-pusht (`[pusht]`).
+(pip install "worldling[physics]"), and so are PhiFlow (`[fluid]`) and gym-pusht (`[pusht]`). `worldling/Bricks-v0`, a
+game of paddle, ball and bricks, and Lorenz need numpy alone.
 """
 
 from __future__ import annotations
@@ -24,6 +25,12 @@ gymnasium.register(
     f"{PREFIX}PushT-v0",
     entry_point="worldling.scenes.push_t:FastPushTEnv",
     max_episode_steps=300,
+    disable_env_checker=True,
+)
+gymnasium.register(
+    f"{PREFIX}Bricks-v0",
+    entry_point="worldling.scenes.bricks:BricksEnv",
+    max_episode_steps=5400,  # three minutes: a ball may come back to an idle paddle for ever
     disable_env_checker=True,
 )
 for _name, _id in zip(CHAOS, CHAOS_IDS, strict=True):

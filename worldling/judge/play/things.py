@@ -28,5 +28,11 @@ def things_of(env_id: str, sample: np.ndarray) -> Things | None:
     return next((fit(sample) for name, fit in _KNOWN.items() if name in env_id.lower()), None)
 
 
+def _bricks(sample: np.ndarray) -> Things:
+    from worldling.judge.play.bricks import BricksThings  # which needs gymnasium
+
+    return BricksThings.fit(sample)
+
+
 #: Part of the environment's id in lower case, and what is known of its things.
-_KNOWN: dict[str, Callable[[np.ndarray], Things]] = {"pusht": PushTThings.fit}
+_KNOWN: dict[str, Callable[[np.ndarray], Things]] = {"pusht": PushTThings.fit, "worldling/bricks": _bricks}

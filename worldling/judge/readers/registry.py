@@ -27,8 +27,15 @@ def reader_for(env_id: str, frames: np.ndarray, state: State) -> Reader:
     return MotionReader.fit(frames, f"no reader is made for {env_id}")
 
 
+def _bricks(frames: np.ndarray, state: State) -> Reader:
+    from worldling.judge.readers.bricks import BricksReader  # which needs gymnasium
+
+    return BricksReader.fit(frames)
+
+
 #: Part of the environment's id in lower case, the state it needs, and the fit.
 _READERS: list[tuple[str, tuple[str, ...], Callable[[np.ndarray, State], Reader]]] = [
     ("ale/pong", ("ram",), PongReader.fit),
+    ("worldling/bricks", ("ball", "paddle", "bricks", "floating"), _bricks),
     ("pusht", ("agent_pos", "block_pose"), lambda frames, state: PushTReader.fit(frames)),
 ]

@@ -17,8 +17,9 @@ from worldling.judge.readers.reader import State
 from worldling.progress import Progress
 from worldling.protocol import WorldModel
 
-#: Seconds that a hand drives before the world is shown anything: CarRacing's camera comes down in the first seconds.
-LEAD_S = {"carracing": 3.0}
+#: Seconds that a hand drives before the world is shown anything: CarRacing's camera comes down in the first seconds,
+#: and Bricks serves the first ball, at an angle that is chance.
+LEAD_S = {"carracing": 3.0, "worldling/bricks": 1.2}
 
 
 @dataclass(frozen=True)
