@@ -23,7 +23,7 @@ from worldling.dynamics.loss import cross_entropy
 from worldling.dynamics.memory import Memory, clip_age
 from worldling.dynamics.model import Dynamics, DynamicsConfig
 from worldling.dynamics.outcome import Outcome, OutcomeConfig
-from worldling.dynamics.sampler import first_scores
+from worldling.dynamics.sampler import first_scores, start_noise
 from worldling.errors import ActionError, ConfigError, ShapeError
 from worldling.nn.lattice import to_levels
 from worldling.state import State
@@ -188,9 +188,9 @@ class World:
         for t in range(count - 1):
             state.memory.remember(self.backend.remember(self.inputs(state, vectors[:, t])), self.dynamics.config)
             state.previous, state.latent = state.latent, latents[:, t + 1].clone()
-        if state.points is not None:
-            shape = (rows, -1, *np.shape(frames)[-3:])
-            state.points = self.find_points(np.reshape(frames, shape)[:, [-1, max(-2, -count)]])
+        if self.dynamics.keypoints is not None:
+            clips = np.reshape(frames, (rows, count, *np.shape(frames)[-3:]))
+            state.points = self.dynamics.keypoints.find(clips[:, -2:])[:, -1]
         if state.shown is not None:
             state.shown = self.backend.decode(state.latent)
         return state
@@ -222,8 +222,9 @@ class World:
             h = self.dynamics.backbone(given, previous, action, age).flatten(0, 1)
             flat, drawn = given.flatten(0, 1), noise.expand_as(given).flatten(0, 1)
             shown, hint = self.dynamics.head.render(flat, self.tokenizer), None
-            if config.keypoints:
-                hint = self._hints(frames[row : row + len(now)], action)
+            if self.dynamics.keypoints is not None:
+                points = self.dynamics.keypoints.find(frames[row : row + chunk, :-1])
+                hint = self.dynamics.keypoints.guess(points.flatten(0, 1), action.flatten(0, 1)).hint
             scores = first_scores(self.dynamics.head, h, flat, drawn, config.passes, shown, hint)
             nats.append(cross_entropy(scores, target.flatten(0, 1)).sum(-1).sum(-1).view(len(now), -1))
         found = torch.cat(nats).double().cpu().numpy()
@@ -294,28 +295,12 @@ class World:
         config = self.dynamics.config
         memory = Memory.empty(config, batch, self.device, memory_dtype or self.backend.memory_dtype)
         latent = torch.zeros(batch, config.tokens, config.channels, device=self.device)
-        shown = None
-        if config.warp:
-            shown = torch.zeros(batch, self.size_px, self.size_px, 3, dtype=torch.uint8, device=self.device)
+        shape = (batch, self.size_px, self.size_px, 3)
+        shown = torch.zeros(shape, dtype=torch.uint8, device=self.device) if config.warp else None
         points = torch.zeros(batch, 2, config.keypoints, 2, device=self.device) if config.keypoints else None
         return State(latent, latent.clone(), memory, torch.zeros(batch, dtype=torch.long), shown=shown, points=points)
 
     @torch.inference_mode()
-    def find_points(self, frames: Any) -> Tensor:
-        """Return the keypoints `[..., K, 2]` of uint8 frames `[..., H, W, 3]`, in a world that has them."""
-        assert self.dynamics.keypoints is not None, "only a world with keypoints has points"
-        frames = np.ascontiguousarray(frames)
-        flat = torch.from_numpy(frames.reshape(-1, *frames.shape[-3:]))
-        found = [self.dynamics.keypoints.finder(frames_to_float(part.to(self.device))) for part in flat.split(64)]
-        return torch.cat(found).unflatten(0, frames.shape[:-3])
-
-    def _hints(self, frames: np.ndarray, action: Tensor) -> Tensor:
-        """Return the hints `[b * (T - 1), N, E]` for the next frames of real clips `[b, T, H, W, 3]`."""
-        points = self.find_points(frames[:, :-1])
-        pairs = torch.stack([points, torch.cat([points[:, :1], points[:, :-1]], 1)], 2)
-        assert self.dynamics.keypoints is not None, "only a world with keypoints has hints"
-        return self.dynamics.keypoints.guess(pairs.flatten(0, 1), action.flatten(0, 1)).hint
-
     def guess(self, state: State, vectors: Tensor) -> Guess | None:
         """Guess the keypoints of the frame after `state`; None in a world without. vectors `[B, A]`: encoded.
 
@@ -336,7 +321,7 @@ class World:
             previous=state.previous,
             action=vectors.to(self.device),
             age=state.memory.age(self.dynamics.config).to(self.device),
-            noise=self._noise(state),
+            noise=start_noise(self.dynamics.config, state.seeds, state.memory.index).to(self.device),
             shown=state.shown,
             hint=hint,
             memory=tuple(state.memory.tensors),
@@ -395,17 +380,6 @@ class World:
         vectors = torch.from_numpy(self.action_space.encode(actions)).to(self.device)
         vectors = vectors if batched else vectors[None]
         return self.encode(frames), vectors, batched
-
-    def _noise(self, state: State) -> Tensor:
-        """Draw the head's noise `[B, N, C]` from each row's seed and frame number, so that replays are exact."""
-        config = self.dynamics.config
-        if config.passes == 1:
-            return torch.zeros_like(state.latent)
-        rows = []
-        for seed, index in zip(state.seeds.tolist(), state.memory.index.tolist(), strict=False):
-            generator = torch.Generator().manual_seed((seed * 1_000_003 + index) % 2**63)
-            rows.append(torch.randn(config.tokens, config.channels, generator=generator))
-        return torch.stack(rows).to(self.device)
 
     @torch.inference_mode()
     def encode(self, frames: Any, chunk: int = 64) -> Tensor:

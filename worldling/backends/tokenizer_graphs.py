@@ -1,7 +1,7 @@
-"""Encoder, decoder and keypoints as OpenVINO graphs on the CPU: three times faster than eager torch, same levels and frames.
+"""Encoder, decoder and keypoints as OpenVINO graphs on the CPU: three times faster than eager torch, the same levels.
 
-Always in f32, whatever precision the frames are made in: a level that differs here would be another real frame, and in
-bf16 a place in the picture is known to half a pixel.
+Always in f32, whatever precision the frames are made in: a level that differs here would be another real frame,
+and in bf16 a place in the picture is known to half a pixel.
 """
 
 from __future__ import annotations

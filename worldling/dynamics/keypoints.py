@@ -17,10 +17,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+from worldling.types import frames_to_float
 
 #: Pictures are looked at in this size, in pixels a side, whatever the world's.
 SEEN_PX = 64
@@ -63,6 +66,18 @@ class Keypoints(nn.Module):
         now, before = points.unbind(1)
         following, _ = self.motion(now, before, action)
         return Guess(torch.stack([following, now], 1), self.painter(following))
+
+    @torch.inference_mode()
+    def find(self, clips: np.ndarray) -> Float[Tensor, "B T 2 K 2"]:
+        """Return the points of each frame of clips uint8 `[B, T, H, W, 3]`, and those of the frame before it.
+
+        The first frame of a clip has itself before it.
+        """
+        device = self.motion.member.device
+        flat = torch.from_numpy(np.ascontiguousarray(clips)).flatten(0, 1)
+        found = torch.cat([self.finder(frames_to_float(part.to(device))) for part in flat.split(64)])
+        points = found.unflatten(0, clips.shape[:2])
+        return torch.stack([points, torch.cat([points[:, :1], points[:, :-1]], 1)], 2)
 
 
 def centres(side: int) -> Float[Tensor, "N 2"]:

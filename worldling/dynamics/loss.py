@@ -185,7 +185,8 @@ def bootstrap_loss(
     """Return the squared error, in x-space, of one step of size 1 / steps against two half steps.
 
     h `[B, N, D]`; latent, clean, noise `[B, N, C]`: committed, next and pure noise; draw `[B]` in [0, 1)
-    chooses the signal level; steps: 1 for the largest step, up to half of the passes; shown, hint: as in `Head.forward`.
+    chooses the signal level; steps: 1 for the largest step, up to half of the passes; shown, hint: as in
+    `Head.forward`.
     """
     big, half = 1.0 / steps, 0.5 / steps
     one = torch.ones(len(h), device=h.device)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from worldling.dynamics.keypoints import FIRST_OCTAVES, OCTAVES, Finder, Keypoints, Motion, Painter, patches, seen
+from worldling.dynamics.keypoints import FIRST_OCTAVES, OCTAVES, Finder, Keypoints, Painter, patches, seen
 from worldling.learn.clips import Clips
 from worldling.learn.frames import FramePool
 from worldling.learn.latents import weights_digest
@@ -159,6 +159,6 @@ def starts(clips: Clips, rows: Tensor) -> Tensor:
 
 
 def busy_rows(points: Tensor, rows: Tensor) -> Tensor:
-    """Return the running sum of the chance to draw each of `rows`: more for steps in which seldom moving points move."""
+    """Return the running sum of the chance to draw each of `rows`: more where points move that seldom do."""
     moved = (points[rows + 1] - points[rows]).norm(dim=-1)
     return (moved / moved.mean(0).clamp(min=1e-6)).amax(1).clamp(0.2, 5.0).double().cumsum(0).float()
