@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from worldling.dynamics.keypoints import FIRST_OCTAVES, OCTAVES, Finder, Keypoints, Painter, patches, seen
+from worldling.dynamics.keypoints import FIRST_OCTAVES, OCTAVES, Finder, Keypoints, Motion, Painter, patches, seen
+from worldling.errors import ConfigError
 from worldling.learn.clips import Clips
 from worldling.learn.frames import FramePool
 from worldling.learn.latents import weights_digest
@@ -33,6 +34,8 @@ PAINT_NOISE, ALL_OCTAVES = 0.008, 0.6
 CALM = 0.05
 #: Motion: peak rate, steps of the data in a step, standard deviation of the noise in points, price of moving alone.
 MOVE_RATE, MOVES, MOVE_NOISE, ALONE = 3e-3, 512, 0.004, 0.1
+#: From this share of its stage on the motion goes so many steps by itself, and learns from where that leads.
+UNROLL_FROM, UNROLL = 0.5, 4
 #: Scale of the motion's error, where its loss turns from a square into an absolute value.
 ERROR_SCALE = 0.01
 
@@ -115,7 +118,7 @@ def painting_loss(network: Autoencoder, pictures: Tensor, means: Tensor, generat
 def train_motion(
     keypoints: Keypoints, clips: Clips, folder: Path, config: TrainConfig, device: torch.device, quiet: bool
 ) -> float:
-    """Train `keypoints.motion` in place, on `clips.points`. Returns the seconds it took."""
+    """Train `keypoints.motion` in place, on `clips.points`. Returns the seconds it took. Raises `ConfigError`."""
     assert clips.points is not None, "points are found before their motion is learnt"
     motion = copy.deepcopy(keypoints.motion).to(device)
     stage = Stage(
@@ -131,26 +134,46 @@ def train_motion(
     )
     points, action = clips.points.to(device), clips.action.to(device)
     rows = torch.arange(len(points), device=clips.device)
-    rows = rows[clips.follows(rows, 1) & ~starts(clips, rows)].to(device)
+    rows = rows[clips.follows(rows, UNROLL) & ~starts(clips, rows)].to(device)
+    if not len(rows):
+        raise ConfigError(
+            f"`keypoints` must be 0 for episodes of fewer than {UNROLL + 3} frames, got {config.keypoints}. Record longer "
+            "episodes, or train without."
+        )
     chance = busy_rows(points, rows)
     with stage.running():
         while stage.share_done < 1:
             generator = stage.generator(device=device)
             stage.set_learning_rate(MOVE_RATE)
-            row = rows[torch.searchsorted(chance, torch.rand(MOVES, generator=generator, device=device) * chance[-1])]
-            noise = torch.randn(2, MOVES, *points.shape[1:], generator=generator, device=device)
-            scale = MOVE_NOISE * torch.rand(2, MOVES, 1, 1, generator=generator, device=device)
+            length = UNROLL if stage.share_done >= UNROLL_FROM else 1
+            draw = torch.rand(MOVES // length, generator=generator, device=device) * chance[-1]
+            row = rows[torch.searchsorted(chance, draw).clamp(max=len(rows) - 1)]
+            noise = torch.randn(2, len(row), *points.shape[1:], generator=generator, device=device)
+            scale = MOVE_NOISE * torch.rand(2, len(row), 1, 1, generator=generator, device=device)
             moved = scale[0] * noise[0]
             now, before = points[row] + moved, points[row - 1] + moved + 0.2 * scale[1] * noise[1]
-            following, alone = motion(now, before, action[row])
-            error = (following - points[row + 1]) / ERROR_SCALE
-            loss = F.smooth_l1_loss(error, torch.zeros_like(error)) + ALONE * (alone / ERROR_SCALE).abs().mean()
-            stage.update(loss)
+            stage.update(motion_loss(motion, points, action, row, now, before, length))
             if stage.due(SAVE_EVERY_S):
                 with stage.paused():
                     stage.save()
     keypoints.motion.load_state_dict(stage.ema.eval().state_dict())
     return stage.seconds
+
+
+def motion_loss(
+    motion: Motion, points: Tensor, action: Tensor, row: Tensor, now: Tensor, before: Tensor, length: int
+) -> Tensor:
+    """Return the loss of going `length` steps from rows `[M]` of the data, each from where the last one led.
+
+    points `[F, K, 2]`, action `[F, A]`: of the data; now, before `[M, K, 2]`: where the points are taken to be.
+    """
+    total = points.new_zeros(())
+    for ahead in range(length):
+        following, alone = motion(now, before, action[row + ahead])
+        error = (following - points[row + ahead + 1]) / ERROR_SCALE
+        total = total + F.smooth_l1_loss(error, torch.zeros_like(error)) + ALONE * (alone / ERROR_SCALE).abs().mean()
+        now, before = following, now
+    return total / length
 
 
 def starts(clips: Clips, rows: Tensor) -> Tensor:
