@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from worldling.dynamics.keypoints import GROUPS, OCTAVES, Keypoints, Motion, Sines, patches, seen
+from worldling.dynamics.keypoints import GROUPS, OCTAVES, Keypoints, Motion, Sines, patches, rigid_error, seen, turned
 from worldling.dynamics.model import DynamicsConfig
 from worldling.errors import ConfigError
 
@@ -33,7 +33,7 @@ def test_a_group_keeps_its_shape_whatever_the_motion_says():
     motion = Motion(count=5, action_size=2)
     torch.nn.init.normal_(motion.rigid.weight, std=1.0)
     with torch.no_grad():
-        motion.member.copy_(20 * torch.eye(GROUPS)[torch.tensor([0, 0, 0, 1, 1])])
+        motion.member.copy_(4 * torch.eye(GROUPS)[torch.tensor([0, 0, 0, 1, 1])])
     points = torch.rand(4, 5, 2) * 2 - 1
     following, alone = motion(points, points + 0.01, torch.rand(4, 2))
     assert not alone.any() and (following - points).abs().max() > 0.05
@@ -41,6 +41,19 @@ def test_a_group_keeps_its_shape_whatever_the_motion_says():
         before, after = (torch.cdist(p[:, group], p[:, group]) for p in (points, following))
         assert torch.allclose(before, after, atol=1e-4)
     assert not torch.allclose(torch.cdist(points, points), torch.cdist(following, following), atol=1e-2)
+
+
+def test_rigid_groups_have_no_error_and_bent_ones_the_same_at_any_size():
+    torch.manual_seed(2)
+    groups = torch.eye(2)[[0, 0, 0, 1, 1, 1]]
+    points, angle = torch.rand(7, 6, 2) - 0.5, torch.rand(7, 1, 1) * 6
+    moved = torch.cat([turned(points[:, :3], angle.cos(), angle.sin()) + 0.3, points[:, 3:] - 0.2], 1)
+    assert rigid_error(points, moved, groups).max() < 1e-4
+    bent = moved + torch.tensor([0.1, 0.0]) * torch.tensor([1, 0, 0, 0, 0, 0])[:, None]
+    error = rigid_error(points, bent, groups)
+    assert error[:, :3].sum(1).min() > 0.05 and error[:, 3:].max() < 1e-4
+    twice = rigid_error(20 * points, 20 * bent, groups)
+    assert torch.allclose(twice, rigid_error(40 * points, 40 * bent, groups), rtol=1e-3, atol=1e-5)
 
 
 def test_untrained_points_stay(keypoints):

@@ -37,6 +37,8 @@ FIRST_OCTAVES = 2.5
 HINT_SIZE = 256
 #: Groups of points that move as one.
 GROUPS = 4
+#: How fast points choose their group; a group's spread counts as this at least (half a picture's side is 1).
+MEMBER_SCALE, SMALLEST_SPREAD = 6.0, 0.05
 #: A shift (half a picture's side), or a turn in radians, for an output of one, per frame.
 MOTION_SCALE = 0.1
 
@@ -177,10 +179,11 @@ class Motion(nn.Module):
         self.rise = nn.Linear(numbers * Sines.SIZE + 2 * count, width)
         self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(3))
         self.rigid, self.own = nn.Linear(width, 3 * GROUPS), nn.Linear(width, 2 * count)
-        for layer in (self.rigid, self.own):
+        self.gate = nn.Linear(width, GROUPS)
+        for layer in (self.rigid, self.own, self.gate):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
-        self.member = nn.Parameter(0.3 * torch.randn(count, GROUPS))
+        self.member = nn.Parameter(0.05 * torch.randn(count, GROUPS))
 
     def forward(
         self, points: Float[Tensor, "B K 2"], before: Float[Tensor, "B K 2"], action: Float[Tensor, "B A"]
@@ -192,16 +195,40 @@ class Motion(nn.Module):
         x = gelu(self.rise(x))
         for layer in self.layers:
             x = x + gelu(layer(x))
-        shift, turn = (MOTION_SCALE * self.rigid(x)).unflatten(1, (GROUPS, 3)).split([2, 1], 2)
-        own = MOTION_SCALE * self.own(x).view_as(points)
-        member = self.member.softmax(1)  # [K, G]
-        middle = (member / member.sum(0)).t() @ points  # [B, G, 2]
-        away = points[:, :, None] - middle[:, None]  # [B, K, G, 2]
-        cos, sin = turn[:, None].cos() - 1, turn[:, None].sin()
-        right, down = away.split(1, 3)
-        turned = torch.cat([cos * right - sin * down, sin * right + cos * down], 3)
-        moved = ((turned + shift[:, None]) * member[:, :, None]).sum(2)
-        return points + moved + own, own
+        member, gate = self.groups(), MOTION_SCALE * self.gate(x).sigmoid()  # [B, G]: what stands still is shut
+        shift, turn = (self.rigid(x).unflatten(1, (GROUPS, 3)) * gate[..., None]).split([2, 1], 2)
+        own = self.own(x).view_as(points) * (gate @ member.t())[..., None]
+        away = points[:, :, None] - ((member / member.sum(0)).t() @ points)[:, None]  # [B, K, G, 2]
+        moved = turned(away, turn[:, None].cos(), turn[:, None].sin()) - away + shift[:, None]
+        return points + (moved * member[..., None]).sum(2) + own, own
+
+    def groups(self) -> Float[Tensor, "K G"]:
+        """Return how far each point belongs to each group: shares of one."""
+        return (MEMBER_SCALE * self.member).softmax(1)
+
+
+def turned(away: Float[Tensor, "*n 2"], cos: Tensor, sin: Tensor) -> Float[Tensor, "*n 2"]:
+    """Turn vectors, x and y; cos, sin `[..., 1]`: of the angle."""
+    right, down = away.split(1, -1)
+    return torch.cat([cos * right - sin * down, sin * right + cos * down], -1)
+
+
+def rigid_error(first: Float[Tensor, "B K 2"], second: Float[Tensor, "B K 2"], groups: Float[Tensor, "K G"]) -> Tensor:
+    """Return how far the second points are from the first ones moved as rigid groups, `[B, K]`.
+
+    groups: shares, as of `Motion.groups`. Each group is turned and shifted as fits best (Kabsch's least squares), and
+    errors are shares of its spread, so that points gain nothing from lying close together.
+    """
+    share = groups / groups.sum(0)
+    middle, onto = share.t() @ first, share.t() @ second  # [B, G, 2]
+    here, there = first[:, :, None] - middle[:, None], second[:, :, None] - onto[:, None]  # [B, K, G, 2]
+    along = (share[..., None] * here * there).sum((1, 3))  # [B, G]
+    across = (share * (here[..., 0] * there[..., 1] - here[..., 1] * there[..., 0])).sum(1)
+    length = (along.square() + across.square() + 1e-12).sqrt()
+    moved = turned(here, (along / length)[:, None, :, None], (across / length)[:, None, :, None]) + onto[:, None]
+    spread = ((share[..., None] * here.square()).sum((1, 3)) + SMALLEST_SPREAD**2).sqrt()  # [B, G]
+    apart = (second - (moved * groups[..., None]).sum(2)).square().sum(-1)
+    return (apart + 1e-12).sqrt() / (spread @ groups.t())
 
 
 def gelu(x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from worldling.dynamics.keypoints import FIRST_OCTAVES, OCTAVES, Finder, Keypoints, Motion, Painter, patches, seen
+from worldling.dynamics.keypoints import FIRST_OCTAVES, OCTAVES, Keypoints, Motion, patches, rigid_error, seen
 from worldling.errors import ConfigError
 from worldling.learn.clips import Clips
 from worldling.learn.frames import FramePool
@@ -24,28 +24,31 @@ from worldling.train.recipe import TrainConfig
 from worldling.types import frames_to_float
 
 SAVE_EVERY_S = 60.0
-#: Finder and painter: peak rate; pairs of frames, and cells painted of each frame, in a step.
-FIND_RATE, PAIRS, CELLS = 4e-3, 48, 24
+#: Finder and painter: peak rate; three frames of so many episodes, and cells painted of each frame, in a step.
+FIND_RATE, TRIPLES, CELLS = 4e-3, 32, 24
 #: A pixel is unusual if it differs by more than this from the mean picture, of a range of 2; weight of those that do.
 UNUSUAL, UNUSUAL_WEIGHT = 0.1, 8.0
 #: Standard deviation of the noise in the points that are painted; share of the stage until all octaves are there.
 PAINT_NOISE, ALL_OCTAVES = 0.008, 0.6
-#: Price of how far points go from frame to frame, which keeps each on one thing.
-CALM = 0.05
+#: Price of how far points go from frame to frame, which keeps each on one thing; of what is not rigid in how groups of
+#: them differ between two frames of an episode that are up to so many pairs of frames apart.
+CALM, RIGID, APART = 0.05, 0.02, 20
 #: Motion: peak rate, steps of the data in a step, standard deviation of the noise in points, price of moving alone.
 MOVE_RATE, MOVES, MOVE_NOISE, ALONE = 3e-3, 512, 0.004, 0.1
 #: From this share of its stage on the motion goes so many steps by itself, and learns from where that leads.
 UNROLL_FROM, UNROLL = 0.5, 4
 #: Scale of the motion's error, where its loss turns from a square into an absolute value.
-ERROR_SCALE = 0.01
+ERROR_SCALE = 0.003
 
 
 class Autoencoder(nn.Module):
-    """Finder and painter."""
+    """Finder and painter; and the motion, for its groups."""
 
-    def __init__(self, finder: Finder, painter: Painter) -> None:
+    def __init__(self, keypoints: Keypoints) -> None:
         super().__init__()
-        self.finder, self.painter = finder, painter
+        self.finder, self.painter, self.motion = (
+            copy.deepcopy(part) for part in (keypoints.finder, keypoints.painter, keypoints.motion)
+        )
 
 
 def train_keypoints(
@@ -53,7 +56,7 @@ def train_keypoints(
 ) -> float:
     """Train `keypoints.finder` and `.painter` in place, on the frames of `pool`. Returns the seconds it took."""
     device = pool.device
-    network = Autoencoder(copy.deepcopy(keypoints.finder), copy.deepcopy(keypoints.painter)).to(device)
+    network = Autoencoder(keypoints).to(device)
     stage = Stage(
         "keypoints",
         folder,
@@ -74,13 +77,14 @@ def train_keypoints(
             network.painter.sines.use(
                 FIRST_OCTAVES + (OCTAVES - FIRST_OCTAVES) * min(1, stage.share_done / ALL_OCTAVES)
             )
-            rows = torch.randint(len(pool.pairs), (PAIRS,), generator=generator, device=device)
+            rows = torch.randint(len(pool.pairs), (TRIPLES,), generator=generator, device=device)
             groups, which = [], torch.randint(len(reflections), (4,), generator=stage.generator("reflection")).tolist()
             for number, part in zip(which, rows.chunk(4), strict=False):
-                groups.append(reflections[number].frames(pool.pairs[part]))
+                later = pool.pairs[later_rows(pool, part, generator), :1]
+                groups.append(reflections[number].frames(torch.cat([pool.pairs[part], later], 1)))
             pictures = seen(frames_to_float(torch.cat(groups).flatten(0, 1)))
             mean = torch.cat(
-                [means[n].expand(2 * len(part), -1, -1, -1) for n, part in zip(which, groups, strict=False)]
+                [means[n].expand(3 * len(part), -1, -1, -1) for n, part in zip(which, groups, strict=False)]
             )
             stage.update(painting_loss(network, pictures, mean, generator))
             if stage.due(SAVE_EVERY_S):
@@ -90,14 +94,23 @@ def train_keypoints(
     trained.painter.sines.use(OCTAVES)
     keypoints.finder.load_state_dict(trained.finder.state_dict())
     keypoints.painter.load_state_dict(trained.painter.state_dict())
+    keypoints.motion.member.data.copy_(trained.motion.member.data)
     return stage.seconds
+
+
+def later_rows(pool: FramePool, rows: Tensor, generator: torch.Generator) -> Tensor:
+    """Return rows of `pool` near `rows` `[P]`, of the same episodes."""
+    away = torch.randint(-APART, APART + 1, rows.shape, generator=generator, device=rows.device)
+    other = (rows + away).clamp(0, len(pool.pairs) - 1)
+    episode = pool.episode.to(rows.device)
+    return torch.where(episode[other] == episode[rows], other, rows)
 
 
 def painting_loss(network: Autoencoder, pictures: Tensor, means: Tensor, generator: torch.Generator) -> Tensor:
     """Return the loss of painting pictures from the points found in them.
 
-    pictures `[2 P, 3, S, S]`: pairs of consecutive ones, first and second in turns; means `[2 P, 3, S, S]`: what each
-    usually looks like.
+    pictures `[3 P, 3, S, S]`: in turns a frame, the next one, and another one near it in its episode; means
+    `[3 P, 3, S, S]`: what each usually looks like.
     """
     points = network.finder(pictures)
     grid = round(len(network.painter.place) ** 0.5)
@@ -111,8 +124,9 @@ def painting_loss(network: Autoencoder, pictures: Tensor, means: Tensor, generat
         (part.gather(1, cells[..., None].expand(-1, -1, part.shape[2]))) for part in (pixels - usual, unusual)
     )
     error = ((1 + UNUSUAL_WEIGHT * weight) * (painted - goal).square()).mean()
-    first, second = points.unflatten(0, (-1, 2)).unbind(1)
-    return error + CALM * (first - second).abs().mean()
+    first, second, other = points.unflatten(0, (-1, 3)).unbind(1)
+    rigid = rigid_error(first, other, network.motion.groups())
+    return error + CALM * (first - second).abs().mean() + RIGID * rigid.mean()
 
 
 def train_motion(
@@ -137,8 +151,8 @@ def train_motion(
     rows = rows[clips.follows(rows, UNROLL) & ~starts(clips, rows)].to(device)
     if not len(rows):
         raise ConfigError(
-            f"`keypoints` must be 0 for episodes of fewer than {UNROLL + 3} frames, got {config.keypoints}. Record longer "
-            "episodes, or train without."
+            f"`keypoints` must be 0 for episodes of fewer than {UNROLL + 3} frames, got {config.keypoints}. Record "
+            "longer episodes, or train without."
         )
     chance = busy_rows(points, rows)
     with stage.running():
