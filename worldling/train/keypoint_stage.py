@@ -46,9 +46,8 @@ class Autoencoder(nn.Module):
 
     def __init__(self, keypoints: Keypoints) -> None:
         super().__init__()
-        self.finder, self.painter, self.motion = (
-            copy.deepcopy(part) for part in (keypoints.finder, keypoints.painter, keypoints.motion)
-        )
+        self.finder, self.painter = copy.deepcopy(keypoints.finder), copy.deepcopy(keypoints.painter)
+        self.motion = copy.deepcopy(keypoints.motion)
 
 
 def train_keypoints(
