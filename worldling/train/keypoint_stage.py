@@ -34,11 +34,11 @@ PAINT_NOISE, ALL_OCTAVES = 0.008, 0.6
 #: them differ between two frames of an episode that are up to so many pairs of frames apart.
 CALM, RIGID, APART = 0.05, 0.02, 20
 #: Motion: peak rate, steps of the data in a step, standard deviation of the noise in points, price of moving alone.
-MOVE_RATE, MOVES, MOVE_NOISE, ALONE = 3e-3, 512, 0.004, 0.1
+MOVE_RATE, MOVES, MOVE_NOISE, ALONE = 3e-3, 512, 0.005, 0.1
 #: From this share of its stage on the motion goes so many steps by itself, and learns from where that leads.
 UNROLL_FROM, UNROLL = 0.5, 4
 #: Scale of the motion's error, where its loss turns from a square into an absolute value.
-ERROR_SCALE = 0.003
+ERROR_SCALE = 0.01
 
 
 class Autoencoder(nn.Module):
