@@ -78,7 +78,7 @@ def test_octaves_come_one_after_the_other():
     assert torch.equal(sines(x), Sines()(x)) and len(sines(x)) == Sines.SIZE
 
 
-@pytest.mark.parametrize("wrong", [{"keypoints": -1}, {"keypoints": 4, "grid": 12}])
+@pytest.mark.parametrize("wrong", [{"keypoints": -1}, {"keypoints": 65}, {"keypoints": 4, "grid": 12}])
 def test_bad_settings_are_told(wrong):
-    with pytest.raises(ConfigError, match="`keypoints` must be 0 or more"):
+    with pytest.raises(ConfigError, match="`keypoints` must be 0 to 64"):
         DynamicsConfig(**wrong)

@@ -25,6 +25,8 @@ from torch import Tensor, nn
 
 from worldling.types import frames_to_float
 
+#: Most points of a world: their motion looks at every pair of them.
+MOST_POINTS = 64
 #: Pictures are looked at in this size, in pixels a side, whatever the world's.
 SEEN_PX = 64
 #: Side of the maps in which the finder looks for points.

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from worldling.dynamics.keypoints import HINT_SIZE, SEEN_PX, Keypoints
+from worldling.dynamics.keypoints import HINT_SIZE, MOST_POINTS, SEEN_PX, Keypoints
 from worldling.dynamics.warp import Rendered, TokenizerLike, Warp, render
 from worldling.errors import ConfigError
 from worldling.nn.attention import Norm
@@ -63,10 +63,10 @@ class DynamicsConfig:
             raise ConfigError(f"`passes` must be 1, 2 or 4, got {self.passes}. Use 1 for a deterministic world.")
         if self.warp < 0 or (self.warp and self.channels % self.warp**2):
             raise ConfigError(f"`warp` must be 0 or the tokenizer's merge, got {self.warp}. Use 0 for a head without.")
-        if self.keypoints < 0 or (self.keypoints and SEEN_PX % self.grid):
+        if not 0 <= self.keypoints <= MOST_POINTS or (self.keypoints and SEEN_PX % self.grid):
             raise ConfigError(
-                f"`keypoints` must be 0 or more, on a grid of 1, 2, 4, 8, 16 or 32, got {self.keypoints} on a grid of "
-                f"{self.grid}. Use 0 for a world without."
+                f"`keypoints` must be 0 to {MOST_POINTS}, on a grid of 1, 2, 4, 8, 16 or 32, got {self.keypoints} on a "
+                f"grid of {self.grid}. Use 0 for a world without."
             )
 
     @property
