@@ -14,11 +14,11 @@ def pytest_configure(config):
     os.environ["WORLDLING_CACHE"] = str(config.cache.mkdir("worldling"))
 
 
-def build_world(passes=1, grid=8, size_px=64, seed=0, warp=0, clips=False):
+def build_world(passes=1, grid=8, size_px=64, seed=0, warp=0, clips=False, keypoints=0):
     """Return an untrained world of 64 tokens and width 32, whose frames still depend on everything it is given.
 
     warp: of so many parts a side of each token's place its head says where they come from; clips: it has contexts to
-    start from, those of `tiny_clip`, as a trained world has.
+    start from, those of `tiny_clip`, as a trained world has; keypoints: so many, which turn and shift.
     """
     import torch
 
@@ -41,8 +41,12 @@ def build_world(passes=1, grid=8, size_px=64, seed=0, warp=0, clips=False):
         sinks=2,
         passes=passes,
         warp=warp,
+        keypoints=keypoints,
     )
     dynamics = Dynamics(shape)
+    if keypoints:
+        torch.nn.init.normal_(dynamics.keypoints.motion.rigid.weight, std=0.1)
+        torch.nn.init.normal_(dynamics.head.hint_in.weight, std=0.5)
     torch.nn.init.normal_(dynamics.head.scores.weight, std=0.5)
     tokenizer = Tokenizer(tokens)
     if warp:
@@ -130,3 +134,9 @@ def world(make_world):
 def warping(make_world):
     """One whose head fetches cells from elsewhere in the picture."""
     return make_world(warp=2, clips=True)
+
+
+@pytest.fixture(scope="session")
+def pointed(make_world):
+    """One with keypoints."""
+    return make_world(keypoints=5, clips=True)

@@ -23,7 +23,8 @@ class State:
 
     latent, previous `[B, N, C]`: the current frame and the one before; memory: the past; seeds int64 `[B]`; index:
     frames made since start; batched: whether frames carry a batch axis; shown uint8 `[B, H, W, 3]`: the current frame
-    as it was decoded, in worlds whose head reads it (dynamics/warp.py), else None.
+    as it was decoded, in worlds whose head reads it (dynamics/warp.py), else None; points `[B, 2, K, 2]`: the keypoints
+    of the current frame and of the one before, in worlds that have them (dynamics/keypoints.py), else None.
     """
 
     latent: Tensor
@@ -33,6 +34,7 @@ class State:
     index: int = 0
     batched: bool = True
     shown: Tensor | None = None
+    points: Tensor | None = None
 
     @property
     def batch(self) -> int:
@@ -54,9 +56,14 @@ class State:
         """Return an independent copy of some rows, repeats allowed."""
         pick = torch.as_tensor(list(rows))
         there = pick.to(self.latent.device)
-        shown = None if self.shown is None else self.shown[there]
         return State(
-            self.latent[there], self.previous[there], self.memory.rows(pick), self.seeds[pick], self.index, shown=shown
+            self.latent[there],
+            self.previous[there],
+            self.memory.rows(pick),
+            self.seeds[pick],
+            self.index,
+            shown=None if self.shown is None else self.shown[there],
+            points=None if self.points is None else self.points[there],
         )
 
     @torch.inference_mode()
@@ -85,7 +92,7 @@ class State:
         count = sum(name.startswith("memory.") for name in tensors)
         wanted = {"latent", "previous", "seeds", "stamp", "frames", *(f"memory.{i}" for i in range(count))}
         whole = type(meta.get("index")) is int and type(meta.get("batched")) is bool
-        if meta.get("format") != FORMAT or set(tensors) - {"shown"} != wanted or not whole:
+        if meta.get("format") != FORMAT or set(tensors) - {"shown", "points"} != wanted or not whole:
             raise CheckpointError(
                 f"`{path}` must be a saved state, got another file. Give one that `State.save` wrote."
             )
@@ -102,6 +109,7 @@ class State:
             int(meta["index"]),
             bool(meta["batched"]),
             there.get("shown"),
+            there.get("points"),
         )
 
     def _tensors(self) -> dict[str, Tensor]:
@@ -109,7 +117,8 @@ class State:
         memory = {f"memory.{i}": tensor for i, tensor in enumerate(self.memory.tensors)}
         named = {"latent": self.latent, "previous": self.previous, "seeds": self.seeds, **memory}
         named |= {"stamp": self.memory.stamp, "frames": self.memory.index}
-        return named if self.shown is None else {**named, "shown": self.shown}
+        extra = {"shown": self.shown, "points": self.points}
+        return named | {name: tensor for name, tensor in extra.items() if tensor is not None}
 
 
 def _check_shapes(tensors: dict[str, Tensor], like: dict[str, Tensor], path: str | Path) -> None:

@@ -19,8 +19,9 @@ class TickInputs(NamedTuple):
 
     latent, previous `[B, N, C]`: the current frame and the one before; action `[B, A]`: encoded; age int64 `[B, R]`:
     of every memory slot, in frames; noise `[B, N, C]`: standard normal, zeros in deterministic worlds; shown uint8
-    `[B, H, W, 3]`: the current frame as it was decoded, if the head warps (dynamics/warp.py), else None; memory:
-    key, value, key, value ... of each T layer, each `[B, R, N, D]`.
+    `[B, H, W, 3]`: the current frame as it was decoded, if the head warps (dynamics/warp.py), else None; hint
+    `[B, N, E]`: of the keypoints of the next frame, in worlds that have them (dynamics/keypoints.py), else None;
+    memory: key, value, key, value ... of each T layer, each `[B, R, N, D]`.
     """
 
     latent: Tensor
@@ -29,6 +30,7 @@ class TickInputs(NamedTuple):
     age: Tensor
     noise: Tensor
     shown: Tensor | None
+    hint: Tensor | None
     memory: tuple[Tensor, ...]
 
     @property
@@ -39,24 +41,25 @@ class TickInputs(NamedTuple):
     @property
     def small(self) -> tuple[Tensor, ...]:
         """All tensors but the memory, in the order of the fields."""
-        shown = () if self.shown is None else (self.shown,)
-        return (self.latent, self.previous, self.action, self.age, self.noise, *shown)
+        extra = (tensor for tensor in (self.shown, self.hint) if tensor is not None)
+        return (self.latent, self.previous, self.action, self.age, self.noise, *extra)
 
     def flat(self) -> tuple[Tensor, ...]:
         """Return all tensors in the order of the fields, as graphs take them."""
         return (*self.small, *self.memory)
 
     @classmethod
-    def from_flat(cls, tensors: Sequence[Tensor], warps: bool) -> TickInputs:
-        """Undo `flat`; warps: whether there is a `shown` among them."""
+    def from_flat(cls, tensors: Sequence[Tensor], warps: bool, hinted: bool) -> TickInputs:
+        """Undo `flat`; warps, hinted: whether there is a `shown`, and a `hint`, among them."""
         latent, previous, action, age, noise, *rest = tensors
         shown = rest.pop(0) if warps else None
-        return cls(latent, previous, action, age, noise, shown, tuple(rest))
+        hint = rest.pop(0) if hinted else None
+        return cls(latent, previous, action, age, noise, shown, hint, tuple(rest))
 
     def split(self, count: int) -> list[TickInputs]:
         """Return views of `count` parts of the rows, of equal size as far as possible."""
         parts = zip(*(tensor.tensor_split(count) for tensor in self.flat()), strict=True)
-        return [self.from_flat(part, self.shown is not None) for part in parts]
+        return [self.from_flat(part, self.shown is not None, self.hint is not None) for part in parts]
 
 
 class TickOutputs(NamedTuple):
@@ -93,7 +96,8 @@ class Tick(nn.Module):
         """Make the next frame."""
         h, memory = self.run_backbone(inputs)
         shown = None if inputs.shown is None else Rendered(frames_to_float(inputs.shown), self.tokenizer)
-        latent = denoise(self.dynamics.head, h, inputs.latent, inputs.noise, self.dynamics.config.passes, shown)
+        passes = self.dynamics.config.passes
+        latent = denoise(self.dynamics.head, h, inputs.latent, inputs.noise, passes, shown, inputs.hint)
         frame = float_to_frames(self.tokenizer.decode(latent)) if self.decode else None
         return TickOutputs(latent, frame, memory)
 
@@ -109,8 +113,9 @@ class FlatTick(nn.Module):
 
     def __init__(self, tick: Tick) -> None:
         super().__init__()
-        self.tick, self.warps = tick, tick.dynamics.config.warp > 0
+        self.tick, config = tick, tick.dynamics.config
+        self.warps, self.hinted = config.warp > 0, config.keypoints > 0
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Make the next frame."""
-        return self.tick(TickInputs.from_flat(tensors, self.warps)).flat()
+        return self.tick(TickInputs.from_flat(tensors, self.warps, self.hinted)).flat()

@@ -18,11 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from worldling.dynamics.keypoints import HINT_SIZE, Guess
 from worldling.dynamics.loss import cross_entropy
 from worldling.dynamics.memory import Memory, clip_age
 from worldling.dynamics.model import Dynamics, DynamicsConfig
 from worldling.dynamics.outcome import Outcome, OutcomeConfig
-from worldling.dynamics.sampler import first_scores
+from worldling.dynamics.sampler import first_scores, start_noise
 from worldling.errors import ActionError, ConfigError, ShapeError
 from worldling.nn.lattice import to_levels
 from worldling.state import State
@@ -83,6 +84,10 @@ class Backend(Protocol):
         """Return `TickOutputs.memory` alone: the keys and values of a real frame."""
         ...
 
+    def guess(self, points: Tensor, action: Tensor) -> Guess:
+        """Guess the keypoints of the next frame, in fp32, from points `[B, 2, K, 2]` and encoded actions `[B, A]`."""
+        ...
+
     def like(self, world: World) -> Backend:
         """Return the same kind of backend for `world`: the same networks with other weights.
 
@@ -116,6 +121,12 @@ class Reference:
     def remember(self, inputs: TickInputs) -> Sequence[Tensor]:
         """Return the keys and values of a real frame, as in `Backend.remember`."""
         return self.ticks[False].run_backbone(inputs)[1]
+
+    def guess(self, points: Tensor, action: Tensor) -> Guess:
+        """Guess the keypoints of the next frame, as in `Backend.guess`."""
+        keypoints = self.ticks[False].dynamics.keypoints
+        assert keypoints is not None, "only a world with keypoints has points"
+        return keypoints.guess(points, action)
 
     def like(self, world: World) -> Backend:
         """Return the reference backend of another world."""
@@ -177,6 +188,9 @@ class World:
         for t in range(count - 1):
             state.memory.remember(self.backend.remember(self.inputs(state, vectors[:, t])), self.dynamics.config)
             state.previous, state.latent = state.latent, latents[:, t + 1].clone()
+        if self.dynamics.keypoints is not None:
+            clips = np.reshape(frames, (rows, count, *np.shape(frames)[-3:]))
+            state.points = self.dynamics.keypoints.find(clips[:, -2:])[:, -1]
         if state.shown is not None:
             state.shown = self.backend.decode(state.latent)
         return state
@@ -198,16 +212,20 @@ class World:
             raise ShapeError(f"`frames` must be at least 2 for a surprise, got {count}. Give a longer clip.")
         config = self.dynamics.config
         noise = torch.randn(count - 1, *latents.shape[2:], generator=torch.Generator().manual_seed(0)).to(self.device)
-        nats = []
-        for now, action in zip(latents.split(chunk), vectors.split(chunk), strict=False):
+        nats: list[Tensor] = []
+        frames = np.reshape(frames, (len(latents), count, *np.shape(frames)[-3:]))
+        for row in range(0, len(latents), chunk):
+            now, action = latents[row : row + chunk], vectors[row : row + chunk]
             given, target = now[:, :-1], to_levels(now[:, 1:], config.levels)
             previous = torch.cat([given[:, :1], given[:, :-1]], 1)
             age = clip_age(torch.arange(count - 1, device=self.device).expand(len(now), -1), config)
             h = self.dynamics.backbone(given, previous, action, age).flatten(0, 1)
             flat, drawn = given.flatten(0, 1), noise.expand_as(given).flatten(0, 1)
-            scores = first_scores(
-                self.dynamics.head, h, flat, drawn, config.passes, self.dynamics.head.render(flat, self.tokenizer)
-            )
+            shown, hint = self.dynamics.head.render(flat, self.tokenizer), None
+            if self.dynamics.keypoints is not None:
+                points = self.dynamics.keypoints.find(frames[row : row + chunk, :-1])
+                hint = self.dynamics.keypoints.guess(points.flatten(0, 1), action.flatten(0, 1)).hint
+            scores = first_scores(self.dynamics.head, h, flat, drawn, config.passes, shown, hint)
             nats.append(cross_entropy(scores, target.flatten(0, 1)).sum(-1).sum(-1).view(len(now), -1))
         found = torch.cat(nats).double().cpu().numpy()
         return found if batched else found[0]
@@ -277,20 +295,35 @@ class World:
         config = self.dynamics.config
         memory = Memory.empty(config, batch, self.device, memory_dtype or self.backend.memory_dtype)
         latent = torch.zeros(batch, config.tokens, config.channels, device=self.device)
-        shown = None
-        if config.warp:
-            shown = torch.zeros(batch, self.size_px, self.size_px, 3, dtype=torch.uint8, device=self.device)
-        return State(latent, latent.clone(), memory, torch.zeros(batch, dtype=torch.long), shown=shown)
+        shape = (batch, self.size_px, self.size_px, 3)
+        shown = torch.zeros(shape, dtype=torch.uint8, device=self.device) if config.warp else None
+        points = torch.zeros(batch, 2, config.keypoints, 2, device=self.device) if config.keypoints else None
+        return State(latent, latent.clone(), memory, torch.zeros(batch, dtype=torch.long), shown=shown, points=points)
 
-    def inputs(self, state: State, vectors: Tensor) -> TickInputs:
-        """Return the inputs of the next frame of `state`; vectors `[B, A]`: encoded actions."""
+    @torch.inference_mode()
+    def guess(self, state: State, vectors: Tensor) -> Guess | None:
+        """Guess the keypoints of the frame after `state`; None in a world without. vectors `[B, A]`: encoded.
+
+        The state stays as it is. Cost: a fifth of a frame, none of it in pixels or latents.
+        """
+        return None if state.points is None else self.backend.guess(state.points, vectors.to(self.device))
+
+    def inputs(self, state: State, vectors: Tensor, guess: Guess | None = None) -> TickInputs:
+        """Return the inputs of the next frame of `state`; vectors `[B, A]`: encoded actions.
+
+        guess: of `guess`; without one the hint is zero, which is enough to remember a real frame.
+        """
+        hint = None if guess is None else guess.hint
+        if hint is None and state.points is not None:
+            hint = torch.zeros(state.batch, self.dynamics.config.tokens, HINT_SIZE, device=self.device)
         return TickInputs(
             latent=state.latent,
             previous=state.previous,
             action=vectors.to(self.device),
             age=state.memory.age(self.dynamics.config).to(self.device),
-            noise=self._noise(state),
+            noise=start_noise(self.dynamics.config, state.seeds, state.memory.index).to(self.device),
             shown=state.shown,
+            hint=hint,
             memory=tuple(state.memory.tensors),
         )
 
@@ -303,8 +336,8 @@ class World:
         vectors: encoded actions `[B, A]`; rows: int64, the only rows to advance (the others stay as they
         are, and their frames are meaningless); None advances all. This is `step` without its checks.
         """
-        warps = state.shown is not None
-        made = self.backend.tick(self.inputs(state, vectors), decode or warps)
+        warps, guess = state.shown is not None, self.guess(state, vectors)
+        made = self.backend.tick(self.inputs(state, vectors, guess), decode or warps)
         state.memory.remember(made.memory, self.dynamics.config, rows)
         latent, before, frame = made.latent, state.latent, made.frame
         if rows is not None:
@@ -312,7 +345,10 @@ class World:
             before, latent = torch.where(moves, before, state.previous), torch.where(moves, latent, before)
             if frame is not None and state.shown is not None:
                 frame = torch.where(moves[..., None], frame, state.shown)
+            if guess is not None and state.points is not None:
+                guess = guess._replace(points=torch.where(moves[..., None], guess.points, state.points))
         state.previous, state.latent = before, latent
+        state.points = None if guess is None else guess.points
         state.index += 1
         if warps:
             state.shown = frame
@@ -344,17 +380,6 @@ class World:
         vectors = torch.from_numpy(self.action_space.encode(actions)).to(self.device)
         vectors = vectors if batched else vectors[None]
         return self.encode(frames), vectors, batched
-
-    def _noise(self, state: State) -> Tensor:
-        """Draw the head's noise `[B, N, C]` from each row's seed and frame number, so that replays are exact."""
-        config = self.dynamics.config
-        if config.passes == 1:
-            return torch.zeros_like(state.latent)
-        rows = []
-        for seed, index in zip(state.seeds.tolist(), state.memory.index.tolist(), strict=False):
-            generator = torch.Generator().manual_seed((seed * 1_000_003 + index) % 2**63)
-            rows.append(torch.randn(config.tokens, config.channels, generator=generator))
-        return torch.stack(rows).to(self.device)
 
     @torch.inference_mode()
     def encode(self, frames: Any, chunk: int = 64) -> Tensor:

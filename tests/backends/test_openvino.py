@@ -52,6 +52,18 @@ def test_a_world_that_warps_stays_within_its_bound(warping, name):
     assert found.err < BOUND[name], found
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_world_with_keypoints_stays_within_its_bound_and_moves_them_in_fp32(pointed, tiny_clip, name):
+    if name == "openvino-int8":
+        skip_without_nncf()
+    fast = use_backend(copy.copy(pointed), name, quiet=True)
+    found = deviation(pointed, {"fast": fast.backend}, steps=32, starts=2)["fast"]
+    assert found.err < BOUND[name], found
+    state, vectors = pointed.start(*tiny_clip), torch.eye(3)
+    for ours, theirs in zip(fast.guess(state, vectors), pointed.guess(state, vectors), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-4)
+
+
 def test_it_reads_what_it_is_shown_as_the_reference_does(world, tiny_clip):
     fast = use_backend(copy.copy(world), "openvino-f32", quiet=True)
     ours, theirs = (w.start(*tiny_clip) for w in (fast, world))

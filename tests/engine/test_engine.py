@@ -31,7 +31,7 @@ def test_who_joins_leaves_or_waits_changes_nothing(world, tiny_clip):
     assert len(engine) == 4 and np.array_equal(np.stack(shown), alone)
 
 
-@pytest.mark.parametrize("name", ["world", "warping"])
+@pytest.mark.parametrize("name", ["world", "warping", "pointed"])
 def test_a_session_makes_the_frames_of_a_state(name, request, tiny_clip):
     world, (frames, actions) = request.getfixturevalue(name), tiny_clip
     engine = Engine(world, capacity=2)

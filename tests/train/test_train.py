@@ -242,6 +242,23 @@ def test_a_run_goes_on_with_what_it_was_begun_with_or_not_at_all(square_data, tm
     )
 
 
+def test_a_world_with_keypoints_is_trained_and_resumed(square_data, tmp_path):
+    config = dataclasses.replace(
+        QUICK, steps=6, keypoints=3, mirror="x:0=2", sparse_share=0.25, dense_every=2, rollout_from=0.3
+    )
+    world = train(square_data, tmp_path / "world", config, quiet=True)
+    assert not list((tmp_path / "world" / "train").glob("points-*")), "nothing is left of what was made on the way"
+    loaded, clip = load_world(tmp_path / "world"), world.contexts[0]
+    state = loaded.start(clip.frames, clip.actions)
+    found = loaded.dynamics.keypoints.find(clip.frames[None, -1:])
+    assert torch.allclose(state.points[0, 0], found[0, 0, 0], atol=1e-5)
+    loaded.rollout(state, clip.actions)
+    longer = train(square_data, tmp_path / "world", dataclasses.replace(config, steps=9), quiet=True)
+    for name, weight in longer.dynamics.keypoints.state_dict().items():
+        assert torch.equal(weight, world.dynamics.keypoints.state_dict()[name]), "the dynamics go on, not the keypoints"
+    assert not torch.equal(longer.dynamics.head.hint_in.weight, world.dynamics.head.hint_in.weight)
+
+
 @pytest.mark.parametrize("passes", [1, 2])
 def test_a_world_that_warps_is_trained_and_its_tokenizer_left_alone(square_data, tmp_path, passes):
     config = dataclasses.replace(

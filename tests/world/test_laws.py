@@ -42,9 +42,9 @@ def test_fork_equals_original(tiny_world, tiny_clip):
     assert nearly_all_equal(copies[0, 0], original[0, 0])
 
 
-@pytest.mark.parametrize("warp", [0, 2])
-def test_stepping_a_fork_leaves_the_original_alone(warp, make_world, tiny_clip):
-    world, (frames, actions) = make_world(warp=warp), tiny_clip
+@pytest.mark.parametrize("kind", [{}, {"warp": 2}, {"keypoints": 5}])
+def test_stepping_a_fork_leaves_the_original_alone(kind, make_world, tiny_clip):
+    world, (frames, actions) = make_world(**kind), tiny_clip
     state = world.start(frames[0], actions[0])
     before = [t.clone() for t in world.inputs(state, torch.zeros(1, 3)).flat()]
     world.rollout(state.fork(), ACTIONS)
@@ -64,14 +64,28 @@ def test_a_head_that_warps_looks_at_the_frame_on_show_whatever_is_done_to_it(mak
         assert np.array_equal(other.shown, theirs) and np.array_equal(state.shown, theirs) and theirs.any()
 
 
-def test_rows_that_stand_still_go_on_as_if_nothing_had_been(make_world, tiny_clip):
-    world, (frames, actions) = make_world(warp=2), tiny_clip
+@pytest.mark.parametrize("kind", [{"warp": 2}, {"keypoints": 5}])
+def test_rows_that_stand_still_go_on_as_if_nothing_had_been(kind, make_world, tiny_clip):
+    world, (frames, actions) = make_world(**kind), tiny_clip
     together, alone = world.start(frames, actions), world.start(frames[1:2], actions[1:2])
     for t in range(len(ACTIONS)):
         rows = torch.tensor([0, 2] if t % 3 else [0, 1, 2])
         made = world.advance(together, torch.zeros(3, 3), rows=rows)
         if 1 in rows:
             assert nearly_all_equal(made[1], world.advance(alone, torch.zeros(1, 3))[0])
+
+
+def test_points_go_on_from_the_last_two_frames_and_change_what_is_drawn(make_world, tiny_clip):
+    world, (frames, actions) = make_world(keypoints=5), tiny_clip
+    state, found = world.start(frames, actions), world.dynamics.keypoints.find(frames)
+    assert torch.allclose(state.points[:, 0], found[:, -1, 0]) and torch.allclose(state.points[:, 1], found[:, -2, 0])
+    assert torch.equal(world.start(frames[:, :1], []).points[:, 0], world.start(frames[:, :1], []).points[:, 1])
+    other = state.fork()
+    other.points = other.points + 0.2
+    before = state.points.clone()
+    one, two = (world.step(s, [1, 1, 1]).latent for s in (state, other))
+    assert torch.equal(state.points[:, 1], before[:, 0]) and not torch.equal(state.points[:, 0], before[:, 0])
+    assert not torch.equal(one, two), "the head is told"
 
 
 @pytest.mark.parametrize("passes", [1, 2, 4])
@@ -120,22 +134,23 @@ def test_unwatched_frames_are_the_same_frames(tiny_world, tiny_clip):
     assert nearly_all_equal(tiny_world.decode(latents), watched)
 
 
-@pytest.mark.parametrize("passes, warp", [(1, 0), (2, 0), (1, 2), (2, 2)])
-def test_surprise_is_what_stepping_through_the_clip_would_say(passes, warp, make_world):
-    world, rng = make_world(passes, warp=warp), np.random.default_rng(2)
+@pytest.mark.parametrize("passes, warp, keypoints", [(1, 0, 0), (2, 0, 0), (1, 2, 0), (2, 2, 0), (1, 0, 5), (2, 2, 5)])
+def test_surprise_is_what_stepping_through_the_clip_would_say(passes, warp, keypoints, make_world):
+    world, rng = make_world(passes, warp=warp, keypoints=keypoints), np.random.default_rng(2)
     frames = rng.integers(0, 256, (12, 64, 64, 3), dtype=np.uint8)  # longer than the ring memory
     config, found = world.dynamics.config, world.surprise(frames, ACTIONS[:11])
     noise = torch.randn(11, config.tokens, config.channels, generator=torch.Generator().manual_seed(0))
     for t in range(11):
         state = world.start(frames[: t + 1], ACTIONS[:t])
         vector = torch.from_numpy(world.action_space.encode(ACTIONS[t : t + 1]))
-        inputs = world.inputs(state, vector)
+        inputs = world.inputs(state, vector, world.guess(state, vector))
         latent = inputs.latent
         with torch.inference_mode():
             h, _ = world.dynamics.backbone.step(latent, inputs.previous, inputs.action, list(inputs.memory), inputs.age)
             given = noise[t : t + 1] if passes > 1 else torch.zeros_like(latent)
             shown = world.dynamics.head.render(latent, world.tokenizer)
-            scores = world.dynamics.head(h, latent, given, torch.zeros(1), torch.full((1,), 1 / passes), shown=shown)
+            tau, size = torch.zeros(1), torch.full((1,), 1 / passes)
+            scores = world.dynamics.head(h, latent, given, tau, size, shown=shown, hint=inputs.hint)
             level = to_levels(world.encode(frames[t + 1 : t + 2]), config.levels)
             nats = -scores.log_softmax(-1).gather(-1, level[..., None]).sum()
         assert found[t] == pytest.approx(float(nats), rel=1e-4)

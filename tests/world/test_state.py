@@ -12,16 +12,18 @@ from worldling.world_files import save_world
 ACTIONS = np.random.default_rng(1).integers(0, 3, 12)
 
 
-@pytest.fixture(params=[(1, 0), (2, 0), (2, 2)], ids=["one pass", "two passes", "warp"])
+@pytest.fixture(
+    params=[{}, {"passes": 2}, {"passes": 2, "warp": 2}, {"keypoints": 5}],
+    ids=["one pass", "two passes", "warp", "keypoints"],
+)
 def world(request, make_world):
-    passes, warp = request.param
-    return make_world(passes, warp=warp)
+    return make_world(**request.param)
 
 
 def tensors_of(state):
-    shown = [] if state.shown is None else [state.shown]
+    extra = [tensor for tensor in (state.shown, state.points) if tensor is not None]
     memory = state.memory
-    return [state.latent, state.previous, state.seeds, memory.stamp, memory.index, *memory.tensors, *shown]
+    return [state.latent, state.previous, state.seeds, memory.stamp, memory.index, *memory.tensors, *extra]
 
 
 def test_rows_are_repeated_in_place(world, tiny_clip):
@@ -91,7 +93,7 @@ def test_what_is_no_whole_state_is_told(damage, tiny_world, tmp_path):
         State.load(path)
 
 
-@pytest.mark.parametrize("other", [{"grid": 4}, {"warp": 2}], ids=["grid", "warp"])
+@pytest.mark.parametrize("other", [{"grid": 4}, {"warp": 2}, {"keypoints": 5}], ids=["grid", "warp", "keypoints"])
 def test_the_state_of_another_world_is_told(other, tiny_world, make_world, tmp_path):
     make_world(**other).empty_state(3).save(tmp_path / "state")
     with pytest.raises(CheckpointError, match=r"of a row must be .* for this world, got .* state of another world"):

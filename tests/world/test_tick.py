@@ -6,14 +6,16 @@ import torch
 from worldling.tick import FlatTick, Tick, TickInputs, TickOutputs
 
 
-@pytest.fixture(params=[0, 2], ids=["plain", "warp"])
+@pytest.fixture(params=[(0, 0), (2, 0), (0, 5), (2, 5)], ids=["plain", "warp", "keypoints", "both"])
 def world(request, make_world):
-    return make_world(2, warp=request.param)
+    warp, keypoints = request.param
+    return make_world(2, warp=warp, keypoints=keypoints)
 
 
 @pytest.fixture
 def inputs(world, tiny_clip):
-    return world.inputs(world.start(*tiny_clip), torch.eye(3))
+    state = world.start(*tiny_clip)
+    return world.inputs(state, torch.eye(3), world.guess(state, torch.eye(3)))
 
 
 def same(one, other):
@@ -21,9 +23,10 @@ def same(one, other):
 
 
 def test_flat_inputs_come_back(world, inputs):
-    again = TickInputs.from_flat(inputs.flat(), warps=inputs.shown is not None)
+    again = TickInputs.from_flat(inputs.flat(), inputs.shown is not None, inputs.hint is not None)
     assert same(again, inputs) and len(again.memory) == 2 * world.dynamics.config.time_layers
     assert (again.shown is None) == (world.dynamics.config.warp == 0)
+    assert (again.hint is None) == (world.dynamics.config.keypoints == 0)
     assert inputs.flat() == (*inputs.small, *inputs.memory)
 
 
@@ -31,7 +34,7 @@ def test_parts_are_the_whole(inputs):
     parts = inputs.split(2)
     assert [part.batch for part in parts] == [2, 1]
     whole = [torch.cat(column) for column in zip(*(part.flat() for part in parts), strict=True)]
-    assert same(TickInputs.from_flat(whole, inputs.shown is not None), inputs)
+    assert same(TickInputs.from_flat(whole, inputs.shown is not None, inputs.hint is not None), inputs)
 
 
 @pytest.mark.parametrize("decode", [True, False])

@@ -33,6 +33,7 @@ NOT_QUANTIZED = (
     r".*action_in.*",
     r".*time_in.*",
     r".*noisy_in.*",
+    r".*hint_in.*",
     r".*decoder\.0/.*",
 )
 
@@ -73,7 +74,7 @@ def rollout_samples(world: World, quiet: bool = True) -> list[list[np.ndarray]]:
     samples = []
     with Progress("calibrating int8", STEPS, "frames", quiet) as progress, torch.inference_mode():
         for t in range(STEPS):
-            inputs = world.inputs(state, actions[:, t])
+            inputs = world.inputs(state, actions[:, t], world.guess(state, actions[:, t]))
             for row in range(ROWS):
                 if t * ROWS + row in chosen:
                     samples.append([x[row : row + 1].numpy().copy() for x in inputs.flat()])

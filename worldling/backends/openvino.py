@@ -14,7 +14,8 @@ from torch import Tensor
 from worldling.backends import cache
 from worldling.backends.calibrate import quantize
 from worldling.backends.openvino_graph import core, export, file_name, import_openvino, read, save
-from worldling.backends.tokenizer_graphs import decoder, encoder
+from worldling.backends.tokenizer_graphs import decoder, encoder, guesser
+from worldling.dynamics.keypoints import Guess
 from worldling.errors import BackendError
 from worldling.machine import cpu_has_bf16
 from worldling.tick import TickInputs, TickOutputs
@@ -62,7 +63,7 @@ class OpenVino:
         self._compiled: dict[tuple[int, Outputs, int], ov.CompiledModel] = {}
         self._calls: dict[tuple[int, Outputs, int, int], _Call] = {}
         self._prepare(1, Outputs(latent=True, frame=True))
-        self._encoder, self._decoder = encoder(world), decoder(world)
+        self._encoder, self._decoder, self._guesser = encoder(world), decoder(world), guesser(world)
 
     def tick(self, inputs: TickInputs, decode: bool) -> TickOutputs:
         """Make the next frame, as in `Backend.tick`."""
@@ -79,6 +80,11 @@ class OpenVino:
     def decode(self, latents: Tensor) -> Tensor:
         """Turn latents `[B, N, C]` into frames uint8 `[B, H, W, 3]`, in f32."""
         return self._decoder(latents)
+
+    def guess(self, points: Tensor, action: Tensor) -> Guess:
+        """Guess the keypoints of the next frame, as in `Backend.guess`."""
+        assert self._guesser is not None, "only a world with keypoints has points"
+        return Guess(*self._guesser.all(points, action))
 
     def like(self, world: World) -> OpenVino:
         """Return a backend of the same precision for `world`; bf16 instead of int8, which would need calibration."""

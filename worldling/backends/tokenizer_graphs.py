@@ -1,6 +1,7 @@
-"""Encoder and decoder as OpenVINO graphs on the CPU: three times faster than eager torch, same levels and frames.
+"""Encoder, decoder and keypoints as OpenVINO graphs on the CPU: three times faster than eager torch, the same levels.
 
-Always in f32, whatever precision the frames are made in: a level that differs here would be another real frame.
+Always in f32, whatever precision the frames are made in: a level that differs here would be another real frame,
+and in bf16 a place in the picture is known to half a pixel.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from worldling.backends import cache, openvino_graph
+from worldling.dynamics.keypoints import Keypoints
 from worldling.tokenizer.model import Tokenizer
 from worldling.types import float_to_frames, frames_to_float
 from worldling.world import World
@@ -33,19 +35,19 @@ class Decode(Encode):
 
 
 class Graph:
-    """A module of one input tensor as a graph on the CPU, for any number of rows. Not thread-safe.
+    """A module as a graph on the CPU, for any number of rows. Not thread-safe.
 
-    name: of the cached file; example: an input of two rows. Cost to make: a tenth of a second
+    name: of the cached file; example: its inputs, of two rows each. Cost to make: a tenth of a second
     from disk, else half a second. Raises `BackendError` if the graph on disk is damaged.
     """
 
-    def __init__(self, world: World, name: str, module: nn.Module, example: Tensor) -> None:
+    def __init__(self, world: World, name: str, module: nn.Module, *example: Tensor) -> None:
         file = openvino_graph.file_name(world, name)
         found = cache.find(world, file)
         if found.path is not None:
             model = openvino_graph.read(found.path)
         else:
-            model = openvino_graph.convert(module, (example,))
+            model = openvino_graph.convert(module, example)
             openvino_graph.save(world, model, file, False)
         self.graph = openvino_graph.core().compile_model(
             model,
@@ -58,7 +60,12 @@ class Graph:
         )
 
     def __call__(self, rows: Tensor) -> Tensor:
-        return torch.from_numpy(self.graph([rows.contiguous().numpy()])[0])
+        """Return the only output for one input."""
+        return self.all(rows)[0]
+
+    def all(self, *inputs: Tensor) -> list[Tensor]:
+        """Return all outputs."""
+        return [torch.from_numpy(part) for part in self.graph([part.contiguous().numpy() for part in inputs]).values()]
 
 
 def encoder(world: World) -> Graph:
@@ -71,3 +78,24 @@ def decoder(world: World) -> Graph:
     """Return the decoder of latents `[B, N, C]` of this world; see `Graph`."""
     config = world.config.dynamics
     return Graph(world, "decoder", Decode(world.tokenizer), torch.zeros(2, config.tokens, config.channels))
+
+
+class GuessKeypoints(nn.Module):
+    """The next keypoints and the hint, as two tensors: see `Keypoints.guess`."""
+
+    def __init__(self, keypoints: Keypoints) -> None:
+        super().__init__()
+        self.keypoints = keypoints
+
+    def forward(self, points: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        points, hint = self.keypoints.guess(points, action)
+        return points, hint
+
+
+def guesser(world: World) -> Graph | None:
+    """Return the guess of points `[B, 2, K, 2]` and actions `[B, A]`; None for a world without keypoints."""
+    keypoints = world.dynamics.keypoints
+    if keypoints is None:
+        return None
+    example = torch.zeros(2, 2, world.config.dynamics.keypoints, 2), torch.zeros(2, world.action_space.size)
+    return Graph(world, "keypoints", GuessKeypoints(keypoints), *example)

@@ -29,7 +29,8 @@ def parse_pairs(texts: list[str], option: str) -> dict[str, Any]:
         try:
             values[name] = json.loads(value)
         except ValueError:
-            values[name] = python.get(value, value)
+            short = re.fullmatch(r"[+-]?(\d+\.|\.\d+)", value)  # numbers that json does not know: .5 and 5.
+            values[name] = float(value) if short else python.get(value, value)
     return values
 
 

@@ -27,7 +27,8 @@ class ClipBatch(NamedTuple):
     """Clips to learn from.
 
     latent, previous `[B, T, N, C]`, action `[B, T, A]`, age `[B, T, T]`: as in `Backbone.forward`; target int64 `[B, T,
-    N, C]`: levels of the next latent; weight `[B, T, N]`.
+    N, C]`: levels of the next latent; weight `[B, T, N]`; points `[B, T, K, 2]`: the keypoints of the next frame, in
+    worlds that have them, else None.
     """
 
     latent: Tensor
@@ -36,11 +37,12 @@ class ClipBatch(NamedTuple):
     age: Tensor
     target: Tensor
     weight: Tensor
+    points: Tensor | None = None
 
     def only(self, cells: Tensor) -> ClipBatch:
         """Return the same clips with only `cells` int64 `[B, M]` of each (N = M)."""
         weight, latent, previous, target = only(cells, self.weight, self.latent, self.previous, self.target)
-        return ClipBatch(latent, previous, self.action, self.age, target, weight)
+        return ClipBatch(latent, previous, self.action, self.age, target, weight, self.points)
 
 
 class Denoising(NamedTuple):
@@ -100,7 +102,8 @@ def dynamics_loss(
         tau = (denoising.signal.flatten() * model.config.passes).floor() * size
         noisy = mix(denoising.noise.flatten(0, 1), head.values[goal], tau)
         weight = weight * (0.9 * tau + 0.1)[:, None]
-    scores, fetched = head.scores_and_picture(h, latent, noisy, tau, torch.full_like(tau, size), cells, shown)
+    hint = hint_of(model, batch.points, cells)
+    scores, fetched = head.scores_and_picture(h, latent, noisy, tau, torch.full_like(tau, size), cells, shown, hint)
     entropy = cross_entropy(scores, goal).sum(-1)
     loss = entropy
     if fetched is not None:
@@ -117,8 +120,22 @@ def dynamics_loss(
             denoising.signal.flatten()[some],
             denoising.bootstrap_steps,
             shown and Rendered(shown.picture[some], shown.tokenizer),
+            None if hint is None else hint[some],
         )
     return DynamicsLoss(total, entropy.detach().sum(-1).unflatten(0, frames))
+
+
+@torch.no_grad()
+def hint_of(model: Dynamics, points: Tensor | None, cells: Tensor | None = None) -> Tensor | None:
+    """Return the hints `[B * T, N, E]` of keypoints `[B, T, K, 2]`, of `cells` `[B, M]` only; None without keypoints.
+
+    No gradient goes back: the keypoints are trained before.
+    """
+    if model.keypoints is None or points is None:
+        return None
+    if cells is not None:
+        cells = cells.repeat_interleave(points.shape[1], 0)
+    return model.keypoints.painter(points.flatten(0, 1), cells)
 
 
 def flow_loss(
@@ -163,11 +180,13 @@ def bootstrap_loss(
     draw: Tensor,
     steps: int,
     shown: Rendered | None = None,
+    hint: Tensor | None = None,
 ) -> Tensor:
     """Return the squared error, in x-space, of one step of size 1 / steps against two half steps.
 
     h `[B, N, D]`; latent, clean, noise `[B, N, C]`: committed, next and pure noise; draw `[B]` in [0, 1)
-    chooses the signal level; steps: 1 for the largest step, up to half of the passes; shown: as in `Head.forward`.
+    chooses the signal level; steps: 1 for the largest step, up to half of the passes; shown, hint: as in
+    `Head.forward`.
     """
     big, half = 1.0 / steps, 0.5 / steps
     one = torch.ones(len(h), device=h.device)
@@ -175,10 +194,12 @@ def bootstrap_loss(
     noisy = mix(noise, clean, tau)
     with torch.no_grad():
         left = (1 - tau)[:, None, None]
-        velocity = (head.expected(head(h, latent, noisy, tau, half * one, shown=shown)) - noisy) / left
+        velocity = (head.expected(head(h, latent, noisy, tau, half * one, shown=shown, hint=hint)) - noisy) / left
         middle = noisy + velocity * half
-        second = head.expected(head(h, latent, middle, tau + half, half * one, shown=shown))
+        second = head.expected(head(h, latent, middle, tau + half, half * one, shown=shown, hint=hint))
         velocity = (velocity + (second - middle) / (left - half)) / 2
         goal = noisy + velocity * left
-    error = (head.expected(head(h, latent, noisy, tau, big * one, shown=shown)) - goal).square().sum(-1).mean(-1)
+    error = (
+        (head.expected(head(h, latent, noisy, tau, big * one, shown=shown, hint=hint)) - goal).square().sum(-1).mean(-1)
+    )
     return (error * (0.9 * tau + 0.1)).mean()

@@ -9,13 +9,14 @@ value under the scores is the x-prediction that shortcut forcing needs. Training
 (loss.py), so the scores lean towards change: they order levels well but are not calibrated probabilities.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from worldling.dynamics.keypoints import HINT_SIZE, MOST_POINTS, SEEN_PX, Keypoints
 from worldling.dynamics.warp import Rendered, TokenizerLike, Warp, render
 from worldling.errors import ConfigError
 from worldling.nn.attention import Norm
@@ -34,7 +35,8 @@ class DynamicsConfig:
     for time; head_layers: space layers per denoising pass; window: past frames remembered; sinks: first frames never
     forgotten; passes K: denoising passes per frame, 1 for a deterministic world; centered_scores: the head predicts a
     centre and a width for the scores of each channel, else they fall off from the level the channel has; warp: a token
-    has warp x warp parts that the head may fetch from elsewhere in the last frame (warp.py), 0 for none.
+    has warp x warp parts that the head may fetch from elsewhere in the last frame (warp.py), 0 for none; keypoints K:
+    points that are predicted before the frame (keypoints.py), 0 for none.
     """
 
     action_size: int = 1
@@ -50,6 +52,7 @@ class DynamicsConfig:
     passes: int = 1
     centered_scores: bool = False
     warp: int = 0
+    keypoints: int = field(default=0, metadata={"if_set": True})
 
     def __post_init__(self) -> None:
         if not self.backbone or set(self.backbone) - {"S", "T"} or "T" not in self.backbone:
@@ -60,6 +63,11 @@ class DynamicsConfig:
             raise ConfigError(f"`passes` must be 1, 2 or 4, got {self.passes}. Use 1 for a deterministic world.")
         if self.warp < 0 or (self.warp and self.channels % self.warp**2):
             raise ConfigError(f"`warp` must be 0 or the tokenizer's merge, got {self.warp}. Use 0 for a head without.")
+        if not 0 <= self.keypoints <= MOST_POINTS or (self.keypoints and SEEN_PX % self.grid):
+            raise ConfigError(
+                f"`keypoints` must be 0 to {MOST_POINTS}, on a grid of 1, 2, 4, 8, 16 or 32, got {self.keypoints} on a "
+                f"grid of {self.grid}. Use 0 for a world without."
+            )
 
     @property
     def tokens(self) -> int:
@@ -173,6 +181,7 @@ class Head(nn.Module):
         self.config = config
         self.noisy_in = nn.Linear(c.channels, d, bias=False)
         self.time_in = Embed(2, d)
+        self.hint_in = nn.Linear(HINT_SIZE, d) if c.keypoints else None
         self.layers = nn.ModuleList(SpaceLayer(d, heads, c.grid) for _ in range(c.head_layers))
         self.norm = Norm(d)
         self.scores = nn.Linear(d, c.channels * c.levels)
@@ -196,15 +205,16 @@ class Head(nn.Module):
         step: Float[Tensor, "#B"],
         cells: Int[Tensor, "G N"] | None = None,
         shown: Rendered | None = None,
+        hint: Float[Tensor, "B N E"] | None = None,
     ) -> Float[Tensor, "B N C L"]:
         """Return scores `[B, N, C, L]` of the next latent.
 
         h `[B, N, D]`; latent `[B, N, C]`, the committed frame, towards which the scores lean at first;
         noisy `[B, N, C]`, the next latent at signal level tau `[B]` in [0, 1]; step `[B]`, the step size;
         cells `[G, M]`: the only cells given, for each of G equal groups of rows; shown: the committed frame as a
-        picture, which a head that warps needs.
+        picture, which a head that warps needs; hint: of the keypoints of the next frame, in worlds that have them.
         """
-        return self.scores_and_picture(h, latent, noisy, tau, step, cells, shown)[0]
+        return self.scores_and_picture(h, latent, noisy, tau, step, cells, shown, hint)[0]
 
     def scores_and_picture(
         self,
@@ -215,9 +225,12 @@ class Head(nn.Module):
         step: Tensor,
         cells: Tensor | None = None,
         shown: Rendered | None = None,
+        hint: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Return the scores of `forward`, and the picture it fetched (`Warp.forward`), if it warps."""
         x = h + self.noisy_in(noisy) + self.time_in(torch.stack([tau, step], -1))[:, None]
+        if self.hint_in is not None:
+            x = x + self.hint_in(hint)
         for layer in self.layers:
             x = layer(x, cells)
         x, picture = self.norm(x), None
@@ -250,14 +263,17 @@ class Head(nn.Module):
 
 
 class Dynamics(nn.Module):
-    """Backbone and head of one world."""
+    """Backbone and head of one world, and its keypoints if it has them."""
 
     def __init__(self, config: DynamicsConfig) -> None:
         super().__init__()
         self.config = config
         self.backbone, self.head = Backbone(config), Head(config)
+        self.keypoints = None
+        if config.keypoints:
+            self.keypoints = Keypoints(config.keypoints, config.grid, config.action_size)
         depth = 2 * (len(config.backbone) + config.head_layers)
-        for name, weight in self.named_parameters():
+        for name, weight in (*self.backbone.named_parameters(), *self.head.named_parameters()):
             if weight.ndim == 2 and name.endswith((".out.weight", ".fall.weight")):
                 nn.init.normal_(weight, std=(weight.shape[1] * depth) ** -0.5)
             elif name.endswith("near.weight"):

@@ -21,7 +21,8 @@ class Clips:
 
     levels: uint8 `[F, N, C]`; action: float32 `[F, A]`, row t leads to frame t + 1; offsets: first row of
     each episode, and the end; num_levels: L; reward float32, ends bool `[F]`: of the step from each row, none by
-    default. All that is drawn or returned lies where `levels` does.
+    default; points float32 `[F, K, 2]`: the keypoints of each frame, in worlds that have them. All that is drawn or
+    returned lies where `levels` does.
     """
 
     levels: Tensor
@@ -30,6 +31,7 @@ class Clips:
     num_levels: int
     reward: Tensor = field(default_factory=lambda: torch.zeros(0))
     ends: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.bool))
+    points: Tensor | None = None
     _priority: Tensor | None = None
     _chance: tuple[int, Tensor] | None = None
 
@@ -52,7 +54,8 @@ class Clips:
             return self
         parts = [part.to(device) for part in self.levels.split(1 << 18)]  # the file is read piece by piece
         reward, ends = self.reward.to(device), self.ends.to(device)
-        return Clips(torch.cat(parts), self.action.to(device), self.offsets, self.num_levels, reward, ends)
+        points = None if self.points is None else self.points.to(device)
+        return Clips(torch.cat(parts), self.action.to(device), self.offsets, self.num_levels, reward, ends, points)
 
     @property
     def priority(self) -> Tensor:
@@ -122,11 +125,12 @@ class Clips:
 
         latent, previous `[B, T, N, C]`, action `[B, T, A]`, target (level numbers of the frames that follow) `[B, T, N,
         C]`, position (frames since the first), row and known (whether it is another row than the one before)
-        `[B, T]`.
+        `[B, T]`; points `[B, T, K, 2]`: of the frames that follow, if there are any.
         """
         known = torch.cat([torch.ones_like(row[:, :1], dtype=torch.bool), row.diff(dim=1) > 0], 1)
         position = row - row[:, :1] + (~known).cumsum(1)
-        return {
+        points = {} if self.points is None else {"points": self.points[row + 1]}
+        return points | {
             "latent": from_levels(self.levels[row], self.num_levels),
             "previous": from_levels(self.levels[torch.where(position > 0, row - 1, row)], self.num_levels),
             "action": self.action[row],

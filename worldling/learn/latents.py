@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from worldling.config import new_file, to_dict
 from worldling.data.dataset import Dataset
 from worldling.data.fingerprint import files_fingerprint
+from worldling.dynamics.keypoints import Finder
 from worldling.learn.clips import Clips
 from worldling.learn.reflection import Reflection
 from worldling.nn.lattice import to_levels
@@ -22,6 +24,7 @@ from worldling.tokenizer.model import Tokenizer
 from worldling.types import frames_to_float
 
 _LATENTS = "latents-*.npy"  # the star: of which tokenizer, data and reflections
+_POINTS = "points-*.npy"  # the star: of which finder, data and reflections
 
 
 def encode_episodes(
@@ -66,10 +69,47 @@ def encode_episodes(
     return Clips(cached, torch.cat(actions), offsets, shape.levels, reward, ends.bool())
 
 
+@torch.inference_mode()
+def find_points(
+    finder: Finder,
+    dataset: Dataset,
+    episodes: list[int],
+    reflections: list[Reflection],
+    device: torch.device,
+    folder: Path,
+    quiet: bool = False,
+) -> torch.Tensor:
+    """Return the keypoints float32 `[F, K, 2]` of the frames of `encode_episodes`, in the same order.
+
+    They are kept in a file in `folder`, for a run that goes on. Raises `DiskFullError`.
+    """
+    made_of = hashlib.sha256(str([identity(dataset), episodes, reflections, weights_digest(finder)]).encode())
+    file = folder / _POINTS.replace("*", made_of.hexdigest()[:16])
+    if not file.exists():
+        total, found = len(reflections) * sum(dataset.lengths[i] for i in episodes), []
+        with Progress("finding keypoints", total, "frames", quiet) as progress:
+            done = 0
+            for i in episodes:
+                frames = torch.from_numpy(dataset.frames(i))
+                for reflection in reflections:
+                    for chunk in frames.split(64 if device.type == "cpu" else 2048):
+                        found.append(finder(frames_to_float(reflection.frames(chunk.to(device)))).float().cpu())
+                    done += len(frames)
+                    progress.update(done)
+        with new_file(file) as open_file:
+            np.save(open_file, torch.cat(found).numpy())
+    return torch.from_numpy(np.load(file))
+
+
 def digest(tokenizer: Tokenizer) -> str:
     """Return a digest of the weights of `tokenizer`, by which latents and dynamics know theirs."""
+    return weights_digest(tokenizer)
+
+
+def weights_digest(network: nn.Module) -> str:
+    """Return a digest of the weights of `network`."""
     found = hashlib.sha256()
-    for tensor in tokenizer.state_dict().values():
+    for tensor in network.state_dict().values():
         found.update(tensor.cpu().contiguous().numpy().tobytes())
     return found.hexdigest()[:16]
 
@@ -80,9 +120,10 @@ def identity(dataset: Dataset) -> dict[str, Any]:
 
 
 def forget_latents(folder: Path) -> None:
-    """Delete the latents that `encode_episodes` kept in `folder`."""
-    for file in folder.glob(_LATENTS):
-        file.unlink()
+    """Delete the latents that `encode_episodes` kept in `folder`, and the keypoints of `find_points`."""
+    for kept in (_LATENTS, _POINTS):
+        for file in folder.glob(kept):
+            file.unlink()
 
 
 @torch.inference_mode()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from worldling.dynamics.loss import hint_of
 from worldling.dynamics.memory import Memory
 from worldling.dynamics.model import Dynamics
 from worldling.dynamics.sampler import denoise
@@ -82,7 +83,10 @@ class RolloutPool:
 def roll_out(
     model: Dynamics, tokenizer: TokenizerLike, clips: dict[str, Tensor], context: Tensor, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """Return `clips` with every frame from number `context` `[B]` on replaced by the model's own prediction."""
+    """Return `clips` with every frame from number `context` `[B]` on replaced by the model's own prediction.
+
+    In worlds with keypoints it is given the true ones: the head draws what the points say, whatever they say.
+    """
     config = model.config
     latent, previous = clips["latent"].clone(), clips["previous"].clone()
     device, count = latent.device, latent.shape[1]
@@ -99,7 +103,9 @@ def roll_out(
         noise = latent[:, t]
         if config.passes > 1:
             noise = torch.randn(noise.shape, generator=generator, device=generator.device).to(device)
-        drawn = denoise(model.head, h, latent[:, t], noise, config.passes, model.head.render(latent[:, t], tokenizer))
+        shown = model.head.render(latent[:, t], tokenizer)
+        hint = hint_of(model, clips["points"][:, t : t + 1]) if "points" in clips else None
+        drawn = denoise(model.head, h, latent[:, t], noise, config.passes, shown, hint)
         latent[:, t + 1] = torch.where(own, drawn, latent[:, t + 1])
         if t + 2 < count:
             previous[:, t + 2] = torch.where(own, latent[:, t + 1], previous[:, t + 2])

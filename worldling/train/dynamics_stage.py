@@ -16,7 +16,7 @@ from worldling.dynamics.memory import clip_age
 from worldling.dynamics.model import Dynamics
 from worldling.learn.augmentation import augment_history
 from worldling.learn.clips import Clips, busiest
-from worldling.learn.latents import digest
+from worldling.learn.latents import digest, weights_digest
 from worldling.learn.optimizer import optimizer_for
 from worldling.learn.precision import autocast_for
 from worldling.learn.prioritized_sampling import PrioritizedSampling
@@ -98,6 +98,8 @@ class DynamicsTraining:
         quiet: bool,
     ) -> None:
         self.dynamics, self.tokenizer, self.clips = dynamics, tokenizer.requires_grad_(False), clips
+        if dynamics.keypoints is not None:
+            dynamics.keypoints.requires_grad_(False)  # trained before
         self.config, self.device = config, device
         self.stage = Stage(
             "dynamics",
@@ -107,7 +109,7 @@ class DynamicsTraining:
             budget,
             config.ema,
             config.seed,
-            {"size": config.size, "tokenizer": digest(tokenizer)},
+            {"size": config.size, "tokenizer": digest(tokenizer), **keypoints_identity(dynamics)},
             extendable=True,
             quiet=quiet,
         )
@@ -173,6 +175,9 @@ class DynamicsTraining:
         rows = torch.where(batch["known"], batch["row"], -1)[:num_true, 1:]
         batch = self.rollouts.mix(on(batch, self.device), config.rollout_share, generator)
         batch["age"] = clip_age(batch.pop("position"), shape)
+        if "points" in batch:
+            noise = torch.randn(batch["points"].shape, generator=generator, device=generator.device)
+            batch["points"] = batch["points"] + config.keypoint_jitter * noise.to(self.device)
         del batch["row"]
         return batch, rows
 
@@ -195,9 +200,22 @@ class DynamicsTraining:
         weight[:, 0] = 0  # one frame shows no velocity
         weight = weight * batch["known"][..., None]
         cells = busiest(weight, self.num_cells) if sparse else None
-        clips = ClipBatch(batch["latent"], batch["previous"], batch["action"], batch["age"], batch["target"], weight)
+        clips = ClipBatch(
+            batch["latent"],
+            batch["previous"],
+            batch["action"],
+            batch["age"],
+            batch["target"],
+            weight,
+            batch.get("points"),
+        )
         with self.autocast:
             return dynamics_loss(self.dynamics, clips, cells, self.tokenizer, denoising)
+
+
+def keypoints_identity(dynamics: Dynamics) -> dict[str, str]:
+    """Return the digest of the keypoints by which a checkpoint knows its own; nothing without keypoints."""
+    return {} if dynamics.keypoints is None else {"keypoints": weights_digest(dynamics.keypoints)}
 
 
 def wants_compile(config: TrainConfig, device: torch.device) -> bool:

@@ -91,7 +91,8 @@ def estimate(
         encoding = seconds_per_step(lambda: tokenizer.encode(images.flatten(0, 1))) / images[:, :, 0, 0, 0].numel()
     shape = networks.dynamics
     levels = torch.randint(shape.levels, (ROWS, shape.tokens, shape.channels), dtype=torch.uint8)
-    clips = Clips(levels, torch.zeros(ROWS, shape.action_size), [0, ROWS], shape.levels)
+    points = torch.zeros(ROWS, shape.keypoints, 2) if shape.keypoints else None
+    clips = Clips(levels, torch.zeros(ROWS, shape.action_size), [0, ROWS], shape.levels, points=points)
     with tempfile.TemporaryDirectory() as folder:
         training = DynamicsTraining(
             Dynamics(shape).to(device),

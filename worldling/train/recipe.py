@@ -77,6 +77,13 @@ class TrainConfig:
     """Whether the head predicts a centre and a width for each channel's logits (dynamics/model.py)."""
     warp: bool = False
     """Whether the head may copy cells from elsewhere in the last frame, by optical flow (dynamics/warp.py)."""
+    keypoints: int = 0
+    """Points that are found in the pictures without labels and predicted before the frame (dynamics/keypoints.py);
+    0 for none. About 4 a moving thing."""
+    keypoint_share: float = 0.25
+    """Share of `minutes` for finding keypoints and learning their motion, in worlds that have them."""
+    keypoint_jitter: float = 0.004
+    """Standard deviation of the noise in the keypoints that the dynamics are given, of a picture 2 wide."""
     batch_clips: int = 8
     """Clips per step."""
     clip_frames: int = 19
@@ -139,5 +146,6 @@ def world_config(name: str, train: TrainConfig, size_px: int, action_space: Acti
         passes=train.passes,
         centered_scores=train.centered_scores,
         warp=train.merge if train.warp else 0,
+        keypoints=train.keypoints,
     )
     return WorldConfig(name, train.size, tokenizer, dynamics, action_space, fps)

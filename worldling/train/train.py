@@ -22,7 +22,7 @@ from worldling.dynamics.outcome import outcome_config
 from worldling.errors import ConfigError
 from worldling.folder_lock import only_writer
 from worldling.learn.frames import frame_pool, short_episodes, split
-from worldling.learn.latents import encode_episodes, forget_latents, identity
+from worldling.learn.latents import encode_episodes, find_points, forget_latents, identity
 from worldling.learn.precision import autocast_for
 from worldling.learn.reflection import reflections
 from worldling.learn.stage import Budget, Stage, write_settings
@@ -30,6 +30,7 @@ from worldling.machine import cpu_name, find_device, keep_memory
 from worldling.tokenizer.model import Tokenizer, TokenizerConfig
 from worldling.train.dynamics_stage import train_dynamics
 from worldling.train.estimate import estimate, wanted_minutes
+from worldling.train.keypoint_stage import train_keypoints, train_motion
 from worldling.train.outcome_stage import train_outcome
 from worldling.train.pictures import draw_curves
 from worldling.train.quality import CONTEXT_FRAMES, PLAYS_WELL, TokenizerCheck, check_world
@@ -118,15 +119,24 @@ def _train(
     if not seen.is_good:
         say(f"{seen.sentence}; the world will not be playable. To go on: {go_on} {wanted_minutes(needed, config)}")
     num_pool = 2 * len(pool.pairs)
+    dynamics, keypoint_seconds = Dynamics(networks.dynamics).to(where), 0.0
+    if dynamics.keypoints is not None:
+        keypoint_seconds = train_keypoints(dynamics.keypoints, pool, every_reflection, folder, config, quiet)
     del pool
     began_encoding = time.time()
     clips = encode_episodes(tokenizer, dataset, training, every_reflection, where, autocast_for(where), folder, quiet)
+    if dynamics.keypoints is not None:
+        clips.points = find_points(dynamics.keypoints.finder, dataset, training, every_reflection, where, folder, quiet)
+    encoding_seconds = time.time() - began_encoding
     clips = clips.to(where)
+    if dynamics.keypoints is not None:
+        keypoint_seconds += train_motion(dynamics.keypoints, clips, folder, config, where, quiet)
+    began_outcome = time.time()
     outcome, predicted = None, outcome_config(clips.reward, clips.ends)
     if predicted.is_there:
         outcome = train_outcome(predicted, clips, tokenizer, folder, config, where, quiet)
         networks = dataclasses.replace(networks, outcome=predicted)
-    spent = first.seconds + time.time() - began_encoding
+    spent = first.seconds + keypoint_seconds + encoding_seconds + time.time() - began_outcome
     contexts = starting_clips(dataset, held)
     source = to_dict(dataset.meta)
 
@@ -168,16 +178,7 @@ def _train(
     keep_memory()
     minutes = max(config.minutes - spent / 60, LEAST_SHARE * config.minutes)
     second = train_dynamics(
-        Dynamics(networks.dynamics).to(where),
-        tokenizer,
-        clips,
-        folder,
-        config,
-        Budget(minutes, config.steps),
-        where,
-        quiet,
-        show,
-        deadline,
+        dynamics, tokenizer, clips, folder, config, Budget(minutes, config.steps), where, quiet, show, deadline
     )
     world = show(second.ema, second)
     quality = world.card["quality"]

@@ -1,0 +1,248 @@
+"""Keypoints: a few places in the picture that follow the things in it, found without labels and predicted first.
+
+    points  = finder(picture)                      of a real frame
+    points' = motion(points, before, action)       of the next frame
+    hint    = painter(points')                     what the head is told of each cell
+
+A grid of latents knows no things: each cell guesses its part of one, and where they disagree the thing melts. A few
+points know where each thing is once. Finder and painter are trained as an autoencoder of pictures whose whole code is
+the points (Jakab et al., arXiv 1806.07823; Minderer et al., arXiv 1906.07889), the motion on points that the finder
+gives. Ours differs in that the points move in groups, each by one rotation and one shift, so that what is rigid stays
+rigid however long it is dreamed, and in that the points are a hint to a head over latents, which draws as without them
+what is no thing (a road, a score). The sines in which places are given to the painter come in one octave after the
+other, or they mislead the finder (as Lin et al. found for cameras, arXiv 2104.06405).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from worldling.types import frames_to_float
+
+#: Most points of a world: their motion looks at every pair of them.
+MOST_POINTS = 64
+#: Pictures are looked at in this size, in pixels a side, whatever the world's.
+SEEN_PX = 64
+#: Side of the maps in which the finder looks for points.
+MAP_SIDE = 16
+#: Octaves of sines in which places are given: the longest period is twice the picture's side.
+OCTAVES = 6
+#: Octaves with which the painter begins.
+FIRST_OCTAVES = 2.5
+#: Size of the painter's features of a cell, which are the hint.
+HINT_SIZE = 256
+#: Groups of points that move as one.
+GROUPS = 4
+#: How fast points choose their group; a group's spread counts as this at least (half a picture's side is 1).
+MEMBER_SCALE, SMALLEST_SPREAD = 6.0, 0.05
+#: A shift (half a picture's side), or a turn in radians, for an output of one, per frame.
+MOTION_SCALE = 0.1
+
+
+class Guess(NamedTuple):
+    """What is said of the next frame before it is drawn.
+
+    points `[B, 2, K, 2]`: the points of the next frame and of the current one, x and y in [-1, 1] from the left and
+    upper edge; hint `[B, N, E]`: what the head is told of each cell.
+    """
+
+    points: Tensor
+    hint: Tensor
+
+
+class Keypoints(nn.Module):
+    """Finder, painter and motion of K = `count` points, for a grid of N = grid x grid cells."""
+
+    def __init__(self, count: int, grid: int, action_size: int) -> None:
+        super().__init__()
+        self.finder = Finder(count)
+        self.painter = Painter(count, grid)
+        self.motion = Motion(count, action_size)
+
+    def guess(self, points: Float[Tensor, "B 2 K 2"], action: Float[Tensor, "B A"]) -> Guess:
+        """Guess the next points from those of the current frame and of the one before `[B, 2, K, 2]`."""
+        now, before = points.unbind(1)
+        following, _ = self.motion(now, before, action)
+        return Guess(torch.stack([following, now], 1), self.painter(following))
+
+    @torch.inference_mode()
+    def find(self, clips: np.ndarray) -> Float[Tensor, "B T 2 K 2"]:
+        """Return the points of each frame of clips uint8 `[B, T, H, W, 3]`, and those of the frame before it.
+
+        The first frame of a clip has itself before it.
+        """
+        device = self.motion.member.device
+        flat = torch.from_numpy(np.ascontiguousarray(clips)).flatten(0, 1)
+        found = torch.cat([self.finder(frames_to_float(part.to(device))) for part in flat.split(64)])
+        points = found.unflatten(0, clips.shape[:2])
+        return torch.stack([points, torch.cat([points[:, :1], points[:, :-1]], 1)], 2)
+
+
+def centres(side: int) -> Float[Tensor, "N 2"]:
+    """Return the centre of each of side x side cells, x and y in [-1, 1]."""
+    along = (torch.arange(side) * 2 + 1) / side - 1
+    y, x = torch.meshgrid(along, along, indexing="ij")
+    return torch.stack([x, y], -1).view(-1, 2)
+
+
+class Sines(nn.Module):
+    """Give each number with its sines and cosines in `OCTAVES` octaves: `[..., n]` to `[..., n * SIZE]`."""
+
+    SIZE = 1 + 2 * OCTAVES
+    octaves: Tensor
+    share: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("octaves", torch.pi * 2.0 ** torch.arange(-1, OCTAVES - 1), persistent=False)
+        self.register_buffer("share", torch.ones(OCTAVES), persistent=False)
+
+    def use(self, octaves: float) -> None:
+        """Fade out all but the first `octaves`, the next by the fraction."""
+        left = (octaves - torch.arange(OCTAVES)).clamp(0, 1)
+        self.share.copy_((1 - torch.cos(torch.pi * left)) / 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        angle = x[..., None] * self.octaves
+        return torch.cat([x, (angle.sin() * self.share).flatten(-2), (angle.cos() * self.share).flatten(-2)], -1)
+
+
+class Finder(nn.Module):
+    """Find K points: each is the mean place in a map of where it may be (soft argmax)."""
+
+    centres: Tensor
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        pixels = 3 * (SEEN_PX // MAP_SIDE) ** 2
+        self.enter = nn.Conv2d(pixels, 64, 3, padding=1)
+        self.down = nn.Conv2d(64, 96, 3, stride=2, padding=1)
+        self.far = nn.ModuleList(nn.Conv2d(96, 96, 3, padding=1) for _ in range(2))
+        self.join = nn.Conv2d(64 + 96, 64, 1)
+        self.maps = nn.Conv2d(64, count, 3, padding=1)
+        self.register_buffer("centres", centres(MAP_SIDE), persistent=False)
+
+    def forward(self, picture: Float[Tensor, "B 3 H H"]) -> Float[Tensor, "B K 2"]:
+        """Return points `[B, K, 2]` of pictures `[B, 3, H, H]` in [-1, 1]."""
+        near = gelu(self.enter(F.pixel_unshuffle(seen(picture), SEEN_PX // MAP_SIDE)))
+        far = gelu(self.down(near))
+        for layer in self.far:
+            far = far + gelu(layer(far))
+        joined = torch.cat([near, F.interpolate(far, scale_factor=2.0, mode="nearest")], 1)
+        chance = self.maps(gelu(self.join(joined))).float().flatten(2).softmax(-1)
+        return chance @ self.centres
+
+
+class Painter(nn.Module):
+    """Describe and paint cells from points: each cell sees where every point lies from its own centre."""
+
+    centres: Tensor
+
+    def __init__(self, count: int, grid: int) -> None:
+        super().__init__()
+        self.sines = Sines()
+        self.rise = nn.Linear(2 * count * Sines.SIZE, HINT_SIZE)
+        self.place = nn.Parameter(0.02 * torch.randn(grid**2, HINT_SIZE))
+        self.middle, self.fall = nn.Linear(HINT_SIZE, HINT_SIZE), nn.Linear(HINT_SIZE, HINT_SIZE)
+        self.out = nn.Linear(HINT_SIZE, 3 * (SEEN_PX // grid) ** 2)
+        self.register_buffer("centres", centres(grid), persistent=False)
+
+    def forward(self, points: Float[Tensor, "B K 2"], cells: Int[Tensor, "B N"] | None = None) -> Tensor:
+        """Return features `[B, N, E]` of each cell, given points `[B, K, 2]`; cells `[B, M]`: the only ones (N = M)."""
+        centre, place = self.centres[None], self.place[None]
+        if cells is not None:
+            centre, place = self.centres[cells], self.place[cells]
+        away = torch.tanh(1.5 * (points[:, None] - centre[:, :, None])).flatten(2)
+        x = gelu(self.rise(self.sines(away)) + place)
+        x = x + gelu(self.middle(x))
+        return x + gelu(self.fall(x))
+
+    def paint(self, features: Float[Tensor, "B N E"]) -> Float[Tensor, "B N P"]:
+        """Return what cells differ from the usual picture, from `forward`'s features: pixels as of `patches`."""
+        return 2 * torch.tanh(self.out(features))
+
+
+class Motion(nn.Module):
+    """Predict the next points: each group of points turns and shifts as one, and each point a little on its own."""
+
+    pair: Tensor
+
+    def __init__(self, count: int, action_size: int, width: int = 256) -> None:
+        super().__init__()
+        self.register_buffer("pair", torch.triu_indices(count, count, 1), persistent=False)
+        self.sines = Sines()
+        numbers = 2 * count + 2 * self.pair.shape[1] + action_size
+        self.rise = nn.Linear(numbers * Sines.SIZE + 2 * count, width)
+        self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(3))
+        self.rigid, self.own = nn.Linear(width, 3 * GROUPS), nn.Linear(width, 2 * count)
+        self.gate = nn.Linear(width, GROUPS)
+        for layer in (self.rigid, self.own, self.gate):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        self.member = nn.Parameter(0.05 * torch.randn(count, GROUPS))
+
+    def forward(
+        self, points: Float[Tensor, "B K 2"], before: Float[Tensor, "B K 2"], action: Float[Tensor, "B A"]
+    ) -> tuple[Float[Tensor, "B K 2"], Float[Tensor, "B K 2"]]:
+        """Return the points after `action`, and how far each went on its own; before: the points a frame ago."""
+        one, other = self.pair
+        places = torch.cat([points.flatten(1), (points[:, one] - points[:, other]).flatten(1), action], 1)
+        x = torch.cat([self.sines(places), (points - before).flatten(1) / MOTION_SCALE], 1)
+        x = gelu(self.rise(x))
+        for layer in self.layers:
+            x = x + gelu(layer(x))
+        member, gate = self.groups(), MOTION_SCALE * self.gate(x).sigmoid()  # [B, G]: what stands still is shut
+        shift, turn = (self.rigid(x).unflatten(1, (GROUPS, 3)) * gate[..., None]).split([2, 1], 2)
+        own = self.own(x).view_as(points) * (gate @ member.t())[..., None]
+        away = points[:, :, None] - ((member / member.sum(0)).t() @ points)[:, None]  # [B, K, G, 2]
+        moved = turned(away, turn[:, None].cos(), turn[:, None].sin()) - away + shift[:, None]
+        return points + (moved * member[..., None]).sum(2) + own, own
+
+    def groups(self) -> Float[Tensor, "K G"]:
+        """Return how far each point belongs to each group: shares of one."""
+        return (MEMBER_SCALE * self.member).softmax(1)
+
+
+def turned(away: Float[Tensor, "*n 2"], cos: Tensor, sin: Tensor) -> Float[Tensor, "*n 2"]:
+    """Turn vectors, x and y; cos, sin `[..., 1]`: of the angle."""
+    right, down = away.split(1, -1)
+    return torch.cat([cos * right - sin * down, sin * right + cos * down], -1)
+
+
+def rigid_error(first: Float[Tensor, "B K 2"], second: Float[Tensor, "B K 2"], groups: Float[Tensor, "K G"]) -> Tensor:
+    """Return how far the second points are from the first ones moved as rigid groups, `[B, K]`.
+
+    groups: shares, as of `Motion.groups`. Each group is turned and shifted as fits best (Kabsch's least squares), and
+    errors are shares of its spread, so that points gain nothing from lying close together.
+    """
+    share = groups / groups.sum(0)
+    middle, onto = share.t() @ first, share.t() @ second  # [B, G, 2]
+    here, there = first[:, :, None] - middle[:, None], second[:, :, None] - onto[:, None]  # [B, K, G, 2]
+    along = (share[..., None] * here * there).sum((1, 3))  # [B, G]
+    across = (share * (here[..., 0] * there[..., 1] - here[..., 1] * there[..., 0])).sum(1)
+    length = (along.square() + across.square() + 1e-12).sqrt()
+    moved = turned(here, (along / length)[:, None, :, None], (across / length)[:, None, :, None]) + onto[:, None]
+    spread = ((share[..., None] * here.square()).sum((1, 3)) + SMALLEST_SPREAD**2).sqrt()  # [B, G]
+    apart = (second - (moved * groups[..., None]).sum(2)).square().sum(-1)
+    return (apart + 1e-12).sqrt() / (spread @ groups.t())
+
+
+def gelu(x: Tensor) -> Tensor:
+    """Return the tanh approximation of GELU."""
+    return F.gelu(x, approximate="tanh")
+
+
+def seen(picture: Float[Tensor, "B 3 H H"]) -> Float[Tensor, "B 3 S S"]:
+    """Return pictures in the size in which points are found."""
+    return picture if picture.shape[-1] == SEEN_PX else F.adaptive_avg_pool2d(picture, SEEN_PX)
+
+
+def patches(picture: Float[Tensor, "B 3 S S"], grid: int) -> Float[Tensor, "B N P"]:
+    """Cut pictures of `seen` into the pixels of grid x grid cells `[B, N, P]`."""
+    return F.pixel_unshuffle(picture, SEEN_PX // grid).flatten(2).transpose(1, 2)

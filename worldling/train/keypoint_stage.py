@@ -1,0 +1,200 @@
+"""Two stages of worlds with keypoints, between tokenizer and dynamics: finder with painter, then motion.
+
+Both are small: a frame costs them a fraction of what it costs the dynamics, so they see far more of them.
+"""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from worldling.dynamics.keypoints import FIRST_OCTAVES, OCTAVES, Keypoints, Motion, patches, rigid_error, seen
+from worldling.errors import ConfigError
+from worldling.learn.clips import Clips
+from worldling.learn.frames import FramePool
+from worldling.learn.latents import weights_digest
+from worldling.learn.optimizer import optimizer_for
+from worldling.learn.reflection import Reflection
+from worldling.learn.stage import Budget, Stage
+from worldling.train.recipe import TrainConfig
+from worldling.types import frames_to_float
+
+SAVE_EVERY_S = 60.0
+#: Finder and painter: peak rate; three frames of so many episodes, and cells painted of each frame, in a step.
+FIND_RATE, TRIPLES, CELLS = 4e-3, 32, 24
+#: A pixel is unusual if it differs by more than this from the mean picture, of a range of 2; weight of those that do.
+UNUSUAL, UNUSUAL_WEIGHT = 0.1, 8.0
+#: Standard deviation of the noise in the points that are painted; share of the stage until all octaves are there.
+PAINT_NOISE, ALL_OCTAVES = 0.008, 0.6
+#: Price of how far points go from frame to frame, which keeps each on one thing; of what is not rigid in how groups of
+#: them differ between two frames of an episode that are up to so many pairs of frames apart.
+CALM, RIGID, APART = 0.05, 0.02, 20
+#: Motion: peak rate, steps of the data in a step, standard deviation of the noise in points, price of moving alone.
+MOVE_RATE, MOVES, MOVE_NOISE, ALONE = 3e-3, 512, 0.005, 0.1
+#: From this share of its stage on the motion goes so many steps by itself, and learns from where that leads.
+UNROLL_FROM, UNROLL = 0.5, 4
+#: Scale of the motion's error, where its loss turns from a square into an absolute value.
+ERROR_SCALE = 0.01
+
+
+class Autoencoder(nn.Module):
+    """Finder and painter; and the motion, for its groups."""
+
+    def __init__(self, keypoints: Keypoints) -> None:
+        super().__init__()
+        self.finder, self.painter = copy.deepcopy(keypoints.finder), copy.deepcopy(keypoints.painter)
+        self.motion = copy.deepcopy(keypoints.motion)
+
+
+def train_keypoints(
+    keypoints: Keypoints, pool: FramePool, reflections: list[Reflection], folder: Path, config: TrainConfig, quiet: bool
+) -> float:
+    """Train `keypoints.finder` and `.painter` in place, on the frames of `pool`. Returns the seconds it took."""
+    device = pool.device
+    network = Autoencoder(keypoints).to(device)
+    stage = Stage(
+        "keypoints",
+        folder,
+        network,
+        optimizer_for(network, FIND_RATE, 0.0),
+        Budget(config.minutes * config.keypoint_share / 2, config.steps),
+        config.ema,
+        config.seed,
+        {"keypoints": config.keypoints},
+        quiet=quiet,
+    )
+    usual = [reflection.frames(torch.from_numpy(pool.mean_frame())) for reflection in reflections]
+    means = seen(frames_to_float(torch.stack(usual).to(device)))
+    with stage.running():
+        while stage.share_done < 1:
+            generator = stage.generator(device=device)
+            stage.set_learning_rate(FIND_RATE)
+            network.painter.sines.use(
+                FIRST_OCTAVES + (OCTAVES - FIRST_OCTAVES) * min(1, stage.share_done / ALL_OCTAVES)
+            )
+            rows = torch.randint(len(pool.pairs), (TRIPLES,), generator=generator, device=device)
+            groups, which = [], torch.randint(len(reflections), (4,), generator=stage.generator("reflection")).tolist()
+            for number, part in zip(which, rows.chunk(4), strict=False):
+                later = pool.pairs[later_rows(pool, part, generator), :1]
+                groups.append(reflections[number].frames(torch.cat([pool.pairs[part], later], 1)))
+            pictures = seen(frames_to_float(torch.cat(groups).flatten(0, 1)))
+            mean = torch.cat(
+                [means[n].expand(3 * len(part), -1, -1, -1) for n, part in zip(which, groups, strict=False)]
+            )
+            stage.update(painting_loss(network, pictures, mean, generator))
+            if stage.due(SAVE_EVERY_S):
+                with stage.paused():
+                    stage.save()
+    trained = stage.ema.eval()
+    trained.painter.sines.use(OCTAVES)
+    keypoints.finder.load_state_dict(trained.finder.state_dict())
+    keypoints.painter.load_state_dict(trained.painter.state_dict())
+    keypoints.motion.member.data.copy_(trained.motion.member.data)
+    return stage.seconds
+
+
+def later_rows(pool: FramePool, rows: Tensor, generator: torch.Generator) -> Tensor:
+    """Return rows of `pool` near `rows` `[P]`, of the same episodes."""
+    away = torch.randint(-APART, APART + 1, rows.shape, generator=generator, device=rows.device)
+    other = (rows + away).clamp(0, len(pool.pairs) - 1)
+    episode = pool.episode.to(rows.device)
+    return torch.where(episode[other] == episode[rows], other, rows)
+
+
+def painting_loss(network: Autoencoder, pictures: Tensor, means: Tensor, generator: torch.Generator) -> Tensor:
+    """Return the loss of painting pictures from the points found in them.
+
+    pictures `[3 P, 3, S, S]`: in turns a frame, the next one, and another one near it in its episode; means
+    `[3 P, 3, S, S]`: what each usually looks like.
+    """
+    points = network.finder(pictures)
+    grid = round(len(network.painter.place) ** 0.5)
+    pixels, usual = patches(pictures, grid), patches(means, grid)
+    unusual = ((pixels - usual).abs() > UNUSUAL).float()
+    chance = unusual.amax(-1) + 0.6 * torch.rand(unusual.shape[:2], generator=generator, device=pictures.device)
+    cells = chance.topk(min(CELLS, grid**2), dim=1).indices
+    noise = torch.randn(points.shape, generator=generator, device=pictures.device)
+    painted = network.painter.paint(network.painter(points + PAINT_NOISE * noise, cells)).float()
+    goal, weight = (
+        (part.gather(1, cells[..., None].expand(-1, -1, part.shape[2]))) for part in (pixels - usual, unusual)
+    )
+    error = ((1 + UNUSUAL_WEIGHT * weight) * (painted - goal).square()).mean()
+    first, second, other = points.unflatten(0, (-1, 3)).unbind(1)
+    rigid = rigid_error(first, other, network.motion.groups())
+    return error + CALM * (first - second).abs().mean() + RIGID * rigid.mean()
+
+
+def train_motion(
+    keypoints: Keypoints, clips: Clips, folder: Path, config: TrainConfig, device: torch.device, quiet: bool
+) -> float:
+    """Train `keypoints.motion` in place, on `clips.points`. Returns the seconds it took. Raises `ConfigError`."""
+    assert clips.points is not None, "points are found before their motion is learnt"
+    motion = copy.deepcopy(keypoints.motion).to(device)
+    stage = Stage(
+        "motion",
+        folder,
+        motion,
+        optimizer_for(motion, MOVE_RATE, 0.0),
+        Budget(config.minutes * config.keypoint_share / 2, config.steps),
+        config.ema,
+        config.seed,
+        {"keypoints": weights_digest(keypoints.finder)},
+        quiet=quiet,
+    )
+    points, action = clips.points.to(device), clips.action.to(device)
+    rows = torch.arange(len(points), device=clips.device)
+    rows = rows[clips.follows(rows, UNROLL) & ~starts(clips, rows)].to(device)
+    if not len(rows):
+        raise ConfigError(
+            f"`keypoints` must be 0 for episodes of fewer than {UNROLL + 3} frames, got {config.keypoints}. Record "
+            "longer episodes, or train without."
+        )
+    chance = busy_rows(points, rows)
+    with stage.running():
+        while stage.share_done < 1:
+            generator = stage.generator(device=device)
+            stage.set_learning_rate(MOVE_RATE)
+            length = UNROLL if stage.share_done >= UNROLL_FROM else 1
+            draw = torch.rand(MOVES // length, generator=generator, device=device) * chance[-1]
+            row = rows[torch.searchsorted(chance, draw).clamp(max=len(rows) - 1)]
+            noise = torch.randn(2, len(row), *points.shape[1:], generator=generator, device=device)
+            scale = MOVE_NOISE * torch.rand(2, len(row), 1, 1, generator=generator, device=device)
+            moved = scale[0] * noise[0]
+            now, before = points[row] + moved, points[row - 1] + moved + 0.2 * scale[1] * noise[1]
+            stage.update(motion_loss(motion, points, action, row, now, before, length))
+            if stage.due(SAVE_EVERY_S):
+                with stage.paused():
+                    stage.save()
+    keypoints.motion.load_state_dict(stage.ema.eval().state_dict())
+    return stage.seconds
+
+
+def motion_loss(
+    motion: Motion, points: Tensor, action: Tensor, row: Tensor, now: Tensor, before: Tensor, length: int
+) -> Tensor:
+    """Return the loss of going `length` steps from rows `[M]` of the data, each from where the last one led.
+
+    points `[F, K, 2]`, action `[F, A]`: of the data; now, before `[M, K, 2]`: where the points are taken to be.
+    """
+    total = points.new_zeros(())
+    for ahead in range(length):
+        following, alone = motion(now, before, action[row + ahead])
+        error = (following - points[row + ahead + 1]) / ERROR_SCALE
+        total = total + F.smooth_l1_loss(error, torch.zeros_like(error)) + ALONE * (alone / ERROR_SCALE).abs().mean()
+        now, before = following, now
+    return total / length
+
+
+def starts(clips: Clips, rows: Tensor) -> Tensor:
+    """Whether each of `rows` is the first of its episode, before which no frame is known."""
+    return torch.isin(rows, torch.tensor(clips.offsets, device=rows.device))
+
+
+def busy_rows(points: Tensor, rows: Tensor) -> Tensor:
+    """Return the running sum of the chance to draw each of `rows`: more where points move that seldom do."""
+    moved = (points[rows + 1] - points[rows]).norm(dim=-1)
+    return (moved / moved.mean(0).clamp(min=1e-6)).amax(1).clamp(0.2, 5.0).double().cumsum(0).float()
