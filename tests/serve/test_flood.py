@@ -32,6 +32,7 @@ async def flood(page, text):
     """Send as fast as the socket takes it, and read what comes, until cancelled or closed."""
     async with page.client.ws_connect("/ws", max_msg_size=0) as ws:
         await ws.receive_json()
+        transport = ws._conn.transport
 
         async def read():
             async for _ in ws:
@@ -48,6 +49,7 @@ async def flood(page, text):
             pass
         finally:
             reader.cancel()
+            transport.abort()  # what is not yet sent would keep the socket open when the loop ends
 
 
 async def made(page, seconds):
