@@ -126,7 +126,8 @@ class Reference:
         """Guess the keypoints of the next frame, as in `Backend.guess`."""
         keypoints = self.ticks[False].dynamics.keypoints
         assert keypoints is not None, "only a world with keypoints has points"
-        return keypoints.guess(points, action)
+        guess: Guess = keypoints(points, action)
+        return guess
 
     def like(self, world: World) -> Backend:
         """Return the reference backend of another world."""
@@ -224,7 +225,7 @@ class World:
             shown, hint = self.dynamics.head.render(flat, self.tokenizer), None
             if self.dynamics.keypoints is not None:
                 points = self.dynamics.keypoints.find(frames[row : row + chunk, :-1])
-                hint = self.dynamics.keypoints.guess(points.flatten(0, 1), action.flatten(0, 1)).hint
+                hint = self.dynamics.keypoints(points.flatten(0, 1), action.flatten(0, 1)).hint
             scores = first_scores(self.dynamics.head, h, flat, drawn, config.passes, shown, hint)
             nats.append(cross_entropy(scores, target.flatten(0, 1)).sum(-1).sum(-1).view(len(now), -1))
         found = torch.cat(nats).double().cpu().numpy()
@@ -304,7 +305,7 @@ class World:
     def guess(self, state: State, vectors: Tensor) -> Guess | None:
         """Guess the keypoints of the frame after `state`; None in a world without. vectors `[B, A]`: encoded.
 
-        The state stays as it is. Cost: a fifth of a frame, none of it in pixels or latents.
+        The state stays as it is. Cost: a small network, nothing in pixels or latents.
         """
         return None if state.points is None else self.backend.guess(state.points, vectors.to(self.device))
 

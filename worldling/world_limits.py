@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from worldling.dynamics.keypoints import MOST_POINTS, SEEN_PX
+from worldling.dynamics.keypoints import MOST_POINTS
 from worldling.errors import ConfigError
 from worldling.untrusted import check_name, check_texts
 
@@ -68,10 +68,7 @@ def bytes_needed(config: WorldConfig) -> int:
     weights = (len(c.backbone) + c.head_layers) * layer + space * heads * (2 * c.grid - 1) ** 2
     weights += c.width * (2 * c.channels + c.channels * c.levels + 9 * c.action_size + c.tokens + 3 * c.channels)
     weights += 10 * 256 * (t.codes + 3 * t.patch**2) + 2_000_000
-    pairs_of_points, cell_px = c.keypoints * (c.keypoints + 1), max(1, SEEN_PX // c.grid)
-    if c.keypoints:
-        weights += 256 * (26 * c.keypoints + 13 * pairs_of_points + 13 * c.action_size + 3 * cell_px**2 + c.tokens)
-        weights += 1_000_000
+    weights += 256 * 13 * c.keypoints * (c.keypoints + 5) + (1_000_000 if c.keypoints else 0)
     memory = 2 * c.time_layers * c.slots * c.tokens * c.width
     scores = heads * pairs + c.tokens * c.channels * c.levels
     return 4 * (weights + memory + scores) + 8 * space * pairs + 16 * t.size_px**2

@@ -58,7 +58,7 @@ def test_rigid_groups_have_no_error_and_bent_ones_the_same_at_any_size():
 
 def test_untrained_points_stay(keypoints):
     points = torch.rand(3, 2, 6, 2)
-    guess = keypoints.guess(points, torch.rand(3, 2))
+    guess = keypoints(points, torch.rand(3, 2))
     assert torch.equal(guess.points[:, 0], points[:, 0]) and torch.equal(guess.points[:, 1], points[:, 0])
 
 

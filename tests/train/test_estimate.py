@@ -1,5 +1,7 @@
 """What is said before training begins."""
 
+import dataclasses
+
 import pytest
 
 from worldling.train.estimate import PLAYABLE_STEPS, Estimate, seconds_per_step, wanted_minutes
@@ -11,6 +13,7 @@ TEN = Estimate(60.0 / FIRST, 530.0 / SECOND, 10.0)  # seconds: 60, 530 and 10
 
 def test_minutes_are_the_steps_of_both_stages_and_encoding():
     assert TEN.playable_minutes == 10
+    assert dataclasses.replace(TEN, keypoint_share=0.5).playable_minutes == 20, "which take half of the minutes"
 
 
 @pytest.mark.parametrize(

@@ -248,6 +248,7 @@ def test_a_world_with_keypoints_is_trained_and_resumed(square_data, tmp_path):
     )
     world = train(square_data, tmp_path / "world", config, quiet=True)
     assert not list((tmp_path / "world" / "train").glob("points-*")), "nothing is left of what was made on the way"
+    assert set(world.card["cost"]["minutes"]) == {"tokenizer", "keypoints", "dynamics"}, "what they cost is told"
     loaded, clip = load_world(tmp_path / "world"), world.contexts[0]
     state = loaded.start(clip.frames, clip.actions)
     found = loaded.dynamics.keypoints.find(clip.frames[None, -1:])

@@ -1,7 +1,7 @@
-"""Encoder, decoder and keypoints as OpenVINO graphs on the CPU: three times faster than eager torch, the same levels.
+"""Encoder and decoder as OpenVINO graphs on the CPU: three times faster than eager torch, same levels and frames.
 
-Always in f32, whatever precision the frames are made in: a level that differs here would be another real frame,
-and in bf16 a place in the picture is known to half a pixel.
+Always in f32, whatever precision the frames are made in: a level that differs here would be another real frame. So are
+keypoints: in bf16 a place in the picture is known to half a pixel.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from worldling.backends import cache, openvino_graph
-from worldling.dynamics.keypoints import Keypoints
 from worldling.tokenizer.model import Tokenizer
 from worldling.types import float_to_frames, frames_to_float
 from worldling.world import World
@@ -80,22 +79,10 @@ def decoder(world: World) -> Graph:
     return Graph(world, "decoder", Decode(world.tokenizer), torch.zeros(2, config.tokens, config.channels))
 
 
-class GuessKeypoints(nn.Module):
-    """The next keypoints and the hint, as two tensors: see `Keypoints.guess`."""
-
-    def __init__(self, keypoints: Keypoints) -> None:
-        super().__init__()
-        self.keypoints = keypoints
-
-    def forward(self, points: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
-        points, hint = self.keypoints.guess(points, action)
-        return points, hint
-
-
 def guesser(world: World) -> Graph | None:
     """Return the guess of points `[B, 2, K, 2]` and actions `[B, A]`; None for a world without keypoints."""
     keypoints = world.dynamics.keypoints
     if keypoints is None:
         return None
     example = torch.zeros(2, 2, world.config.dynamics.keypoints, 2), torch.zeros(2, world.action_space.size)
-    return Graph(world, "keypoints", GuessKeypoints(keypoints), *example)
+    return Graph(world, "keypoints", keypoints, *example)

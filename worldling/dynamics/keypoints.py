@@ -65,7 +65,7 @@ class Keypoints(nn.Module):
         self.painter = Painter(count, grid)
         self.motion = Motion(count, action_size)
 
-    def guess(self, points: Float[Tensor, "B 2 K 2"], action: Float[Tensor, "B A"]) -> Guess:
+    def forward(self, points: Float[Tensor, "B 2 K 2"], action: Float[Tensor, "B A"]) -> Guess:
         """Guess the next points from those of the current frame and of the one before `[B, 2, K, 2]`."""
         now, before = points.unbind(1)
         following, _ = self.motion(now, before, action)

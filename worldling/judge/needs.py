@@ -200,8 +200,7 @@ def _check_start(given: Given, suite: str) -> None:
 
 
 #: Needs by name: held-out data; data or clips of the world's own; these or an environment that we know, and actions; a
-#: world of the physics scenes, or of a chaotic
-#: environment; Physion's stimuli.
+#: world of the physics scenes, or of a chaotic environment; Physion's stimuli.
 NEEDS: dict[str, Need] = {
     "data": Need(lambda given: given.data is not None, _check_data),
     "clips": Need(lambda given: given.data is not None or has_clips(given.world), _check_clips),

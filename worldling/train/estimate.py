@@ -39,18 +39,19 @@ ROWS = 256  # of made-up latents
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds of a step of each stage, and of encoding all frames."""
+    """Seconds of a step of each stage, and of encoding all frames; share of the minutes that keypoints take."""
 
     tokenizer_step_s: float
     dynamics_step_s: float
     encoding_s: float
+    keypoint_share: float = 0.0
 
     @property
     def playable_minutes(self) -> int:
         """Whole minutes in all after which a small game is playable."""
         first, second = PLAYABLE_STEPS
         seconds = first * self.tokenizer_step_s + second * self.dynamics_step_s + self.encoding_s
-        return max(1, round(seconds / 60))
+        return max(1, round(seconds / 60 / (1 - self.keypoint_share)))
 
     @property
     def chosen_minutes(self) -> float:
@@ -106,7 +107,8 @@ def estimate(
         )
         training.stage.step = 1  # most steps are sparse
         second = seconds_per_step(training.take_step)
-    return Estimate(first, second * (COMPILED if wants_compile(config, device) else 1.0), encoding * num_frames)
+    share = config.keypoint_share if shape.keypoints else 0.0
+    return Estimate(first, second * (COMPILED if wants_compile(config, device) else 1.0), encoding * num_frames, share)
 
 
 def seconds_per_step(step: Callable[[], object]) -> float:

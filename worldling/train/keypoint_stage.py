@@ -5,12 +5,12 @@ Both are small: a frame costs them a fraction of what it costs the dynamics, so 
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from worldling.dynamics.keypoints import FIRST_OCTAVES, OCTAVES, Keypoints, Motion, patches, rigid_error, seen
 from worldling.errors import ConfigError
@@ -23,6 +23,7 @@ from worldling.learn.stage import Budget, Stage
 from worldling.train.recipe import TrainConfig
 from worldling.types import frames_to_float
 
+Network = TypeVar("Network", Keypoints, Motion)
 SAVE_EVERY_S = 60.0
 #: Finder and painter: peak rate; three frames of so many episodes, and cells painted of each frame, in a step.
 FIND_RATE, TRIPLES, CELLS = 4e-3, 32, 24
@@ -41,41 +42,23 @@ UNROLL_FROM, UNROLL = 0.5, 4
 ERROR_SCALE = 0.01
 
 
-class Autoencoder(nn.Module):
-    """Finder and painter; and the motion, for its groups."""
-
-    def __init__(self, keypoints: Keypoints) -> None:
-        super().__init__()
-        self.finder, self.painter = copy.deepcopy(keypoints.finder), copy.deepcopy(keypoints.painter)
-        self.motion = copy.deepcopy(keypoints.motion)
-
-
 def train_keypoints(
     keypoints: Keypoints, pool: FramePool, reflections: list[Reflection], folder: Path, config: TrainConfig, quiet: bool
 ) -> float:
-    """Train `keypoints.finder` and `.painter` in place, on the frames of `pool`. Returns the seconds it took."""
+    """Train finder and painter, and the groups of the motion, in place, on the frames of `pool`.
+
+    Returns the seconds it took.
+    """
     device = pool.device
-    network = Autoencoder(keypoints).to(device)
-    stage = Stage(
-        "keypoints",
-        folder,
-        network,
-        optimizer_for(network, FIND_RATE, 0.0),
-        Budget(config.minutes * config.keypoint_share / 2, config.steps),
-        config.ema,
-        config.seed,
-        {"keypoints": config.keypoints},
-        quiet=quiet,
-    )
+    stage = _stage("keypoints", folder, keypoints, FIND_RATE, config, {"keypoints": config.keypoints}, quiet)
     usual = [reflection.frames(torch.from_numpy(pool.mean_frame())) for reflection in reflections]
     means = seen(frames_to_float(torch.stack(usual).to(device)))
     with stage.running():
         while stage.share_done < 1:
             generator = stage.generator(device=device)
             stage.set_learning_rate(FIND_RATE)
-            network.painter.sines.use(
-                FIRST_OCTAVES + (OCTAVES - FIRST_OCTAVES) * min(1, stage.share_done / ALL_OCTAVES)
-            )
+            growing = min(1, stage.share_done / ALL_OCTAVES)
+            keypoints.painter.sines.use(FIRST_OCTAVES + (OCTAVES - FIRST_OCTAVES) * growing)
             rows = torch.randint(len(pool.pairs), (TRIPLES,), generator=generator, device=device)
             groups, which = [], torch.randint(len(reflections), (4,), generator=stage.generator("reflection")).tolist()
             for number, part in zip(which, rows.chunk(4), strict=False):
@@ -85,16 +68,22 @@ def train_keypoints(
             mean = torch.cat(
                 [means[n].expand(3 * len(part), -1, -1, -1) for n, part in zip(which, groups, strict=False)]
             )
-            stage.update(painting_loss(network, pictures, mean, generator))
+            stage.update(painting_loss(keypoints, pictures, mean, generator))
             if stage.due(SAVE_EVERY_S):
                 with stage.paused():
                     stage.save()
-    trained = stage.ema.eval()
-    trained.painter.sines.use(OCTAVES)
-    keypoints.finder.load_state_dict(trained.finder.state_dict())
-    keypoints.painter.load_state_dict(trained.painter.state_dict())
-    keypoints.motion.member.data.copy_(trained.motion.member.data)
+    keypoints.painter.sines.use(OCTAVES)
+    keypoints.load_state_dict(stage.ema.state_dict())
     return stage.seconds
+
+
+def _stage(
+    name: str, folder: Path, network: Network, rate: float, config: TrainConfig, made_of: dict[str, Any], quiet: bool
+) -> Stage[Network]:
+    """Return the stage that trains `network` in place, with half of the share that keypoints have of the minutes."""
+    budget = Budget(config.minutes * config.keypoint_share / 2, config.steps)
+    optimizer = optimizer_for(network, rate, 0.0)
+    return Stage(name, folder, network, optimizer, budget, config.ema, config.seed, made_of, quiet=quiet)
 
 
 def later_rows(pool: FramePool, rows: Tensor, generator: torch.Generator) -> Tensor:
@@ -105,26 +94,26 @@ def later_rows(pool: FramePool, rows: Tensor, generator: torch.Generator) -> Ten
     return torch.where(episode[other] == episode[rows], other, rows)
 
 
-def painting_loss(network: Autoencoder, pictures: Tensor, means: Tensor, generator: torch.Generator) -> Tensor:
+def painting_loss(keypoints: Keypoints, pictures: Tensor, means: Tensor, generator: torch.Generator) -> Tensor:
     """Return the loss of painting pictures from the points found in them.
 
     pictures `[3 P, 3, S, S]`: in turns a frame, the next one, and another one near it in its episode; means
     `[3 P, 3, S, S]`: what each usually looks like.
     """
-    points = network.finder(pictures)
-    grid = round(len(network.painter.place) ** 0.5)
+    points = keypoints.finder(pictures)
+    grid = round(len(keypoints.painter.place) ** 0.5)
     pixels, usual = patches(pictures, grid), patches(means, grid)
     unusual = ((pixels - usual).abs() > UNUSUAL).float()
     chance = unusual.amax(-1) + 0.6 * torch.rand(unusual.shape[:2], generator=generator, device=pictures.device)
     cells = chance.topk(min(CELLS, grid**2), dim=1).indices
     noise = torch.randn(points.shape, generator=generator, device=pictures.device)
-    painted = network.painter.paint(network.painter(points + PAINT_NOISE * noise, cells)).float()
+    painted = keypoints.painter.paint(keypoints.painter(points + PAINT_NOISE * noise, cells)).float()
     goal, weight = (
         (part.gather(1, cells[..., None].expand(-1, -1, part.shape[2]))) for part in (pixels - usual, unusual)
     )
     error = ((1 + UNUSUAL_WEIGHT * weight) * (painted - goal).square()).mean()
     first, second, other = points.unflatten(0, (-1, 3)).unbind(1)
-    rigid = rigid_error(first, other, network.motion.groups())
+    rigid = rigid_error(first, other, keypoints.motion.groups())
     return error + CALM * (first - second).abs().mean() + RIGID * rigid.mean()
 
 
@@ -133,18 +122,8 @@ def train_motion(
 ) -> float:
     """Train `keypoints.motion` in place, on `clips.points`. Returns the seconds it took. Raises `ConfigError`."""
     assert clips.points is not None, "points are found before their motion is learnt"
-    motion = copy.deepcopy(keypoints.motion).to(device)
-    stage = Stage(
-        "motion",
-        folder,
-        motion,
-        optimizer_for(motion, MOVE_RATE, 0.0),
-        Budget(config.minutes * config.keypoint_share / 2, config.steps),
-        config.ema,
-        config.seed,
-        {"keypoints": weights_digest(keypoints.finder)},
-        quiet=quiet,
-    )
+    motion, made_of = keypoints.motion, {"keypoints": weights_digest(keypoints.finder)}
+    stage = _stage("motion", folder, motion, MOVE_RATE, config, made_of, quiet)
     points, action = clips.points.to(device), clips.action.to(device)
     rows = torch.arange(len(points), device=clips.device)
     rows = rows[clips.follows(rows, UNROLL) & ~starts(clips, rows)].to(device)
@@ -159,8 +138,8 @@ def train_motion(
             generator = stage.generator(device=device)
             stage.set_learning_rate(MOVE_RATE)
             length = UNROLL if stage.share_done >= UNROLL_FROM else 1
-            draw = torch.rand(MOVES // length, generator=generator, device=device) * chance[-1]
-            row = rows[torch.searchsorted(chance, draw).clamp(max=len(rows) - 1)]
+            draw = torch.rand(MOVES // length, generator=generator, device=device, dtype=torch.float64) * chance[-1]
+            row = rows[torch.searchsorted(chance, draw)]
             noise = torch.randn(2, len(row), *points.shape[1:], generator=generator, device=device)
             scale = MOVE_NOISE * torch.rand(2, len(row), 1, 1, generator=generator, device=device)
             moved = scale[0] * noise[0]
@@ -169,7 +148,7 @@ def train_motion(
             if stage.due(SAVE_EVERY_S):
                 with stage.paused():
                     stage.save()
-    keypoints.motion.load_state_dict(stage.ema.eval().state_dict())
+    motion.load_state_dict(stage.ema.state_dict())
     return stage.seconds
 
 
@@ -197,4 +176,4 @@ def starts(clips: Clips, rows: Tensor) -> Tensor:
 def busy_rows(points: Tensor, rows: Tensor) -> Tensor:
     """Return the running sum of the chance to draw each of `rows`: more where points move that seldom do."""
     moved = (points[rows + 1] - points[rows]).norm(dim=-1)
-    return (moved / moved.mean(0).clamp(min=1e-6)).amax(1).clamp(0.2, 5.0).double().cumsum(0).float()
+    return (moved / moved.mean(0).clamp(min=1e-6)).amax(1).clamp(0.2, 5.0).double().cumsum(0)

@@ -119,28 +119,30 @@ def _train(
     if not seen.is_good:
         say(f"{seen.sentence}; the world will not be playable. To go on: {go_on} {wanted_minutes(needed, config)}")
     num_pool = 2 * len(pool.pairs)
-    dynamics, keypoint_seconds = Dynamics(networks.dynamics).to(where), 0.0
+    dynamics, for_keypoints = Dynamics(networks.dynamics).to(where), 0.0
     if dynamics.keypoints is not None:
-        keypoint_seconds = train_keypoints(dynamics.keypoints, pool, every_reflection, folder, config, quiet)
+        for_keypoints = train_keypoints(dynamics.keypoints, pool, every_reflection, folder, config, quiet)
     del pool
     began_encoding = time.time()
     clips = encode_episodes(tokenizer, dataset, training, every_reflection, where, autocast_for(where), folder, quiet)
     if dynamics.keypoints is not None:
         clips.points = find_points(dynamics.keypoints.finder, dataset, training, every_reflection, where, folder, quiet)
-    encoding_seconds = time.time() - began_encoding
     clips = clips.to(where)
-    if dynamics.keypoints is not None:
-        keypoint_seconds += train_motion(dynamics.keypoints, clips, folder, config, where, quiet)
-    began_outcome = time.time()
     outcome, predicted = None, outcome_config(clips.reward, clips.ends)
     if predicted.is_there:
         outcome = train_outcome(predicted, clips, tokenizer, folder, config, where, quiet)
         networks = dataclasses.replace(networks, outcome=predicted)
-    spent = first.seconds + keypoint_seconds + encoding_seconds + time.time() - began_outcome
+    spent = first.seconds + time.time() - began_encoding
+    if dynamics.keypoints is not None:
+        for_keypoints += train_motion(dynamics.keypoints, clips, folder, config, where, quiet)
+    spent += for_keypoints
     contexts = starting_clips(dataset, held)
     source = to_dict(dataset.meta)
 
     def world_of(dynamics: Dynamics, stage: Stage[Dynamics]) -> World:
+        taken = {"tokenizer": first.seconds, "keypoints": for_keypoints, "dynamics": stage.seconds}
+        if dynamics.keypoints is None:
+            del taken["keypoints"]
         card = {
             "source": source,
             "data": {
@@ -151,7 +153,7 @@ def _train(
             },
             "training": to_dict(config),
             "cost": {
-                "minutes": {"tokenizer": round(first.seconds / 60, 2), "dynamics": round(stage.seconds / 60, 2)},
+                "minutes": {name: round(seconds / 60, 2) for name, seconds in taken.items()},
                 "steps": {"tokenizer": first.step, "dynamics": stage.step},
                 "device": device_name(where),
                 "threads": torch.get_num_threads(),

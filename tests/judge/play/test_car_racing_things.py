@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from judging import fails, judge_of
 
 from worldling.data.environment import open_environment
 from worldling.judge.measures import view_motion
 from worldling.judge.play.car_racing import moves_of
-from worldling.judge.play.checks import Seen
 from worldling.judge.play.things import reads_reality, things_of
 from worldling.recipes.policies import carracing_driver
 
@@ -39,26 +39,14 @@ def real():
 @pytest.fixture(scope="module")
 def judged(real):
     """A function that judges dreams, films like the real ones, beside them."""
-    films, state = real
-    things = things_of(ID, films.reshape(-1, *films.shape[2:]))
+    check = judge_of(ID, *real, MOMENTS, LENGTH)
 
-    def window(frames):
-        return np.stack([frames[:, m - LENGTH + 1 : m + 1] for m in MOMENTS], axis=1)
-
-    def check(dreams, beside=True):
-        tracks = np.stack([things.track(film) for film in dreams])
-        known = (films[:, MOMENTS], state) if beside else (None, {})
-        reached = np.ones((len(films), len(MOMENTS)), bool)
-        seen = Seen(MOMENTS, dreams[:, MOMENTS], *known, reached, window(films) if beside else None)
+    def coarse(*dreams, **options):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(view_motion, "GRID", (5, 3, 9))  # coarser, for speed
-            return things.check(seen, window(tracks))
+            return check(*dreams, **options)
 
-    return check
-
-
-def fails(checks, row):
-    return {name for name, check in checks.items() if (check.dream[row] == 0).any()}
+    return coarse
 
 
 @pytest.fixture(scope="module")

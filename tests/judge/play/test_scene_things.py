@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from judging import fails, judge_of
 
-from worldling.judge.play.checks import Seen
 from worldling.judge.play.scenes import steps_of, unseen_colours
-from worldling.judge.play.things import reads_reality, things_of
+from worldling.judge.play.things import reads_reality
 
 ID = "worldling/Physics-v0"
 LENGTH, MOMENTS = 4, [5, 9]
@@ -31,24 +31,7 @@ def real():
 @pytest.fixture(scope="module")
 def judged(real):
     """A function that judges dreams, films like the real ones, beside them."""
-    films, state = real
-    things = things_of(ID, films[0])
-
-    def window(frames):
-        return np.stack([frames[:, m - LENGTH + 1 : m + 1] for m in MOMENTS], axis=1)
-
-    def check(dreams, beside=True):
-        tracks = np.stack([things.track(film) for film in dreams])
-        known = (films[:, MOMENTS], state) if beside else (None, {})
-        reached = np.ones((len(films), len(MOMENTS)), bool)
-        seen = Seen(MOMENTS, dreams[:, MOMENTS], *known, reached, window(films) if beside else None)
-        return things.check(seen, window(tracks))
-
-    return check
-
-
-def fails(checks, row):
-    return {name for name, check in checks.items() if (check.dream[row] == 0).any()}
+    return judge_of(ID, *real, MOMENTS, LENGTH, real[0][0])
 
 
 @pytest.fixture(scope="module")

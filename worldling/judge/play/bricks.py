@@ -62,14 +62,8 @@ class BricksThings:
             windows = _windows(engine_tracks(seen.state), seen.moments, length)
             windows[:, :, -1] = _columns(real.reading).reshape(n, k, -1)
 
-        def check(label: str, definition: str, holds: np.ndarray, ceiling: np.ndarray | None) -> Check:
-            def row(values: np.ndarray) -> np.ndarray:
-                return np.where(seen.reached, values.reshape(n, k).astype(float), np.nan)
-
-            return Check(label, definition, row(holds), None if ceiling is None else row(ceiling))
-
         checks = {
-            "one_ball": check(
+            "one_ball": seen.check(
                 "one ball is there",
                 f"exactly one ball is seen; or none for {GONE} frames after one was below the paddle's upper edge, and "
                 "none where a paddle, but no dot or no brick is left",
@@ -79,31 +73,31 @@ class BricksThings:
         }
         if windows is not None:
             game = _windows(engine_tracks(seen.state), seen.moments, length)
-            checks["paddle_right"] = check(
+            checks["paddle_right"] = seen.check(
                 "the paddle is where it should be",
                 f"within {PADDLE_NEAR * 100:g} % of the width of the reading of the real frame (real: of the game's)",
                 *(_paddle_right(*pair) for pair in ((windows, tracks), (game, windows))),
             )
-            checks["ball_right"] = check(
+            checks["ball_right"] = seen.check(
                 "the ball is where it should be",
                 f"within {BALL_NEAR:g} px of 64 of the reading of the real frame (real: of the game's). Not counted: "
                 "after a serve in the real game, whose angle is chance, and without a real ball",
                 *(_ball_right(*pair, seen) for pair in ((windows, tracks), (game, windows))),
             )
-            checks["bricks_right"] = check(
+            checks["bricks_right"] = seen.check(
                 "the bricks are as they were hit",
                 f"the bricks that are seen are those of the real game, in that frame or up to {OFF} before or after. "
                 f"Counted while the balls agree: within {BALL_NEAR:g} px of 64 in all of the last {length} frames",
                 *(_bricks_right(game, values, seen) for values in (tracks, windows)),
             )
-        checks["nothing_extra"] = check(
+        checks["nothing_extra"] = seen.check(
             "nothing is there that should not be",
             f"at most one ball, and at most {MOST_EXTRA:g} px of 64 x 64 around which the mean differs from a drawing "
             "of the ball, paddle, bricks and dots that were read",
             _nothing_extra(dream),
             None if real is None else _nothing_extra(real),
         )
-        checks["plausible"] = check(
+        checks["plausible"] = seen.check(
             "things move as they can",
             f"in the {length - 1} steps before, the ball goes at most {BALL_WAY:.1f} px of 64 in a step and the paddle "
             f"{PADDLE_WAY:.1f}; neither vanishes, but for a ball below the paddle's upper edge: a new one comes above "

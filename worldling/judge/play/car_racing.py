@@ -52,18 +52,11 @@ class CarRacingThings:
 
     def check(self, seen: Seen, tracks: np.ndarray) -> dict[str, Check]:
         """Check n players at k moments; tracks `[n, k, L, 896]`: `track` of the L frames up to each moment."""
-        n, k = seen.dream.shape[:2]
         dream = self._inspect(seen.dream)
         real = None if seen.real is None else self._inspect(seen.real)
 
-        def check(label: str, definition: str, holds: np.ndarray, ceiling: np.ndarray | None) -> Check:
-            def row(values: np.ndarray) -> np.ndarray:
-                return np.where(seen.reached, values.reshape(n, k).astype(float), np.nan)
-
-            return Check(label, definition, row(holds), None if ceiling is None else row(ceiling))
-
         checks = {
-            "car_whole": check(
+            "car_whole": seen.check(
                 "the car is whole",
                 f"where the camera keeps it, more than {WHOLE:g} of the car of the median real frame is there (its "
                 f"share of each pixel and its red) and at most {SPILLED:g} of it more; nowhere else the overlap of "
@@ -71,7 +64,7 @@ class CarRacingThings:
                 _whole(dream),
                 None if real is None else _whole(real),
             ),
-            "nothing_extra": check(
+            "nothing_extra": seen.check(
                 "nothing is there that should not be",
                 f"above the bar, at most {MOST_EXTRA:g} px of 64 x 64 are no mixture of grass, road, white and red, or "
                 "are dark outside the car, or are red or white away from the road",
@@ -81,7 +74,7 @@ class CarRacingThings:
         }
         if real is None:
             return checks
-        checks["road_whole"] = check(
+        checks["road_whole"] = seen.check(
             "a road is there and connected",
             "there is road; no piece of it ends inside the picture; where seen from side to side it "
             f"is {NARROW:g} to {WIDE:g} m wide from its narrowest to its widest tenth (real: 13.3 m); it passes within "
@@ -91,7 +84,7 @@ class CarRacingThings:
         if seen.window is None:
             return checks
         before = self._inspect(seen.window[:, :, -2])
-        checks["on_road"] = check(
+        checks["on_road"] = seen.check(
             "on the road where the real car is",
             "road or kerb lies at three or four of the car's corners. Counted where the same is so in the real frame "
             "(real: in the frame before it)",

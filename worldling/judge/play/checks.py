@@ -47,6 +47,23 @@ class Seen:
     reached: np.ndarray
     window: np.ndarray | None = None
 
+    def check(self, label: str, definition: str, holds: np.ndarray, ceiling: np.ndarray | None) -> Check:
+        """Make a check of values of `[n, k]` or flat, of the dream and, unless None, of reality; NaN: not counted.
+
+        What is behind the end of an episode is not counted.
+        """
+
+        def row(values: np.ndarray) -> np.ndarray:
+            return np.where(self.reached, values.reshape(self.reached.shape).astype(float), np.nan)
+
+        return Check(label, definition, row(holds), None if ceiling is None else row(ceiling))
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the mean absolute difference of frames `[n, H, W, 3]`, in grey levels: `[n]`."""
+    found: np.ndarray = np.abs(one.astype(np.int16) - other).mean(axis=(1, 2, 3))
+    return found
+
 
 def looks_real(world: WorldModel, seen: Seen) -> dict[str, Check]:
     """Check that colours and edges are like those of real frames at other moments of other players."""

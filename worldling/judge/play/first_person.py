@@ -15,7 +15,7 @@ from worldling.alarm import reconstruct
 from worldling.data.environment import Environment
 from worldling.data.hands import Turning, turning
 from worldling.judge.measures.ssim import ssim
-from worldling.judge.play.checks import ALIVE_SHARE, MOST, USUAL, Check, Seen
+from worldling.judge.play.checks import ALIVE_SHARE, MOST, USUAL, Check, Seen, difference
 from worldling.judge.truth.driven import Hand, drive
 from worldling.progress import Progress
 from worldling.protocol import WorldModel, WorldState
@@ -188,7 +188,7 @@ def _walk_in_dream(
         step = world.step(state, np.stack([actions[t - 1]] * n), decode=False)
         if t in looked:
             now = world.decode(step.latent)
-            changes[t] = _difference(before, now)
+            changes[t] = difference(before, now)
             before = now
     steps = [range(moment - track + 1, moment + 1) for moment in moments]
     return np.stack([np.mean([changes[t] for t in some], axis=0) for some in steps], axis=1)
@@ -209,15 +209,9 @@ def _starts(seen: np.ndarray) -> range:
 
 def _turned(before: np.ndarray, away: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Return similarity of before and after, and difference of before and away: `[2, n]` of `[n, H, W, 3]`."""
-    return np.stack([ssim(before, after), _difference(before, away)])
-
-
-def _difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Mean absolute difference of frames `[n, H, W, 3]`, in grey levels: `[n]`."""
-    found: np.ndarray = np.abs(one.astype(np.int16) - other).mean(axis=(1, 2, 3))
-    return found
+    return np.stack([ssim(before, after), difference(before, away)])
 
 
 def _motion(frames: np.ndarray) -> float:
     """Mean absolute difference from frame to frame of `[T, H, W, 3]`, in grey levels."""
-    return float(_difference(frames[:-1], frames[1:]).mean())
+    return float(difference(frames[:-1], frames[1:]).mean())

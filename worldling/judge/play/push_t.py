@@ -48,28 +48,21 @@ class PushTThings:
             return self.reader.inspect(frames.reshape(n * k, *frames.shape[2:]))
 
         dream, real = inspect(seen.dream), None if seen.real is None else inspect(seen.real)
-        counted = seen.reached.reshape(-1)
-
-        def check(label: str, definition: str, holds: np.ndarray, ceiling: np.ndarray | None) -> Check:
-            def row(values: np.ndarray) -> np.ndarray:
-                return np.where(counted, values.astype(float), np.nan).reshape(n, k)
-
-            return Check(label, definition, row(holds), None if ceiling is None else row(ceiling))
 
         checks = {
-            "whole": check(
+            "whole": seen.check(
                 "the T is whole",
                 f"grey of the frame and the T drawn at its fitted pose: intersection over union above {OVERLAP:g}",
                 dream.overlap > OVERLAP,
                 None if real is None else real.overlap > OVERLAP,
             ),
-            "in_shape": check(
+            "in_shape": seen.check(
                 "the T has its shape",
                 f"the same of what is more than half grey, finely drawn, above {OUTLINE:g}: halos do not count",
                 dream.outline > OUTLINE,
                 None if real is None else real.outline > OUTLINE,
             ),
-            "nothing_extra": check(
+            "nothing_extra": seen.check(
                 "nothing is there that should not be",
                 f"grey at most {MOST_GREY:g} times the T's, blue {MOST_BLUE:g} times the agent's, other colours "
                 f"{MOST_OTHER:g} times the T's area",
@@ -85,12 +78,12 @@ class PushTThings:
         pairs = [_right(self.reader, real.reading, dream.reading), _right(self.reader, engine, real.reading)]
         for ceiling, key in zip(pairs[1], ("block", "agent"), strict=True):  # dreams are counted where reality is read
             ceiling[np.isnan(real.reading[key][:, 0])] = np.nan
-        checks["pose_right"] = check(
+        checks["pose_right"] = seen.check(
             "the T is where it should be",
             "within 3 % of the board and 10 degrees of the reading of the real frame (real: of the engine's state)",
             *(block for block, _ in pairs),
         )
-        checks["agent_right"] = check(
+        checks["agent_right"] = seen.check(
             "the agent is where it should be",
             "within 2 % of the board of the reading of the real frame (real: of the engine's state)",
             *(dot for _, dot in pairs),

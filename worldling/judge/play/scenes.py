@@ -75,28 +75,23 @@ class SceneThings:
         areas = real[..., AREAS]
         whole = areas[:, :, -1] >= WHOLE * np.median(areas.reshape(n, -1, 2), axis=1)[:, None]
 
-        def check(label: str, definition: str, holds: np.ndarray, ceiling: np.ndarray) -> Check:
-            return Check(
-                label, definition, *(np.where(seen.reached, v.astype(float), np.nan) for v in (holds, ceiling))
-            )
-
         red = should[..., 0]
         return {
-            "there": check(
+            "there": seen.check(
                 "red and yellow are there if they really are",
                 f"each that the engine sees on at least {VISIBLE * 64**2:.0f} px of 64 x 64, and the reader in the "
                 "real frame, is there in one piece, .4 to 2.5 times its usual size (real: each that the engine sees)",
                 _all(held["dream"]),
                 _all(found),
             ),
-            "in_shape": check(
+            "in_shape": seen.check(
                 "their shapes are right",
                 f"the outline of each that should be there overlaps by more than {SHAPE:g} with one of a real frame of "
                 f"the episode, centred (real: of a frame more than {TOO_NEAR} steps away). Counted where the real one "
                 f"covers at least {WHOLE:g} of its median area: not where others hide it",
                 *(_all(np.where(should & whole, shape > SHAPE, np.nan)) for shape in _shapes(tracks, real)),
             ),
-            "red_right": check(
+            "red_right": seen.check(
                 "red is where it should be",
                 f"within {PLACE * 100:g} % of the picture of the reading of the real frame (real: of the engine's)",
                 *(
@@ -104,7 +99,7 @@ class SceneThings:
                     for near in (_near(tracks, real[..., :2]), _near(real, engine[..., 0, :2]))
                 ),
             ),
-            "red_follows": check(
+            "red_follows": seen.check(
                 "red follows the push",
                 f"in the {length - 1} steps before it goes at least a third as far, in the same direction, as red in "
                 f"the real frames (real: as the engine's). Counted where that is {MOVED * 100:g} % of the picture",
@@ -113,7 +108,7 @@ class SceneThings:
                     for way in (_follows(tracks, real[..., :2]), _follows(real, engine[..., 0, :2]))
                 ),
             ),
-            "nothing_extra": check(
+            "nothing_extra": seen.check(
                 "nothing is there that should not be",
                 f"at most {MOST_STRAY:g} px of 64 x 64 of red and of yellow lie outside the largest piece, and at most "
                 f"{MOST_UNSEEN:g} px are more than {UNSEEN} levels from every colour of the episode's real frames "

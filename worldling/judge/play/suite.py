@@ -14,7 +14,7 @@ from worldling.data.hands import check_hands, play_hand
 from worldling.errors import ConfigError, EnvError, JudgeError
 from worldling.judge.case import Case
 from worldling.judge.measures.bootstrap import Bootstrap
-from worldling.judge.play.checks import Check, Seen, alive, looks_real, moves_as_real, no_drift
+from worldling.judge.play.checks import Check, Seen, alive, difference, looks_real, moves_as_real, no_drift
 from worldling.judge.play.first_person import TurningBack, view_right, walls_solid
 from worldling.judge.play.result import CheckResult, FilmOfPlay, PlayResult
 from worldling.judge.play.things import Things, reads_reality, things_of
@@ -141,7 +141,7 @@ def run(case: Case) -> PlayResult:
         checks |= moves_as_real(dream.watched, reality.watched, seen.reached, kind_of)
         checks |= no_drift(dream.watched, reality.watched, seen.reached)
         own = np.stack([d.frames[d.looked.index(plan.answer)] for d in driven])
-        real_answers = _difference(own, answers)
+        real_answers = difference(own, answers)
     answered = alive(dream.responses, real_answers)
     if turning_back is not None:
         answered |= turning_back.checks()
@@ -274,7 +274,7 @@ def _dream(
             progress.update(t)
     return Dreamed(
         frames=np.stack([kept[t] for t in plan.moments], axis=1),
-        responses=np.stack([_difference(kept[t + plan.answer], answers[t]) for t in moments], axis=1),
+        responses=np.stack([difference(kept[t + plan.answer], answers[t]) for t in moments], axis=1),
         tracks=_windows(plan, tracked) if tracked else np.zeros((n, len(plan.moments), 0, 0)),
         watched=watching.done(),
         films=np.stack(films, axis=1),
@@ -285,12 +285,6 @@ def _windows(plan: Plan, tracked: dict[int, np.ndarray]) -> np.ndarray:
     """Lay tracks `[n, F]` by frame out by the moments that they lead to: `[n, k, L, F]`."""
     windows = [[tracked[t] for t in range(m - plan.track, m + 1)] for m in plan.moments]
     return np.stack([np.stack(window, axis=1) for window in windows], axis=1)
-
-
-def _difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Mean absolute difference of frames `[n, H, W, 3]`, in grey levels: `[n]`."""
-    found: np.ndarray = np.abs(one.astype(np.int16) - other).mean(axis=(1, 2, 3))
-    return found
 
 
 def _seen(plan: Plan, driven: list[Driven], dream: np.ndarray, there: bool, window: bool) -> Seen:
