@@ -45,7 +45,8 @@ def build_world(passes=1, grid=8, size_px=64, seed=0, warp=0, clips=False, keypo
     )
     dynamics = Dynamics(shape)
     if keypoints:
-        torch.nn.init.normal_(dynamics.keypoints.motion.rigid.weight, std=0.1)
+        for network in (*dynamics.keypoints.motion.free, *dynamics.keypoints.motion.touch):
+            torch.nn.init.normal_(network.out.weight, std=0.02)
         torch.nn.init.normal_(dynamics.head.hint_in.weight, std=0.5)
     torch.nn.init.normal_(dynamics.head.scores.weight, std=0.5)
     tokenizer = Tokenizer(tokens)

@@ -12,6 +12,7 @@
     ├── BackendError                an inference backend is not installed or cannot be built
     ├── JudgeError                  a suite cannot be run on this world or data
     ├── ServeError                  a port is taken or a session cannot be opened
+    ├── ExportError                 a world cannot be exported
     └── DiskFullError               the disk is full; older files are intact
 
 The form of every message: "`name` must be X, got Y. Do Z."
@@ -70,6 +71,10 @@ class JudgeError(WorldlingError):
 
 class ServeError(WorldlingError):
     """A port is taken or a session cannot be opened."""
+
+
+class ExportError(WorldlingError):
+    """A world cannot be exported."""
 
 
 class DiskFullError(WorldlingError):

@@ -13,11 +13,11 @@ from import_graph import find_cycle, find_imports, module_of
 ROOT = Path(__file__).parents[2] / "worldling"
 #: Rooms from the ground up, those to come included; files of one floor that make up a room stand in a group.
 FLOORS = [
-    [{"types", "errors", "config", "plugin", "progress", "protocol", "untrusted", "about", "folder_lock"}],
+    [{"types", "errors", "config", "plugin", "progress", "protocol", "untrusted", "about", "folder_lock"}, "player"],
     ["checkpoint", "machine", "frame_error", "nn", "scenes", "report", "timing"],
     ["data"],  # which opens the scenes by their names
     ["tokenizer", "dynamics"],
-    [{"world", "world_files", "world_limits", "state", "tick", "foreign", "alarm"}],
+    [{"world", "world_files", "world_limits", "state", "tick", "foreign", "alarm"}, "description"],
     ["backends", "learn"],
     ["cost"],  # which the judge shows
     ["train", "compress", "plan", "rl", "engine", "export", "judge"],

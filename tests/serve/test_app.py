@@ -16,9 +16,9 @@ pytest.importorskip("aiohttp")
 from dot_world import DotWorld
 from page import drive
 
-import worldling.serve
 from worldling.cli import main
 from worldling.errors import EnvError, ServeError
+from worldling.player import PAGE
 from worldling.serve.budgets import Budget
 from worldling.serve.port import open_port
 from worldling.serve.run import serve
@@ -61,7 +61,7 @@ def test_the_page_and_its_parts_are_served_and_need_nothing_else():
 @pytest.mark.parametrize("base", ["/proxy/8000/", "/hub/user/ada/world/", "/"])
 def test_the_page_works_under_a_path(base):
     """As JupyterHub, a course's server or nginx serve it: what lies under `base` is asked of the server without it."""
-    folder = Path(worldling.serve.__file__).parent / "player"
+    folder = PAGE
 
     async def work(page):
         html = await (await page.client.get("/")).text()
@@ -81,7 +81,7 @@ def test_the_page_works_under_a_path(base):
 
 
 def test_the_page_asks_nothing_from_outside():
-    folder = Path(worldling.serve.__file__).parent / "player"
+    folder = PAGE
     for file in folder.iterdir():
         for address in re.findall(r"(?:https?:)?//[a-z][\w.-]+\.[a-z]+", file.read_text()):
             assert "www.w3.org" in address, f"{file.name} refers to {address}"  # a namespace, never fetched
@@ -154,7 +154,7 @@ def test_ctrl_c_stops_cleanly():
         "from dot_world import DotWorld; from worldling.serve.run import serve; "
         "serve(DotWorld(), port=0, open_browser=False)"
     )
-    paths = [str(Path(__file__).parent), str(Path(worldling.serve.__file__).parents[2])]
+    paths = [str(Path(__file__).parent), str(PAGE.parents[1])]
     process = subprocess.Popen(
         [sys.executable, "-c", code],
         stderr=subprocess.PIPE,

@@ -6,7 +6,7 @@ import pytest
 
 from worldling.cli import main
 from worldling.errors import ServeError
-from worldling.serve.app import PAGE
+from worldling.player import PAGE
 from worldling.serve.guard import LOOPBACK, allowed_hosts, check_request
 
 HOSTS = (*LOOPBACK, "play.example")

@@ -1,13 +1,12 @@
 """The wire: what is packed is unpacked, and what is not in the table is refused in one line."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-import worldling.serve
 from worldling.errors import ServeError
+from worldling.player import PAGE
 from worldling.serve import messages
 
 
@@ -36,7 +35,7 @@ def test_a_cut_or_foreign_frame_is_refused(data):
 
 
 def test_the_page_reads_the_same_header():
-    page = (Path(worldling.serve.__file__).parent / "player" / "link.js").read_text()
+    page = (PAGE / "link.js").read_text()
     for name, value in [
         ("HEADER_BYTES", messages.HEADER.size),
         ("VERSION", messages.VERSION),

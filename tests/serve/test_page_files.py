@@ -5,14 +5,12 @@ import json
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
-import worldling.serve
+from worldling.player import PAGE
 from worldling.serve import messages
 
-PAGE = Path(worldling.serve.__file__).parent / "player"
 HTML = (PAGE / "index.html").read_text()
 SCRIPTS = sorted(PAGE.glob("*.js"))
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="needs node")

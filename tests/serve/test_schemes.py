@@ -4,12 +4,11 @@ import json
 import shutil
 import subprocess
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import worldling.serve
+from worldling.player import PAGE
 from worldling.types import ActionSpace
 
 PONG = ActionSpace("discrete", (6,), names=("NOOP", "FIRE", "RIGHT", "LEFT", "RIGHTFIRE", "LEFTFIRE"))
@@ -103,7 +102,7 @@ needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="needs node
 
 def answers(space_and_more: list[Any], expression: str) -> list[Any]:
     """Run the page's own file on each case `[space, ...]`, `one` in the expression; return what it says of each."""
-    source = (Path(worldling.serve.__file__).parent / "player" / "schemes.js").read_text()
+    source = (PAGE / "schemes.js").read_text()
     code = f"{source}\nconsole.log(JSON.stringify({json.dumps(space_and_more)}.map((one) => {expression})));"
     done = subprocess.run(["node", "--input-type=module", "-"], input=code, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -13,5 +13,4 @@ recording         mp4 and GIF files of what was shown
 port              a listening socket, or the free port to use instead
 human             a real environment played by a person, and recorded into a data set
 app               the web application and `serve`
-player/           the page: no build step, nothing loaded from other sites
 """

@@ -8,11 +8,11 @@ import functools
 import re
 import secrets
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from worldling.errors import ServeError, WorldlingError
+from worldling.player import PAGE
 from worldling.serve.budgets import OverBudgetError
 from worldling.serve.connection import Connection
 from worldling.serve.guard import LOOPBACK, add_guard
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 MAX_MESSAGE_BYTES = 16384
-PAGE = Path(__file__).parent / "player"
 
 
 async def _play(request: web.Request, server: PlayServer) -> web.WebSocketResponse:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from worldling.about import about_world, verdict_of
 from worldling.alarm import DriftAlarm
 from worldling.data.fit import picture_of
-from worldling.data.hands import is_pointer
+from worldling.description import describe
 from worldling.errors import EnvError, ServeError
 from worldling.protocol import WorldModel
 from worldling.serve.messages import encode_jpeg
 from worldling.serve.real_environment import RealEnvironment
-from worldling.serve.session import HISTORY_S, Session
+from worldling.serve.session import Session
 
 
 def pace(world: WorldModel, fps: float | None) -> float:
@@ -64,32 +63,12 @@ class HostedWorld:
 
     def describe(self) -> dict[str, Any]:
         """Return what the page and scripts need to know about the world, as json values."""
-        world, space = self.world, self.world.action_space
-        about = about_world(world.card, world.config.name)
         return {
             "id": self.id,
-            "name": world.config.name,
-            "title": about.title,
-            "what": about.what,
-            "how": about.how,
-            "verdict": verdict_of(world.card),
-            "size_px": world.size_px,
-            "picture_px": [self.picture.width, self.picture.height],
-            "aspect": self.picture.aspect,
-            "fps": self.fps,
-            "backend": world.backend.name,
-            "num_starts": len(world.contexts),
+            "backend": self.world.backend.name,
             "can_start_from_picture": True,
             "beside": self.beside,
-            "history_frames": round(HISTORY_S * self.fps),
-            "pointer": is_pointer(space),
-            "action_space": {
-                "kind": space.kind,
-                "nvec": space.nvec,
-                "low": space.low,
-                "high": space.high,
-                "names": space.names,
-            },
+            **describe(self.world, self.fps),
         }
 
     def first_jpeg(self) -> bytes:

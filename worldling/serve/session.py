@@ -17,6 +17,7 @@ import numpy as np
 from worldling.alarm import DriftAlarm
 from worldling.data.fit import picture_of
 from worldling.data.hands import is_pointer
+from worldling.description import HISTORY_S
 from worldling.errors import ServeError
 from worldling.protocol import WorldModel, WorldState
 from worldling.serve.history import History, StoredFrame
@@ -24,7 +25,6 @@ from worldling.serve.messages import encode_jpeg
 from worldling.serve.real_environment import RealEnvironment, squared_error
 from worldling.types import Step, check_frames
 
-HISTORY_S = 60
 SEGMENT_S = 2.5
 SHORTEST_LEFT_S = 1.0  # a branch with less of its own is not kept when it is left
 MAX_RECORDING_S = 600

@@ -1,13 +1,14 @@
 // Playing a world: one session from `open` to `close`. Sends the held action, takes the frames, obeys the buttons.
 
-import { DRIFT, Link, LOADING, OVER, PEEK } from "./link.js";
 import { Controls } from "./controls.js";
+import { DRIFT, Link, LOADING, OVER, PEEK, UNREACHABLE } from "./engine.js";
 import { Meters, rememberFolds } from "./meters.js";
 import { OwnPicture } from "./picture.js";
 import { Recorder } from "./recorder.js";
 import { Returns } from "./returns.js";
 import { sentence } from "./schemes.js";
 import * as screen from "./screen.js";
+import { offerLink } from "./share.js";
 import { PsnrCurve, Timeline } from "./timeline.js";
 
 const SPEEDS = [[0.25, "¼×"], [0.5, "½×"], [1, "1×"], [2, "2×"], [4, "4×"], [8, "8×"], [null, "max"]];
@@ -19,11 +20,9 @@ let link = null, world, session, controls, timeline, curve, returns, status;
 let mayLeave = false;        // whether there is a start page to go back to
 let waiting = null;          // the newest frame that is decoded and not yet drawn
 let shown = null;            // the frame on the screen
-let lastSeq = 0, loaded = false, dirty = true, inputId = 0;
-let hiddenPause = false, lostSince = 0, failure = "", drifted = -Infinity, finished = false;
-let note = "";               // what was said last of the real environment
-let wentOn = false;          // the player goes on beyond the end of the game
-let isReady = false;         // a real environment waits for the first key
+let lastSeq = 0, loaded = false, dirty = true, inputId = 0, hiddenPause = false, lostSince = 0;
+let failure = "", drifted = -Infinity, finished = false, note = "";  // note: said last of the real environment
+let wentOn = false, isReady = false;  // beyond the end of the game; a real environment waits for the first key
 let meters = new Meters();
 
 const send = (message) => link?.send(message);
@@ -74,11 +73,11 @@ export function close() {
   document.body.classList.remove("playing");
 }
 
-// leave() is called when the player asks for the start page.
-export function onLeave(leave) {
-  $("back").href = "./";
+// home: the page of all worlds, or null where leave() shows them in this one.
+export function onLeave(home, leave) {
+  $("back").href = home ?? "./";
   $("back").onclick = (event) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return;  // a new tab
+    if (home || event.ctrlKey || event.metaKey || event.shiftKey) return;  // another page, or a new tab
     event.preventDefault();
     leave();
   };
@@ -157,7 +156,7 @@ function down(seconds) {
   if (failure) return screen.showOverlay("The session could not start", failure);
   const isLong = performance.now() - lostSince > 3000;
   screen.showOverlay(isLong ? "The server does not answer" : "Connection lost",
-    isLong ? "Start it again in the terminal with worldling play. This page then reconnects." : "Trying again…");
+    isLong ? UNREACHABLE : "Trying again…");
   $("facts").textContent = `reconnecting in ${seconds.toFixed(0) || 1} s`;
 }
 
@@ -388,6 +387,7 @@ function showMore(on) {
 $("more").onclick = () => showMore(!document.body.classList.contains("more-open"));
 $("stage").addEventListener("pointerdown", () => showMore(false));
 rememberFolds(["measurements", "film"], () => { dirty = true; });
+offerLink({ playing: () => Boolean(link && status), toast: screen.toast });
 
 // On touch screens, buttons replace key names; on a laptop a touch screen is detected at the first touch.
 function useTouch() {

@@ -1,5 +1,7 @@
 // Start from a picture of the player's own: chosen with the button, dropped on the page, or pasted.
 
+import { startFrom } from "./engine.js";
+
 const MAX_BYTES = 8e6, SENT_AS_IS = ["image/png", "image/jpeg", "image/webp"], CONVERTED_PX = 1024;
 const $ = (id) => document.getElementById(id);
 
@@ -37,12 +39,11 @@ export class OwnPicture {
     const button = $("choose-picture");
     button.classList.add("busy");
     try {
-      const body = await readable(file), address = `api/picture?session=${encodeURIComponent(this.on.session())}`;
-      const answer = await fetch(address, { method: "POST", body });
-      if (!answer.ok) throw new Error((await answer.json()).error);
+      const warning = await startFrom(this.on.session(), await readable(file));
       this.on.started();
+      if (warning) this.on.trouble(warning);
     } catch (error) {
-      this.on.trouble(error instanceof TypeError ? "The server does not answer." : error.message);
+      this.on.trouble(error.message);
     } finally {
       button.classList.remove("busy");
     }

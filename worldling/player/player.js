@@ -1,5 +1,6 @@
 // The page: shows the start page or the world that the address names, and follows the browser's back button.
 
+import * as engine from "./engine.js";
 import * as play from "./play.js";
 import * as start from "./start.js";
 
@@ -16,13 +17,13 @@ async function route() {
   play.close();
   start.show();
   while (here === visit) {
-    const found = await worlds();
+    const found = await engine.worlds();
     if (here !== visit) return;
     if (!found) start.showTrouble();
     // The only world, such as a game that is recorded: there is nothing to choose.
     else if (found.chosen !== null && found.worlds.length === 1) {
       start.hide();
-      return play.open(found.chosen, { mayLeave: false });
+      return play.open(found.chosen, { mayLeave: engine.HOME !== null });
     } else {
       listed = found.worlds;
       return start.draw(listed, go);
@@ -31,22 +32,13 @@ async function route() {
   }
 }
 
-async function worlds() {
-  try {
-    const answer = await fetch("api/worlds");
-    return answer.ok ? await answer.json() : null;
-  } catch {
-    return null;
-  }
-}
-
-// Go to a world by its id, or (null) to the start page.
+// Go to a world by its id, or (null) to the start page, within this page.
 function go(id) {
-  history.pushState(null, "", id === null ? "./" : `?world=${encodeURIComponent(id)}`);
+  history.pushState(null, "", id === null ? "./" : engine.address(id));
   scrollTo(0, 0);
   route();
 }
 
-play.onLeave(() => go(null));
+play.onLeave(engine.HOME, () => go(null));
 addEventListener("popstate", route);
 route();

@@ -1,5 +1,7 @@
 // The start page: a card for every world, with a moving picture.
 
+import { address, HOME } from "./engine.js";
+
 const PIXELATED_BELOW_PX = 200;
 const GROUPS = [["own", "Worlds of yours"], ["bundled", "Bundled worlds"]];
 const $ = (id) => document.getElementById(id);
@@ -44,9 +46,9 @@ export function draw(worlds, go) {
 function card(world, go) {
   const element = make(world.problem ? "div" : "a", world.problem ? "card broken" : "card");
   if (!world.problem) {
-    element.href = `?world=${encodeURIComponent(world.id)}`;
+    element.href = address(world.id);
     element.onclick = (event) => {
-      if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;  // a new tab
+      if (HOME || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;  // a new tab
       event.preventDefault();
       go(world.id);
     };
@@ -54,8 +56,9 @@ function card(world, go) {
   const text = make("div", "about");
   text.append(make("h3", "", world.title || world.id));
   if (world.problem) text.append(make("p", "problem", world.problem));
-  else if (world.what) text.append(make("p", "", world.what));
+  else for (const line of [world.what, HOME && world.how].filter(Boolean)) text.append(make("p", "", line));
   text.append(make("p", "fine", facts(world)));
+  if (world.cost) text.append(make("p", "fine", world.cost));
   element.append(picture(world), text);
   return element;
 }

@@ -1,12 +1,18 @@
 // Start and stop a recording on the server; save it, or the last seconds, as mp4 or GIF.
 
+import { film, FILMS } from "./engine.js";
+
 const CLIP_S = 10;
+const SAVES = FILMS.length > 1 ? "mp4 and GIF save" : "GIF saves";
 const $ = (id) => document.getElementById(id);
 
 export class Recorder {
   constructor(link, toast) {
     Object.assign(this, { link, toast, recording: false, recorded: 0, wantsRecording: true });
-    for (const kind of ["mp4", "gif"]) $(`save-${kind}`).onclick = () => this.save(kind);
+    for (const kind of ["mp4", "gif"]) {
+      $(`save-${kind}`).hidden = !FILMS.includes(kind);
+      $(`save-${kind}`).onclick = () => this.save(kind);
+    }
     $("save-other").onclick = () => { this.wantsRecording = !this.wantsRecording; this.show(); };
   }
 
@@ -27,21 +33,18 @@ export class Recorder {
     $("record").setAttribute("aria-pressed", String(this.recording));
     $("record-label").textContent = this.recording ? "Stop" : "Record";
     $("save-hint").textContent = this.recording ? `Recording, ${seconds}`
-      : `mp4 and GIF save ${useRecording ? `the recording of ${seconds}` : `the last ${CLIP_S} seconds`}`;
+      : `${SAVES} ${useRecording ? `the recording of ${seconds}` : `the last ${CLIP_S} seconds`}`;
     $("save-other").hidden = this.recording || !this.recorded;
     $("save-other").textContent = useRecording ? `last ${CLIP_S} s instead` : "the recording instead";
   }
 
   async save(kind) {
-    const button = $(`save-${kind}`), what = this.recorded && this.wantsRecording ? "recorded=1" : `seconds=${CLIP_S}`;
+    const button = $(`save-${kind}`), seconds = this.recorded && this.wantsRecording ? null : CLIP_S;
     if (this.recording) this.link.send({ type: "record", on: false });
     button.classList.add("busy");
     try {
-      const answer = await fetch(`api/recording.${kind}?session=${this.session}&${what}`);
-      if (!answer.ok) throw new Error((await answer.json()).error);
-      const download = /filename="(.*)"/.exec(answer.headers.get("Content-Disposition"))[1];
-      const href = URL.createObjectURL(await answer.blob());
-      Object.assign(document.createElement("a"), { href, download }).click();
+      const { blob, name } = await film(this.session, kind, seconds), href = URL.createObjectURL(blob);
+      Object.assign(document.createElement("a"), { href, download: name }).click();
       setTimeout(() => URL.revokeObjectURL(href), 60000);
     } catch (error) {
       this.toast(error.message);

@@ -1,0 +1,158 @@
+"""An exported page in a real browser, from `file://`: it plays, alone, and its frames are the reference's."""
+
+import asyncio
+import base64
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
+
+from browser import PROGRAMS, open_tab
+
+from worldling.export.graph import build_graph
+from worldling.export.play_onnx import World
+from worldling.export.write import export_html
+
+
+@pytest.fixture(params=PROGRAMS)
+def browser(request):
+    if PROGRAMS[request.param] is None:
+        pytest.skip(f"needs {request.param}")
+    return request.param
+
+
+#: A session beside the page's own, which steps through actions and keeps every frame.
+SESSION = """
+const engine = await import("worldling/engine.js"), pixels = new Map(), actions = ACTIONS;
+let opened, told;
+const ready = new Promise((resolve) => { opened = resolve; }), done = new Promise((resolve) => { told = resolve; });
+const link = new engine.Link("other", {
+  up() {}, down() {}, refused() {},
+  message(message) { if (message.type === "status") opened(); },
+  frame(frame) {
+    link.send({ type: "ack", seq: frame.seq });
+    pixels.set(frame.index, frame.dream.data);
+    if (begun && frame.index === actions.length) told();
+  },
+});
+let begun = false;
+await ready;
+link.send({ type: "pause", on: true });
+link.send({ type: "reset", start: START });
+await new Promise((resolve) => setTimeout(resolve, 300));
+begun = true;
+pixels.clear();
+actions.forEach((action, i) => {
+  link.send({ type: "input", id: i + 1, action });
+  link.send({ type: "step" });
+});
+await done;
+const shared = await engine.shared();
+link.close();
+const rgb = (data) => btoa(Array.from({ length: data.length / 4 * 3 },
+  (_, i) => String.fromCharCode(data[4 * Math.floor(i / 3) + (i % 3)])).join(""));
+return { shared, frames: [...pixels].sort(([a], [b]) => a - b).map(([index, data]) => [index, rgb(data)]) };
+"""
+
+
+KINDS = {"plain": {}, "warp": {"warp": 2}, "keypoints": {"keypoints": 5}, "passes": {"passes": 2}}
+
+
+@pytest.fixture(scope="module")
+def pages(make_world, tmp_path_factory):
+    """The function that returns a kind of world and its page, made once."""
+    made = {}
+
+    def page(kind):
+        if kind not in made:
+            world, file = make_world(clips=True, **KINDS[kind]), tmp_path_factory.mktemp("page") / "w.html"
+            export_html(world, file, half=False)
+            made[kind] = world, file
+        return made[kind]
+
+    return page
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_frames_in_the_page_are_those_outside(browser, pages, kind, tmp_path):
+    if browser != "chromium" and kind != "plain":
+        pytest.skip("one kind is enough for a second browser")
+    world, file = pages(kind)
+    actions = np.random.default_rng(0).integers(0, 3, 64).tolist()
+
+    async def play():
+        async with open_tab(browser, file.as_uri(), tmp_path / "profile") as tab:
+            code = SESSION.replace("ACTIONS", json.dumps(actions)).replace("START", "1")
+            return await tab.run(code), tab.requests, tab.errors
+
+    found, requests, errors = asyncio.run(play())
+    graph = file.with_suffix(".onnx")
+    graph.write_bytes(build_graph(world, half=False).SerializeToString())
+    outside = World(str(graph))  # which is compared with the reference in test_graph.py
+    outside.start(1)
+    wanted = [outside.step(world.action_space.encode(action)) for action in actions]
+    got = {index: np.frombuffer(base64.b64decode(data), np.uint8).reshape(64, 64, 3) for index, data in found["frames"]}
+    # Two frames are in flight at most, so some may be passed over; the last one never is.
+    assert len(actions) in got and len(got) > 8
+    same = [np.array_equal(frame, wanted[index - 1]) for index, frame in got.items() if index]
+    assert np.mean(same) >= 0.95
+    assert requests == [file.as_uri()], "no request leaves the page"
+    assert not errors
+
+
+def test_a_link_plays_the_same_frames_again(browser, pages, tmp_path):
+    _, file = pages("plain")
+    actions = [1, 1, 1, 2, 0, 0, 2, 1] * 2
+
+    async def play():
+        async with open_tab(browser, file.as_uri(), tmp_path / "first") as tab:
+            code = SESSION.replace("ACTIONS", json.dumps(actions)).replace("START", "0")
+            found = await tab.run(code)
+        async with open_tab(browser, f"{file.as_uri()}#play={found['shared']}", tmp_path / "second") as tab:
+            await tab.until('document.getElementById("pause-label").textContent === "Play"')
+            await asyncio.sleep(0.5)
+            shown = await tab.run('return document.getElementById("dream").toDataURL("image/png")')
+        return dict(found["frames"]), shown
+
+    frames, shown = asyncio.run(play())
+    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(shown.partition(",")[2]))).convert("RGB"))
+    last = np.frombuffer(base64.b64decode(frames[len(actions)]), np.uint8).reshape(64, 64, 3)
+    assert np.array_equal(picture, last)
+
+
+def test_a_broken_link_is_told_in_one_line(browser, pages, tmp_path):
+    _, file = pages("plain")
+
+    async def play():
+        async with open_tab(browser, f"{file.as_uri()}#play=q1ZKNFSyUlBKTE5JTVGqBQA", tmp_path / "profile") as tab:
+            await tab.until('document.getElementById("overlay-text").textContent.includes("cut short")')
+
+    asyncio.run(play())
+
+
+def test_a_picture_of_ones_own_is_taken_up(browser, pages, tmp_path):
+    _, file = pages("plain")
+    code = """
+    const canvas = new OffscreenCanvas(90, 60), context = canvas.getContext("2d");
+    context.fillStyle = "#4060ff"; context.fillRect(0, 0, 90, 60);
+    const engine = await import("worldling/engine.js");
+    const line = await engine.startFrom("", await canvas.convertToBlob());
+    return line;
+    """
+
+    async def play():
+        async with open_tab(browser, file.as_uri(), tmp_path / "profile") as tab:
+            await tab.until('document.getElementById("pause-label").textContent === "Pause" && '
+                            'document.getElementById("overlay").hidden')  # fmt: skip
+            line = await tab.run(code)
+            await tab.until('document.getElementById("reset-label").textContent === "to your picture"')
+            return line, tab.errors
+
+    line, errors = asyncio.run(play())
+    assert line in ("", "This world has seen nothing like that picture: what follows says little.")
+    assert not errors

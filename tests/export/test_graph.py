@@ -1,0 +1,116 @@
+"""An exported world gives the reference's frames (the law), whatever its head is like, by onnxruntime alone."""
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
+
+from worldling.cli import main
+from worldling.errors import ExportError
+from worldling.export import check, write
+from worldling.export.check import Agreement, compare
+from worldling.export.graph import about, build_graph, input_names
+from worldling.export.play_onnx import Noise, World
+from worldling.export.write import export_onnx
+
+KINDS = {"plain": {}, "warp": {"warp": 2}, "keypoints": {"keypoints": 5}}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def exported(request, make_world, tmp_path_factory):
+    world = make_world(clips=True, **KINDS[request.param])
+    file = tmp_path_factory.mktemp("export") / f"{request.param}.onnx"
+    export_onnx(world, file, half=False)
+    return world, file
+
+
+def test_export_equals_reference(exported):
+    world, file = exported
+    found = compare(world, file)
+    assert found.frames == check.STEPS * check.STARTS
+    assert found.is_close, found
+    assert found.equal > 0.95
+
+
+def test_the_frames_move(exported):
+    """Else equal frames would say nothing."""
+    world, file = exported
+    played = World(str(file))
+    first = played.start(0)
+    frames = [played.step(world.action_space.encode(t % 3)) for t in range(20)]
+    assert len({frame.tobytes() for frame in [first, *frames]}) > 10
+
+
+def test_a_graph_tells_all_that_a_player_needs(exported):
+    world, file = exported
+    played = World(str(file))
+    assert played.about == json.loads(json.dumps(about(world)))
+    assert list(played.shapes) == input_names(world)
+    assert played.about["num_starts"] == len(world.contexts) == len(played.about["starts"])
+
+
+def test_actions_decide(exported):
+    world, file = exported
+    ends = []
+    for action in (1, 2):
+        played = World(str(file))
+        played.start(1)
+        ends.append([played.step(world.action_space.encode(action)) for _ in range(6)][-1])
+    assert not np.array_equal(*ends)
+
+
+def test_several_passes_draw_the_same_noise_from_the_same_seed(make_world, tmp_path):
+    world = make_world(passes=2, clips=True)
+    file = tmp_path / "w.onnx"
+    file.write_bytes(build_graph(world, half=False).SerializeToString())
+    frames = []
+    for seed in (3, 3, 4):
+        played = World(str(file))
+        played.start(0, seed)
+        frames.append([played.step(world.action_space.encode(1)) for _ in range(4)][-1])
+    assert np.array_equal(frames[0], frames[1])
+    assert not np.array_equal(frames[0], frames[2])
+
+
+def test_noise_is_standard_normal():
+    drawn = np.concatenate([Noise(5).draw(index, (64, 32)) for index in range(40)])
+    assert abs(drawn.mean()) < 0.01 and abs(drawn.std() - 1) < 0.01
+    assert abs(np.corrcoef(drawn[:64].ravel(), drawn[64:128].ravel())[0, 1]) < 0.05
+    assert len(np.unique(drawn)) > 0.99 * drawn.size
+
+
+def test_half_weights_are_half_as_large(make_world):
+    world = make_world(clips=True)
+    full, half = (sum(len(w.raw_data) for w in build_graph(world, part).graph.initializer) for part in (False, True))
+    assert half < 0.55 * full
+
+
+def test_a_world_that_is_not_near_enough_is_not_written(make_world, tmp_path, monkeypatch):
+    monkeypatch.setattr(write, "compare", lambda *_: Agreement(192, 0.5, 31.0))
+    with pytest.raises(ExportError, match=r"50% and 31 dB.*--full"):
+        export_onnx(make_world(clips=True), tmp_path / "w.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_world_without_starts_says_so(make_world):
+    with pytest.raises(ExportError, match="clip to start from"):
+        build_graph(make_world())
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["pusht"], "--html w.html"),
+        (["pusht", "--onnx", "no/such/folder/w.onnx"], "a file in a folder that exists"),
+        (["pusth", "--html", "w.html"], "Did you mean"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, said, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", *arguments]) == 2
+    err = capsys.readouterr().err
+    assert said in err and err.count("\n") == 1
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,64 @@
+"""The command `worldling export`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from worldling.errors import ConfigError
+
+Command = Callable[..., argparse.ArgumentParser]
+
+
+def add_export(command: Command) -> None:
+    """Add `worldling export`."""
+    p = command("export", _export, "write a world as a file that plays by itself, without a server")
+    p.add_argument("world", nargs="*", help="folder of a world, or name of a bundled one; several for --gallery")
+    p.add_argument("--html", metavar="FILE", help="one page that plays the world; opens by a double click")
+    p.add_argument("--folder", metavar="FOLDER", help="the same as a folder for any web host, smaller to fetch")
+    p.add_argument(
+        "--gallery", metavar="FOLDER", help="pages of these worlds, all bundled ones by default, and one to choose from"
+    )
+    p.add_argument("--onnx", metavar="FILE", help="the making of a frame as a graph, for Unity, Godot or C++")
+    p.add_argument("--full", action="store_true", help="weights as float32 instead of float16: twice the size")
+
+
+def _export(a: argparse.Namespace) -> dict[str, Any] | None:
+    from worldling.export.gallery import export_gallery
+    from worldling.export.write import export_folder, export_html, export_onnx
+    from worldling.report.values import to_json
+    from worldling.world_files import load_world
+
+    kinds = ("html", "folder", "onnx", "gallery")
+    wanted = {kind: Path(path) for kind in kinds if (path := getattr(a, kind)) is not None}
+    if not wanted:
+        raise ConfigError(
+            "`--html`, `--folder`, `--onnx` or `--gallery` must be given, got none. Write for example --html w.html."
+        )
+    if len(a.world) != 1 and wanted.keys() != {"gallery"}:
+        raise ConfigError(f"`world` must be one, got {len(a.world)}. Name one, or several with --gallery alone.")
+    for kind, path in wanted.items():
+        if kind in ("html", "onnx") and (path.is_dir() or not path.parent.is_dir()):
+            raise ConfigError(f"`--{kind}` must be a file in a folder that exists, got {str(path)!r}. Make the folder.")
+    world, found = load_world(a.world[0]) if len(a.world) == 1 else None, []
+    for kind, path in wanted.items():
+        if kind == "gallery":
+            found.append(export_gallery(path, a.world, not a.full, a.json))
+        elif kind == "folder":
+            assert world is not None
+            found.append(export_folder({world.config.name: world}, path, not a.full, a.json))
+        else:
+            assert world is not None
+            found.append((export_html if kind == "html" else export_onnx)(world, path, not a.full, a.json))
+        if not a.json:
+            print(f"{path}: {found[-1].bytes / 1e6:.1f} MB", file=sys.stderr)
+            for name, agreement in found[-1].agreement.items():
+                worst = "" if agreement.equal == 1 else f", the worst at {agreement.worst_db:.0f} dB"
+                print(
+                    f"  {name}: {agreement.equal:.0%} of {agreement.frames} frames are those of the reference{worst}",
+                    file=sys.stderr,
+                )
+    return {"exported": [to_json(one) for one in found]} if a.json else None

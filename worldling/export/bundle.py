@@ -1,0 +1,131 @@
+"""Write a page that plays a world by itself: one HTML file, or a folder for any host.
+
+A page is the player (worldling/player) with another engine.js, which makes the frames in a worker: the world's graph,
+run by onnxruntime-web, and the session in JavaScript (worldling/export/page). In one file all of it is text: modules as
+`data:` addresses, the rest as base64 of gzip, so that the page opens by a double click, where a browser lets it read
+no other file. In a folder the runtime lies in a script of its own, which all worlds of the folder share.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from worldling.config import write_atomic
+from worldling.errors import ExportError
+from worldling.player import PAGE
+
+HERE = Path(__file__).parent
+#: Modules of the worker, those that others import first.
+WORKER = ("noise.js", "world.js", "history.js", "worker.js")
+#: Files of the page that an exported one does not have.
+LEFT_OUT = {"link.js", "engine.js"}
+RUNTIME = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm.gz")
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A world as its page holds it. about: json that the player reads; graph, encoder: base64 of gzip."""
+
+    about: dict[str, Any]
+    graph: str
+    encoder: str
+
+    @property
+    def title(self) -> str:
+        """What the world is called."""
+        return str(self.about["title"])
+
+
+def pack(graph: bytes, encoder: bytes, about: dict[str, Any]) -> Packed:
+    """Return a world's page parts; graph, encoder: ONNX; about: of `graph.about`. Links name it by its digest."""
+    digest = hashlib.sha256(graph).hexdigest()[:12]
+    return Packed({**about, "digest": digest}, _packed(graph), _packed(encoder))
+
+
+def one_file(packed: Packed) -> str:
+    """Return the page of one world as HTML that needs no other file."""
+    return _page(packed.title, f"<script>worldlingParts = {_script({**_runtime(), **_world(packed)})}</script>")
+
+
+def write_folder(worlds: dict[str, Packed], folder: Path, gallery: list[dict[str, Any]] | None = None) -> list[Path]:
+    """Write pages that share one runtime into `folder`, named after the keys. Returns the files.
+
+    gallery: the worlds as a start page shows them (player/start.js), which becomes index.html.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    home = {"home": "index.html"} if gallery else {}
+    files = {"runtime.js": f"worldlingParts = {_script({**_runtime(), **home})}"}
+    if gallery:
+        shown = _script({"gallery": gallery, **home})
+        files["index.html"] = _page("Worlds to play", f"<script>worldlingParts = {shown}</script>")
+    for name, packed in worlds.items():
+        files[f"{name}.js"] = f"Object.assign(worldlingParts, {_script(_world(packed))})"
+        scripts = f'<script src="runtime.js"></script>\n<script src="{name}.js"></script>'
+        files[f"{name}.html"] = _page(packed.title, scripts)
+    for name, text in files.items():
+        write_atomic(folder / name, text)
+    return [folder / name for name in files]
+
+
+def _page(title: str, scripts: str) -> str:
+    """Return the player's HTML with all that it refers to inside, and `scripts` before its own."""
+    html = (PAGE / "index.html").read_text()
+    html = re.sub(r'<link rel="stylesheet" href="player/([\w.]+)">', lambda found: _style(found[1]), html)
+    icon = base64.b64encode((PAGE / "icon.svg").read_bytes()).decode()
+    html = html.replace("player/icon.svg", f"data:image/svg+xml;base64,{icon}")
+    modules = {f"worldling/{name}": _address(text) for name, text in _modules().items()}
+    own = f"""<script type="importmap">{_script({"imports": modules})}</script>
+{scripts}
+<script type="module">import "worldling/player.js";</script>"""
+    main = '<script type="module" src="player/player.js"></script>'
+    if main not in html:
+        raise ExportError(f"`{PAGE / 'index.html'}` must hold {main}, got none. Install Worldling again.")
+    escaped = title.replace("&", "&amp;").replace("<", "&lt;")
+    return html.replace(main, own).replace("<title>Worldling</title>", f"<title>{escaped} · Worldling</title>")
+
+
+def _style(name: str) -> str:
+    return f"<style>\n{(PAGE / name).read_text()}</style>"
+
+
+def _modules() -> dict[str, str]:
+    """Return the page's modules by name, which import each other as "worldling/name.js"."""
+    files = [file for file in PAGE.glob("*.js") if file.name not in LEFT_OUT]
+    files += [HERE / "page" / "engine.js", HERE / "runtime" / "gifenc.js"]
+    return {file.name: re.sub(r'from "\./', 'from "worldling/', file.read_text()) for file in files}
+
+
+def _worker() -> str:
+    """Return the worker's modules as one: a worker made of a text cannot import others by name."""
+    texts = [(HERE / "page" / name).read_text() for name in WORKER]
+    joined = "\n".join(re.sub(r'^import .* from "\./.*";$', "", text, flags=re.M) for text in texts)
+    return re.sub(r"^export ", "", joined, flags=re.M)
+
+
+def _runtime() -> dict[str, str]:
+    code, wasm = ((HERE / "runtime" / name).read_bytes() for name in RUNTIME)
+    return {"worker": _worker(), "runtime": _packed(code), "wasm": base64.b64encode(wasm).decode()}
+
+
+def _world(packed: Packed) -> dict[str, str]:
+    return {"about": json.dumps(packed.about), "graph": packed.graph, "encoder": packed.encoder}
+
+
+def _packed(data: bytes) -> str:
+    return base64.b64encode(gzip.compress(data, mtime=0)).decode()
+
+
+def _address(module: str) -> str:
+    return f"data:text/javascript;base64,{base64.b64encode(module.encode()).decode()}"
+
+
+def _script(value: Any) -> str:
+    """Return json that may stand in a script in HTML."""
+    return json.dumps(value).replace("<", "\\u003c")

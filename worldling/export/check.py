@@ -1,0 +1,92 @@
+"""Compare an exported world with the reference, frame by frame, before it is given away."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from worldling.backends.calibrate import rollout_actions
+from worldling.errors import ExportError
+from worldling.export.play_onnx import Noise
+from worldling.export.play_onnx import World as ExportedWorld
+from worldling.progress import Progress
+from worldling.tick import TickInputs, TickOutputs
+from worldling.world import Reference, World
+
+#: Frames of a roll-out, and roll-outs; least share of frames that are equal, least PSNR of one that is not, in dB.
+STEPS, STARTS = 64, 3
+LEAST_EQUAL, LEAST_DB = 0.95, 60.0
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far the frames of an exported world are those of the reference, over free roll-outs of the same actions.
+
+    frames: compared; equal: share of them that are the same in every pixel; worst_db: PSNR of the worst, inf if all are
+    equal.
+    """
+
+    frames: int
+    equal: float
+    worst_db: float
+
+    @property
+    def is_close(self) -> bool:
+        """Whether it is within the bound at 64 px."""
+        return self.equal >= LEAST_EQUAL and self.worst_db >= LEAST_DB
+
+
+class _SameNoise(Reference):
+    """The reference, given the noise of an exported world with seed 0; index: of its first frame."""
+
+    def __init__(self, world: World, index: int) -> None:
+        super().__init__(world.tokenizer, world.dynamics)
+        self.index = index
+
+    def tick(self, inputs: TickInputs, decode: bool) -> TickOutputs:
+        drawn = torch.from_numpy(Noise(0).draw(self.index, inputs.noise.shape))
+        self.index += 1
+        return super().tick(inputs._replace(noise=drawn), decode)
+
+
+def compare(world: World, file: Path, quiet: bool = True) -> Agreement:
+    """Play `STARTS` roll-outs of `STEPS` frames in the graph at `file`, and in `world` on the reference backend.
+
+    Raises `ExportError` if the graph cannot be run.
+    """
+    world = copy.copy(world)
+    try:
+        exported = ExportedWorld(str(file))
+    except Exception as error:  # onnxruntime has no tree of errors
+        raise ExportError(
+            f"`{file}` must be a graph that onnxruntime runs, got: {error}. Update onnxruntime."
+        ) from None
+    starts = min(STARTS, len(exported.about["starts"]))
+    actions = rollout_actions(world, starts, STEPS, np.random.default_rng(1))
+    equal, worst, count = 0, math.inf, world.config.context
+    with Progress("comparing with the reference", starts * STEPS, "frames", quiet) as progress:
+        for number in range(starts):
+            clip = world.contexts[number]
+            world.backend = _SameNoise(world, count - 1)
+            state = world.start(clip.frames[:count], clip.actions[: count - 1])
+            exported.start(number)
+            for t in range(STEPS):
+                wanted = world.step(state, actions[number][t]).frame
+                assert wanted is not None, "it was decoded"
+                found = exported.step(world.action_space.encode(actions[number][t]))
+                same = bool(np.array_equal(wanted, found))
+                equal += same
+                worst = worst if same else min(worst, decibels(found, wanted))
+                progress.update(number * STEPS + t + 1)
+    return Agreement(starts * STEPS, equal / (starts * STEPS), worst)
+
+
+def decibels(found: np.ndarray, wanted: np.ndarray) -> float:
+    """Return the PSNR of one frame that is not equal, in dB, without the limit that `frame_error.psnr` sets."""
+    difference = found.astype(np.float64) - wanted
+    return float(10 * np.log10(255**2 / np.square(difference).mean()))

@@ -1,0 +1,81 @@
+"""Export worlds: as a graph, as a page of one file, or as a folder of pages. What is written is compared first."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from worldling.config import write_atomic
+from worldling.errors import ExportError
+from worldling.export.bundle import Packed, one_file, pack, write_folder
+from worldling.export.check import LEAST_DB, LEAST_EQUAL, Agreement, compare
+from worldling.export.graph import about, build_encoder, build_graph
+from worldling.world import World
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written. files: their paths; bytes: their size in all; agreement: with the reference, by world."""
+
+    files: list[str]
+    bytes: int
+    agreement: dict[str, Agreement]
+
+
+def export_onnx(world: World, file: str | Path, half: bool = True, quiet: bool = True) -> Exported:
+    """Write the graph of `world` (graph.py) to `file`. Raises `ExportError` if it is not near enough to the reference.
+
+    half: weights as float16.
+    """
+    graph, agreement = _checked(world, half, quiet)
+    write_atomic(file, graph)
+    return exported([Path(file)], {world.config.name: agreement})
+
+
+def export_html(world: World, file: str | Path, half: bool = True, quiet: bool = True) -> Exported:
+    """Write a page that plays `world` without a server to `file`: one HTML file. Raises `ExportError`."""
+    packed, agreement = packed_world(world, world.config.name, half, quiet)
+    write_atomic(file, one_file(packed))
+    return exported([Path(file)], {world.config.name: agreement})
+
+
+def export_folder(worlds: Mapping[str, World], folder: str | Path, half: bool = True, quiet: bool = True) -> Exported:
+    """Write a page for each of `worlds`, by the name of its file, and what they share. Raises `ExportError`."""
+    packed: dict[str, Packed] = {}
+    agreement: dict[str, Agreement] = {}
+    for name, world in worlds.items():
+        packed[name], agreement[name] = packed_world(world, name, half, quiet)
+    return exported(write_folder(packed, Path(folder)), agreement)
+
+
+def packed_world(world: World, id: str, half: bool, quiet: bool) -> tuple[Packed, Agreement]:
+    """Return the page parts of a world that was compared with the reference; id: names its page."""
+    graph, agreement = _checked(world, half, quiet)
+    encoder = build_encoder(world, half).SerializeToString()
+    return pack(graph, encoder, {"id": id, **about(world), **IN_PAGE}), agreement
+
+
+#: What the player is told of a world that runs in its page, beside `graph.about`.
+IN_PAGE = {"group": "own", "backend": "WebAssembly", "beside": False, "can_start_from_picture": True}
+
+
+def _checked(world: World, half: bool, quiet: bool) -> tuple[bytes, Agreement]:
+    """Return the graph as bytes, and how it was compared. Raises `ExportError` if it is not near enough."""
+    graph = build_graph(world, half).SerializeToString()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "world.onnx"
+        file.write_bytes(graph)
+        found = compare(world, file, quiet)
+    if not found.is_close:
+        raise ExportError(
+            f"`world` must give {LEAST_EQUAL:.0%} equal frames, and none below {LEAST_DB:g} dB, where it is exported, "
+            f"got {found.equal:.0%} and {found.worst_db:.0f} dB over {found.frames}. Try --full: float32 weights."
+        )
+    return graph, found
+
+
+def exported(files: list[Path], agreement: dict[str, Agreement]) -> Exported:
+    """Say what was written."""
+    return Exported([str(file) for file in files], sum(file.stat().st_size for file in files), agreement)
