@@ -1,11 +1,12 @@
 """Keypoints: where they are found, how they move, and what the painter makes of them."""
 
+import itertools
 import math
 
 import pytest
 import torch
 
-from worldling.dynamics.keypoints import GROUPS, OCTAVES, Keypoints, Motion, Sines, patches, rigid_error, seen, turned
+from worldling.dynamics.keypoints import GROUPS, OCTAVES, Keypoints, Motion, Sines, patches, rigid_groups, seen, turned
 from worldling.dynamics.model import DynamicsConfig
 from worldling.errors import ConfigError
 
@@ -31,9 +32,10 @@ def test_points_lie_in_the_picture_and_follow_a_single_spot(keypoints, size):
 def test_a_group_keeps_its_shape_whatever_the_motion_says():
     torch.manual_seed(1)
     motion = Motion(count=5, action_size=2)
-    torch.nn.init.normal_(motion.rigid.weight, std=1.0)
     with torch.no_grad():
-        motion.member.copy_(4 * torch.eye(GROUPS)[torch.tensor([0, 0, 0, 1, 1])])
+        for network, turning in itertools.product((motion.free, motion.touch), range(GROUPS)):
+            torch.nn.init.normal_(network[turning].out.weight[:4])
+        motion.groups.copy_(torch.eye(GROUPS)[[0, 0, 0, 1, 1]])
     points = torch.rand(4, 5, 2) * 2 - 1
     following, alone = motion(points, points + 0.01, torch.rand(4, 2))
     assert not alone.any() and (following - points).abs().max() > 0.05
@@ -43,17 +45,40 @@ def test_a_group_keeps_its_shape_whatever_the_motion_says():
     assert not torch.allclose(torch.cdist(points, points), torch.cdist(following, following), atol=1e-2)
 
 
-def test_rigid_groups_have_no_error_and_bent_ones_the_same_at_any_size():
+def test_a_push_is_the_same_wherever_it_is_given():
+    """What is touched is told of it in its own frame: a scene that is turned and shifted moves turned and shifted."""
+    torch.manual_seed(3)
+    motion = Motion(count=5, action_size=2)
+    with torch.no_grad():
+        for group in range(GROUPS):
+            torch.nn.init.normal_(motion.touch[group].out.weight)
+            motion.touch[group].rise.weight[:, -4:] = 0  # but for the walls, which it may know by its place
+        motion.groups.copy_(torch.eye(GROUPS)[[0, 0, 0, 1, 1]])
+    points, angle = torch.rand(4, 5, 2) - 0.5, torch.rand(4, 1, 1) * 6
+    elsewhere = turned(points, angle.cos(), angle.sin()) + 0.1
+    (here, _), (there, _) = (motion(p, p, torch.zeros(4, 2)) for p in (points, elsewhere))
+    assert (here - points).abs().max() > 0.05
+    assert (turned(here, angle.cos(), angle.sin()) + 0.1 - there).abs().max() < 0.02 * (here - points).abs().max()
+
+
+def test_points_that_keep_their_distance_are_a_group():
     torch.manual_seed(2)
-    groups = torch.eye(2)[[0, 0, 0, 1, 1, 1]]
-    points, angle = torch.rand(7, 6, 2) - 0.5, torch.rand(7, 1, 1) * 6
-    moved = torch.cat([turned(points[:, :3], angle.cos(), angle.sin()) + 0.3, points[:, 3:] - 0.2], 1)
-    assert rigid_error(points, moved, groups).max() < 1e-4
-    bent = moved + torch.tensor([0.1, 0.0]) * torch.tensor([1, 0, 0, 0, 0, 0])[:, None]
-    error = rigid_error(points, bent, groups)
-    assert error[:, :3].sum(1).min() > 0.05 and error[:, 3:].max() < 1e-4
-    twice = rigid_error(20 * points, 20 * bent, groups)
-    assert torch.allclose(twice, rigid_error(40 * points, 40 * bent, groups), rtol=1e-3, atol=1e-5)
+    still, angle = torch.rand(1, 7, 2) - 0.5, torch.rand(300, 1, 1) * 6
+    points = still + 0.002 * torch.randn(300, 7, 2)
+    points[:, [0, 3, 5]] = turned(points[:, [0, 3, 5]], angle.cos(), angle.sin()) + 0.2 * torch.randn(300, 1, 2)
+    points[:, 6] += 0.3 * torch.randn(300, 2)
+    groups = rigid_groups(points)
+    assert groups.shape == (7, GROUPS) and (groups.sum(1) == 1).all()
+    assert {frozenset(column.nonzero().flatten().tolist()) for column in groups.t()} - {frozenset()} == {
+        frozenset({0, 3, 5}),
+        frozenset({1, 2, 4}),
+        frozenset({6}),
+    }
+
+
+def test_there_are_never_more_groups_than_the_motion_has():
+    torch.manual_seed(3)
+    assert rigid_groups(torch.rand(50, 9, 2)).sum(1).tolist() == [1] * 9
 
 
 def test_untrained_points_stay(keypoints):

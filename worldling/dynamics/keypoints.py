@@ -7,14 +7,16 @@
 A grid of latents knows no things: each cell guesses its part of one, and where they disagree the thing melts. A few
 points know where each thing is once. Finder and painter are trained as an autoencoder of pictures whose whole code is
 the points (Jakab et al., arXiv 1806.07823; Minderer et al., arXiv 1906.07889), the motion on points that the finder
-gives. Ours differs in that the points move in groups, each by one rotation and one shift, so that what is rigid stays
-rigid however long it is dreamed, and in that the points are a hint to a head over latents, which draws as without them
-what is no thing (a road, a score). The sines in which places are given to the painter come in one octave after the
-other, or they mislead the finder (as Lin et al. found for cameras, arXiv 2104.06405).
+gives. Ours differs in that points are fixed to their things (train/keypoint_stage.py) and move in groups, each by one
+rotation and one shift, so that what is rigid stays rigid however long it is dreamed, and in that the points are a hint
+to a head over latents, which draws as without them what is no thing (a road, a score). The sines in which places are
+given to the painter come in one octave after the other, or they mislead the finder (as Lin et al. found for cameras,
+arXiv 2104.06405).
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +27,7 @@ from torch import Tensor, nn
 
 from worldling.types import frames_to_float
 
-#: Most points of a world: their motion looks at every pair of them.
+#: Most points of a world: each group looks at all of them.
 MOST_POINTS = 64
 #: Pictures are looked at in this size, in pixels a side, whatever the world's.
 SEEN_PX = 64
@@ -39,10 +41,12 @@ FIRST_OCTAVES = 2.5
 HINT_SIZE = 256
 #: Groups of points that move as one.
 GROUPS = 4
-#: How fast points choose their group; a group's spread counts as this at least (half a picture's side is 1).
-MEMBER_SCALE, SMALLEST_SPREAD = 6.0, 0.05
+#: Points belong together if their distance varies by less than this (half a picture's side is 1).
+SAME_THING = 0.05
 #: A shift (half a picture's side), or a turn in radians, for an output of one, per frame.
 MOTION_SCALE = 0.1
+#: A group whose front is shorter than this faces to the right, as a single point does.
+SMALLEST_FRONT = 0.003
 
 
 class Guess(NamedTuple):
@@ -77,7 +81,7 @@ class Keypoints(nn.Module):
 
         The first frame of a clip has itself before it.
         """
-        device = self.motion.member.device
+        device = self.motion.facing.device
         flat = torch.from_numpy(np.ascontiguousarray(clips)).flatten(0, 1)
         found = torch.cat([self.finder(frames_to_float(part.to(device))) for part in flat.split(64)])
         points = found.unflatten(0, clips.shape[:2])
@@ -169,44 +173,85 @@ class Painter(nn.Module):
 
 
 class Motion(nn.Module):
-    """Predict the next points: each group of points turns and shifts as one, and each point a little on its own."""
+    """Predict the next points: each group turns and shifts as one, and each point a little on its own.
 
-    pair: Tensor
+    First each group goes where it would by itself, told only its own place and the action. Then it is touched: told
+    where all points are and where they want to go, seen from the group, so that what is learnt of a push holds for
+    every place and angle. The networks of the groups are separate; groups `[K, G]`: of `rigid_groups`.
+    """
 
-    def __init__(self, count: int, action_size: int, width: int = 256) -> None:
+    groups: Tensor
+
+    def __init__(self, count: int, action_size: int, free_width: int = 64, touch_width: int = 128) -> None:
         super().__init__()
-        self.register_buffer("pair", torch.triu_indices(count, count, 1), persistent=False)
         self.sines = Sines()
-        numbers = 2 * count + 2 * self.pair.shape[1] + action_size
-        self.rise = nn.Linear(numbers * Sines.SIZE + 2 * count, width)
-        self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(3))
-        self.rigid, self.own = nn.Linear(width, 3 * GROUPS), nn.Linear(width, 2 * count)
-        self.gate = nn.Linear(width, GROUPS)
-        for layer in (self.rigid, self.own, self.gate):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
-        self.member = nn.Parameter(0.05 * torch.randn(count, GROUPS))
+        self.register_buffer("groups", torch.eye(GROUPS)[torch.arange(count) % GROUPS])
+        self.facing = nn.Parameter(torch.randn(count, GROUPS))
+        free, touch = (2 + action_size) * Sines.SIZE + 5, 4 * count * Sines.SIZE + 4
+        self.free = nn.ModuleList(Layers(free, free_width, 2, 4) for _ in range(GROUPS))
+        self.touch = nn.ModuleList(Layers(touch, touch_width, 3, 4 + 2 * count) for _ in range(GROUPS))
 
     def forward(
         self, points: Float[Tensor, "B K 2"], before: Float[Tensor, "B K 2"], action: Float[Tensor, "B A"]
     ) -> tuple[Float[Tensor, "B K 2"], Float[Tensor, "B K 2"]]:
         """Return the points after `action`, and how far each went on its own; before: the points a frame ago."""
-        one, other = self.pair
-        places = torch.cat([points.flatten(1), (points[:, one] - points[:, other]).flatten(1), action], 1)
-        x = torch.cat([self.sines(places), (points - before).flatten(1) / MOTION_SCALE], 1)
+        centre, facing = self.stand(points)
+        was, faced = self.stand(before)
+        cos, sin = facing.split(1, -1)
+        spin = faced[..., :1] * sin - faced[..., 1:] * cos
+        own = self.sines(torch.cat([centre, action[:, None].expand(-1, GROUPS, -1)], -1))
+        wants = torch.cat([own, facing, (centre - was) / MOTION_SCALE, spin / MOTION_SCALE], -1)
+        shift, turn, _ = _moves(self.free, wants)
+        wanted = self.move(points, centre, shift, turn)
+        seen_now, seen_then = (
+            turned(there[:, None] - centre[:, :, None], cos[:, :, None], -sin[:, :, None]).flatten(2)
+            for there in (points, wanted)
+        )
+        told = torch.cat([self.sines(seen_now), self.sines(seen_then), centre, facing], -1)
+        shift, turn, alone = _moves(self.touch, told)
+        alone = turned(alone.unflatten(-1, (-1, 2)), cos[:, :, None], sin[:, :, None])  # [B, G, K, 2]
+        alone = (alone * self.groups.t()[:, :, None]).sum(1)
+        touched = self.move(wanted, self.stand(wanted)[0], turned(shift, cos, sin), turn)
+        return touched + alone, alone
+
+    def stand(self, points: Float[Tensor, "B K 2"]) -> tuple[Float[Tensor, "B G 2"], Float[Tensor, "B G 2"]]:
+        """Return each group's centre and where it faces, a direction that turns with it (to the right for a point)."""
+        share = self.groups / self.groups.sum(0).clamp(min=1)
+        centre = share.t() @ points
+        front = (self.facing * share).t() @ points - (self.facing * share).sum(0)[:, None] * centre
+        length = front.square().sum(-1, keepdim=True).add(1e-12).sqrt()
+        return centre, torch.where(length < SMALLEST_FRONT, front.new_tensor([1.0, 0.0]), front / length)
+
+    def move(self, points: Tensor, centre: Tensor, shift: Tensor, turn: Tensor) -> Float[Tensor, "B K 2"]:
+        """Return points, each moved with its groups: shift `[B, G, 2]`, and turn `[B, G, 1]` around their centres."""
+        away = points[:, None] - centre[:, :, None]  # [B, G, K, 2]
+        moved = turned(away, turn[:, :, None].cos(), turn[:, :, None].sin()) - away + shift[:, :, None]
+        return points + (moved * self.groups.t()[:, :, None]).sum(1)
+
+
+class Layers(nn.Module):
+    """A perceptron with residual layers, whose outputs are zero at first."""
+
+    def __init__(self, size: int, width: int, depth: int, outputs: int) -> None:
+        super().__init__()
+        self.rise = nn.Linear(size, width)
+        self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
+        self.out = nn.Linear(width, outputs)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, x: Float[Tensor, "B n"]) -> Float[Tensor, "B m"]:
         x = gelu(self.rise(x))
         for layer in self.layers:
             x = x + gelu(layer(x))
-        member, gate = self.groups(), MOTION_SCALE * self.gate(x).sigmoid()  # [B, G]: what stands still is shut
-        shift, turn = (self.rigid(x).unflatten(1, (GROUPS, 3)) * gate[..., None]).split([2, 1], 2)
-        own = self.own(x).view_as(points) * (gate @ member.t())[..., None]
-        away = points[:, :, None] - ((member / member.sum(0)).t() @ points)[:, None]  # [B, K, G, 2]
-        moved = turned(away, turn[:, None].cos(), turn[:, None].sin()) - away + shift[:, None]
-        return points + (moved * member[..., None]).sum(2) + own, own
+        return self.out(x)
 
-    def groups(self) -> Float[Tensor, "K G"]:
-        """Return how far each point belongs to each group: shares of one."""
-        return (MEMBER_SCALE * self.member).softmax(1)
+
+def _moves(networks: nn.ModuleList, told: Float[Tensor, "B G n"]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return shift `[B, G, 2]`, turn `[B, G, 1]` and what is left `[B, G, m]` of each group, through one gate each."""
+    out = torch.stack([network(told[:, group]) for group, network in enumerate(networks)], 1)
+    gate = MOTION_SCALE * out[..., :1].sigmoid()  # what stands still is shut
+    return out[..., 1:3] * gate, out[..., 3:4] * gate, out[..., 4:] * gate
 
 
 def turned(away: Float[Tensor, "*n 2"], cos: Tensor, sin: Tensor) -> Float[Tensor, "*n 2"]:
@@ -215,22 +260,32 @@ def turned(away: Float[Tensor, "*n 2"], cos: Tensor, sin: Tensor) -> Float[Tenso
     return torch.cat([cos * right - sin * down, sin * right + cos * down], -1)
 
 
-def rigid_error(first: Float[Tensor, "B K 2"], second: Float[Tensor, "B K 2"], groups: Float[Tensor, "K G"]) -> Tensor:
-    """Return how far the second points are from the first ones moved as rigid groups, `[B, K]`.
+def apart(points: Float[Tensor, "F K 2"]) -> Float[Tensor, "K K"]:
+    """Return how far each two points are from keeping their distance: its standard deviation over frames."""
+    return (points[:, :, None] - points[:, None]).norm(dim=-1).std(0, unbiased=False)
 
-    groups: shares, as of `Motion.groups`. Each group is turned and shifted as fits best (Kabsch's least squares), and
-    errors are shares of its spread, so that points gain nothing from lying close together.
+
+def rigid_groups(points: Float[Tensor, "F K 2"]) -> Float[Tensor, "K G"]:
+    """Return which points move as one, as zeros and ones: those that keep their distances in all frames.
+
+    Average-linkage clustering of `apart`, until no two groups are nearer than `SAME_THING` and there are at most
+    `GROUPS`. Points that never move are a group, too.
     """
-    share = groups / groups.sum(0)
-    middle, onto = share.t() @ first, share.t() @ second  # [B, G, 2]
-    here, there = first[:, :, None] - middle[:, None], second[:, :, None] - onto[:, None]  # [B, K, G, 2]
-    along = (share[..., None] * here * there).sum((1, 3))  # [B, G]
-    across = (share * (here[..., 0] * there[..., 1] - here[..., 1] * there[..., 0])).sum(1)
-    length = (along.square() + across.square() + 1e-12).sqrt()
-    moved = turned(here, (along / length)[:, None, :, None], (across / length)[:, None, :, None]) + onto[:, None]
-    spread = ((share[..., None] * here.square()).sum((1, 3)) + SMALLEST_SPREAD**2).sqrt()  # [B, G]
-    apart = (second - (moved * groups[..., None]).sum(2)).square().sum(-1)
-    return (apart + 1e-12).sqrt() / (spread @ groups.t())
+    distance, members = apart(points.double()), [[k] for k in range(points.shape[1])]
+
+    def between(pair: tuple[int, int]) -> float:
+        one, other = (members[number] for number in pair)
+        return float(distance[one][:, other].mean())
+
+    while len(members) > 1:
+        pair = min(itertools.combinations(range(len(members)), 2), key=between)
+        if len(members) <= GROUPS and between(pair) > SAME_THING:
+            break
+        members[pair[0]] += members.pop(pair[1])
+    groups = points.new_zeros(points.shape[1], GROUPS)
+    for number, group in enumerate(members):
+        groups[group, number] = 1.0
+    return groups
 
 
 def gelu(x: Tensor) -> Tensor:

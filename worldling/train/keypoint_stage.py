@@ -12,7 +12,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from worldling.dynamics.keypoints import FIRST_OCTAVES, OCTAVES, Keypoints, Motion, patches, rigid_error, seen
+from worldling.dynamics.keypoints import (
+    FIRST_OCTAVES,
+    OCTAVES,
+    SAME_THING,
+    Finder,
+    Keypoints,
+    Motion,
+    apart,
+    patches,
+    rigid_groups,
+    seen,
+    turned,
+)
 from worldling.errors import ConfigError
 from worldling.learn.clips import Clips
 from worldling.learn.frames import FramePool
@@ -25,15 +37,21 @@ from worldling.types import frames_to_float
 
 Network = TypeVar("Network", Keypoints, Motion)
 SAVE_EVERY_S = 60.0
-#: Finder and painter: peak rate; three frames of so many episodes, and cells painted of each frame, in a step.
-FIND_RATE, TRIPLES, CELLS = 4e-3, 32, 24
+#: Finder and painter: peak rate; pairs of frames, and cells painted of each frame, in a step.
+FIND_RATE, PAIRS, CELLS = 4e-3, 48, 24
 #: A pixel is unusual if it differs by more than this from the mean picture, of a range of 2; weight of those that do.
 UNUSUAL, UNUSUAL_WEIGHT = 0.1, 8.0
 #: Standard deviation of the noise in the points that are painted; share of the stage until all octaves are there.
-PAINT_NOISE, ALL_OCTAVES = 0.008, 0.6
-#: Price of how far points go from frame to frame, which keeps each on one thing; of what is not rigid in how groups of
-#: them differ between two frames of an episode that are up to so many pairs of frames apart.
-CALM, RIGID, APART = 0.05, 0.02, 20
+PAINT_NOISE, ALL_OCTAVES = 0.012, 0.6
+#: Price of how far points go from frame to frame, which keeps each on one thing.
+CALM = 0.05
+#: Price of points that do not turn and shift with a picture that is turned and shifted, the share of the stage from
+#: which on it is asked, and that in which it rises; the furthest shift; lengths count as this at least.
+FOLLOW, FOLLOW_FROM, FOLLOW_RISE, SHIFT, SMALLEST_ARM = 0.1, 0.3, 0.1, 0.2, 0.1
+#: Points are asked for only as far as this from the middle, where half a side is 1.
+INSIDE = 0.95
+#: Frames by which points are put into groups, at most.
+MOST_GROUPED = 4000
 #: Motion: peak rate, steps of the data in a step, standard deviation of the noise in points, price of moving alone.
 MOVE_RATE, MOVES, MOVE_NOISE, ALONE = 3e-3, 512, 0.005, 0.1
 #: From this share of its stage on the motion goes so many steps by itself, and learns from where that leads.
@@ -59,16 +77,16 @@ def train_keypoints(
             stage.set_learning_rate(FIND_RATE)
             growing = min(1, stage.share_done / ALL_OCTAVES)
             keypoints.painter.sines.use(FIRST_OCTAVES + (OCTAVES - FIRST_OCTAVES) * growing)
-            rows = torch.randint(len(pool.pairs), (TRIPLES,), generator=generator, device=device)
+            rows = torch.randint(len(pool.pairs), (PAIRS,), generator=generator, device=device)
             groups, which = [], torch.randint(len(reflections), (4,), generator=stage.generator("reflection")).tolist()
             for number, part in zip(which, rows.chunk(4), strict=False):
-                later = pool.pairs[later_rows(pool, part, generator), :1]
-                groups.append(reflections[number].frames(torch.cat([pool.pairs[part], later], 1)))
+                groups.append(reflections[number].frames(pool.pairs[part]))
             pictures = seen(frames_to_float(torch.cat(groups).flatten(0, 1)))
             mean = torch.cat(
-                [means[n].expand(3 * len(part), -1, -1, -1) for n, part in zip(which, groups, strict=False)]
+                [means[n].expand(2 * len(part), -1, -1, -1) for n, part in zip(which, groups, strict=False)]
             )
-            stage.update(painting_loss(keypoints, pictures, mean, generator))
+            following = FOLLOW * min(1, max(0, stage.share_done - FOLLOW_FROM) / FOLLOW_RISE)
+            stage.update(painting_loss(keypoints, pictures, mean, generator, following))
             if stage.due(SAVE_EVERY_S):
                 with stage.paused():
                     stage.save()
@@ -86,19 +104,13 @@ def _stage(
     return Stage(name, folder, network, optimizer, budget, config.ema, config.seed, made_of, quiet=quiet)
 
 
-def later_rows(pool: FramePool, rows: Tensor, generator: torch.Generator) -> Tensor:
-    """Return rows of `pool` near `rows` `[P]`, of the same episodes."""
-    away = torch.randint(-APART, APART + 1, rows.shape, generator=generator, device=rows.device)
-    other = (rows + away).clamp(0, len(pool.pairs) - 1)
-    episode = pool.episode.to(rows.device)
-    return torch.where(episode[other] == episode[rows], other, rows)
-
-
-def painting_loss(keypoints: Keypoints, pictures: Tensor, means: Tensor, generator: torch.Generator) -> Tensor:
+def painting_loss(
+    keypoints: Keypoints, pictures: Tensor, means: Tensor, generator: torch.Generator, following: float
+) -> Tensor:
     """Return the loss of painting pictures from the points found in them.
 
-    pictures `[3 P, 3, S, S]`: in turns a frame, the next one, and another one near it in its episode; means
-    `[3 P, 3, S, S]`: what each usually looks like.
+    pictures `[2 P, 3, S, S]`: in turns a frame and the next one; means `[2 P, 3, S, S]`: what each usually looks like;
+    following: the price of `turning_error`.
     """
     points = keypoints.finder(pictures)
     grid = round(len(keypoints.painter.place) ** 0.5)
@@ -112,9 +124,33 @@ def painting_loss(keypoints: Keypoints, pictures: Tensor, means: Tensor, generat
         (part.gather(1, cells[..., None].expand(-1, -1, part.shape[2]))) for part in (pixels - usual, unusual)
     )
     error = ((1 + UNUSUAL_WEIGHT * weight) * (painted - goal).square()).mean()
-    first, second, other = points.unflatten(0, (-1, 3)).unbind(1)
-    rigid = rigid_error(first, other, keypoints.motion.groups())
-    return error + CALM * (first - second).abs().mean() + RIGID * rigid.mean()
+    first, second = points.unflatten(0, (-1, 2)).unbind(1)
+    error = error + CALM * (first - second).abs().mean()
+    if following:
+        error = error + following * turning_error(keypoints.finder, pictures[::3], points[::3], generator)
+    return error
+
+
+def turning_error(finder: Finder, pictures: Tensor, points: Tensor, generator: torch.Generator) -> Tensor:
+    """Return how far points are from turning and shifting with the picture, in shares of their way to their centre.
+
+    So each is fixed to a place of a thing, however the thing lies (equivariance: Thewlis et al., arXiv 1705.02193);
+    else it may be the thing's upper edge, which no rigid motion describes. A point's centre is the mean of those that
+    keep their distance to it. pictures `[P, 3, S, S]`; points `[P, K, 2]`: as found in them.
+    """
+    angle = torch.pi * (2 * torch.rand(len(pictures), 1, generator=generator, device=pictures.device) - 1)
+    shift = SHIFT * (2 * torch.rand(len(pictures), 1, 2, generator=generator, device=pictures.device) - 1)
+    cos, sin = angle.cos(), angle.sin()
+    back = torch.stack([torch.cat([cos, sin], 1), torch.cat([-sin, cos], 1)], 1)  # [P, 2, 2]: turns by -angle
+    where = torch.cat([back, -back @ shift.transpose(1, 2)], 2)
+    grid = F.affine_grid(where, list(pictures.shape), align_corners=False)
+    found = finder(F.grid_sample(pictures, grid, padding_mode="border", align_corners=False))
+    wanted = turned(points, cos[..., None], sin[..., None]) + shift
+    inside = torch.maximum(points, wanted).detach().amax(-1) < INSIDE
+    inside &= torch.minimum(points, wanted).detach().amin(-1) > -INSIDE
+    near = (-apart(points.detach()) / SAME_THING).exp()
+    arm = (points - (near / near.sum(1, keepdim=True)) @ points).norm(dim=-1) + SMALLEST_ARM
+    return ((found - wanted).abs().sum(-1) / arm * inside).sum() / inside.sum().clamp(min=1)
 
 
 def train_motion(
@@ -123,6 +159,8 @@ def train_motion(
     """Train `keypoints.motion` in place, on `clips.points`. Returns the seconds it took. Raises `ConfigError`."""
     assert clips.points is not None, "points are found before their motion is learnt"
     motion, made_of = keypoints.motion, {"keypoints": weights_digest(keypoints.finder)}
+    some = torch.linspace(0, len(clips.points) - 1, min(len(clips.points), MOST_GROUPED)).long()
+    motion.groups.copy_(rigid_groups(clips.points[some.to(clips.points.device)]))
     stage = _stage("motion", folder, motion, MOVE_RATE, config, made_of, quiet)
     points, action = clips.points.to(device), clips.action.to(device)
     rows = torch.arange(len(points), device=clips.device)
