@@ -67,6 +67,8 @@ def test_points_that_keep_their_distance_are_a_group():
     points = still + 0.002 * torch.randn(300, 7, 2)
     points[:, [0, 3, 5]] = turned(points[:, [0, 3, 5]], angle.cos(), angle.sin()) + 0.2 * torch.randn(300, 1, 2)
     points[:, 6] += 0.3 * torch.randn(300, 2)
+    points[7, 0] += 5.0  # once on something else
+    points[77, 1] -= 5.0
     groups = rigid_groups(points)
     assert groups.shape == (7, GROUPS) and (groups.sum(1) == 1).all()
     assert {frozenset(column.nonzero().flatten().tolist()) for column in groups.t()} - {frozenset()} == {

@@ -41,6 +41,8 @@ FIRST_OCTAVES = 2.5
 HINT_SIZE = 256
 #: Groups of points that move as one.
 GROUPS = 4
+#: The middle nine tenths of a normal distribution, in standard deviations.
+MIDDLE = 3.29
 #: Points belong together if their distance varies by less than this (half a picture's side is 1).
 SAME_THING = 0.05
 #: A shift (half a picture's side), or a turn in radians, for an output of one, per frame.
@@ -261,8 +263,13 @@ def turned(away: Float[Tensor, "*n 2"], cos: Tensor, sin: Tensor) -> Float[Tenso
 
 
 def apart(points: Float[Tensor, "F K 2"]) -> Float[Tensor, "K K"]:
-    """Return how far each two points are from keeping their distance: its standard deviation over frames."""
-    return (points[:, :, None] - points[:, None]).norm(dim=-1).std(0, unbiased=False)
+    """Return how far each two points are from keeping their distance: its spread over frames.
+
+    That of the middle nine tenths, as a standard deviation: in a few frames a point may lie on something else.
+    """
+    distance = (points[:, :, None] - points[:, None]).norm(dim=-1)
+    low, high = distance.quantile(distance.new_tensor([0.05, 0.95]), dim=0)
+    return (high - low) / MIDDLE
 
 
 def rigid_groups(points: Float[Tensor, "F K 2"]) -> Float[Tensor, "K G"]:
