@@ -68,7 +68,7 @@ class ChromiumTab(Tab):
 
     async def evaluate(self, expression):
         found = await self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
-        assert "exceptionDetails" not in found, found["exceptionDetails"]
+        assert "exceptionDetails" not in found, str(found["exceptionDetails"]["exception"].get("description"))[:300]
         return found["result"]["value"]
 
 
@@ -88,7 +88,7 @@ class FirefoxTab(Tab):
     async def evaluate(self, expression):
         target = {"context": self.context}
         found = await self.call("script.evaluate", expression=expression, target=target, awaitPromise=True)
-        assert found["type"] == "success", found
+        assert found["type"] == "success", str(found)[:600]
         return found["result"]["value"]
 
 

@@ -3,6 +3,8 @@
 
 import { GIFEncoder, applyPalette, quantize } from "./gifenc.js";
 
+const parts = globalThis.worldlingParts, about = parts.about && JSON.parse(parts.about);
+
 export const DRIFT = 4, LOADING = 2, OVER = 8, PEEK = 1;  // flags of a frame, as in link.js
 // The page with all worlds, null without one; the address of a world.
 export const HOME = parts.home ?? null;
@@ -10,7 +12,6 @@ export const address = (id) => `${encodeURIComponent(id)}.html`;
 export const FILMS = ["gif"];
 export const UNREACHABLE = "Load the page again.";
 
-const parts = globalThis.worldlingParts, about = parts.about && JSON.parse(parts.about);
 const UNUSUAL = 4;  // a picture that is encoded so many times worse than any clip to start from is unlike the world
 let open = null;  // the link of the world that is played
 
@@ -58,8 +59,9 @@ export async function shared() {
     else runs.push([1, action]);
   }
   const text = JSON.stringify([about.digest, start, runs]);
-  const bytes = await new Response(new Blob([text]).stream().pipeThrough(new CompressionStream("deflate-raw"))).bytes();
-  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("deflate-raw"));
+  const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join("")).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
 // Undo `shared`. Throws an error of one line.
