@@ -33,6 +33,28 @@ def parts_of(html):
     return json.loads(re.search(r"worldlingParts = (\{.*?\})</script>", html, re.S)[1])
 
 
+def unpacked(text):
+    """Undo `bundle._packed`."""
+    length, _, digits = text.partition(" ")
+    return gzip.decompress(base64.b85decode(digits.replace(".", "<"))[: int(length)])
+
+
+@needs_node
+@pytest.mark.parametrize("data", [b"", b"a", b"ab", bytes(range(256)) * 40 + b"xyz"])
+def test_the_page_unpacks_what_python_packs(data):
+    text = (HERE / "page" / "engine.js").read_text()
+    digits = re.search(r"^const DIGITS = .*$", text, re.M)[0]
+    found = [re.search(rf"^(async )?function {name}\(.*?^}}$", text, re.M | re.S) for name in ("unpacked", "joined")]
+    parts = json.dumps({"data": bundle._packed(bundle._planes(data))})
+    code = "\n".join([digits, f"const parts = {parts};", *(function[0] for function in found)])
+    assert bytes(run(f'{code}\nconsole.log(JSON.stringify([...joined(await unpacked("data"))]));')) == data
+
+
+def test_packed_bytes_may_stand_in_a_script():
+    text = bundle._packed(bytes(range(256)) * 400)
+    assert not set(text) & set("<\"\\'") and json.loads(bundle._script(text)) == text
+
+
 def test_one_file_refers_to_no_other():
     html = one_file(pack(b"graph", b"encoder", ABOUT))
     tags = re.findall(r'(?:src|href)="([^"]*)"', html)
@@ -53,7 +75,8 @@ def test_all_modules_are_there_and_name_only_each_other():
 
 def test_a_page_holds_its_graph():
     parts = parts_of(one_file(pack(b"the graph" * 100, b"encoder", ABOUT)))
-    assert gzip.decompress(base64.b64decode(parts["graph"])) == b"the graph" * 100
+    planes = unpacked(parts["graph"])
+    assert planes[: len(planes) // 2] == (b"the graph" * 100)[0::2] and len(planes) == 900
     about = json.loads(parts["about"])
     assert about["title"] == ABOUT["title"]
     assert about["digest"] != json.loads(parts_of(one_file(pack(b"another", b"encoder", ABOUT)))["about"])["digest"]

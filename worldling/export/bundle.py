@@ -2,7 +2,7 @@
 
 A page is the player (worldling/player) with another engine.js, which makes the frames in a worker: the world's graph,
 run by onnxruntime-web, and the session in JavaScript (worldling/export/page). In one file all of it is text: modules as
-`data:` addresses, the rest as base64 of gzip, so that the page opens by a double click, where a browser lets it read
+`data:` addresses, the rest as base 85 of gzip, so that the page opens by a double click, where a browser lets it read
 no other file. In a folder the runtime lies in a script of its own, which all worlds of the folder share.
 """
 
@@ -31,7 +31,7 @@ RUNTIME = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm.gz")
 
 @dataclass(frozen=True)
 class Packed:
-    """A world as its page holds it. about: json that the player reads; graph, encoder: base64 of gzip."""
+    """A world as its page holds it. about: json that the player reads; graph, encoder: as of `_packed`."""
 
     about: dict[str, Any]
     graph: str
@@ -45,8 +45,8 @@ class Packed:
 
 def pack(graph: bytes, encoder: bytes, about: dict[str, Any]) -> Packed:
     """Return a world's page parts; graph, encoder: ONNX; about: of `graph.about`. Links name it by its digest."""
-    digest = hashlib.sha256(graph).hexdigest()[:12]
-    return Packed({**about, "digest": digest}, _packed(graph), _packed(encoder))
+    digest = hashlib.sha256(graph + json.dumps(about).encode()).hexdigest()[:12]
+    return Packed({**about, "digest": digest}, _packed(_planes(graph)), _packed(_planes(encoder)))
 
 
 def one_file(packed: Packed) -> str:
@@ -111,15 +111,26 @@ def _worker() -> str:
 
 def _runtime() -> dict[str, str]:
     code, wasm = ((HERE / "runtime" / name).read_bytes() for name in RUNTIME)
-    return {"worker": _worker(), "runtime": _packed(code), "wasm": base64.b64encode(wasm).decode()}
+    return {"worker": _worker(), "runtime": _packed(code), "wasm": _text(wasm)}
 
 
 def _world(packed: Packed) -> dict[str, str]:
     return {"about": json.dumps(packed.about), "graph": packed.graph, "encoder": packed.encoder}
 
 
+def _planes(data: bytes) -> bytes:
+    """Return the even bytes, then the odd ones: of float16 numbers, which are more alike so. engine.js undoes it."""
+    return data[0::2] + data[1::2]
+
+
 def _packed(data: bytes) -> str:
-    return base64.b64encode(gzip.compress(data, mtime=0)).decode()
+    return _text(gzip.compress(data, mtime=0))
+
+
+def _text(data: bytes) -> str:
+    """Return bytes as text that may stand in a script: their number, a space, base 85 with a dot for "<"."""
+    whole = data + bytes(-len(data) % 4)
+    return f"{len(data)} {base64.b85encode(whole).decode().replace('<', '.')}"
 
 
 def _address(module: str) -> str:

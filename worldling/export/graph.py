@@ -157,6 +157,13 @@ def _traced(
     return model
 
 
+def without_metadata(graph: bytes) -> bytes:
+    """Return a graph that says nothing of itself."""
+    model = import_onnx().load_from_string(graph)
+    del model.metadata_props[:]
+    return model.SerializeToString()
+
+
 def _halve(model: onnx.ModelProto) -> None:
     """Store large float32 weights as float16, with a cast in front of the graph, in place."""
     from onnx import TensorProto, helper, numpy_helper

@@ -10,8 +10,8 @@ from pathlib import Path
 from worldling.config import write_atomic
 from worldling.errors import ExportError
 from worldling.export.bundle import Packed, one_file, pack, write_folder
-from worldling.export.check import LEAST_DB, LEAST_EQUAL, Agreement, compare
-from worldling.export.graph import about, build_encoder, build_graph
+from worldling.export.check import LEAST_DB, Agreement, compare
+from worldling.export.graph import about, build_encoder, build_graph, without_metadata
 from worldling.world import World
 
 
@@ -53,6 +53,7 @@ def export_folder(worlds: Mapping[str, World], folder: str | Path, half: bool = 
 def packed_world(world: World, id: str, half: bool, quiet: bool) -> tuple[Packed, Agreement]:
     """Return the page parts of a world that was compared with the reference; id: names its page."""
     graph, agreement = _checked(world, half, quiet)
+    graph = without_metadata(graph)  # which the page has as json
     encoder = build_encoder(world, half).SerializeToString()
     return pack(graph, encoder, {"id": id, **about(world), **IN_PAGE}), agreement
 
@@ -70,8 +71,8 @@ def _checked(world: World, half: bool, quiet: bool) -> tuple[bytes, Agreement]:
         found = compare(world, file, quiet)
     if not found.is_close:
         raise ExportError(
-            f"`world` must give {LEAST_EQUAL:.0%} equal frames, and none below {LEAST_DB:g} dB, where it is exported, "
-            f"got {found.equal:.0%} and {found.worst_db:.0f} dB over {found.frames}. Try --full: float32 weights."
+            f"`world` must give frames of at least {LEAST_DB:g} dB where it is exported, got {found.worst_db:.0f} dB, "
+            f"and {found.equal:.0%} of {found.frames} equal ones. Try --full: float32 weights."
         )
     return graph, found
 

@@ -12,14 +12,29 @@ export const address = (id) => `${encodeURIComponent(id)}.html`;
 export const FILMS = ["gif"];
 export const UNREACHABLE = "Load the page again.";
 
+const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;.=>?@^_`{|}~";
 const UNUSUAL = 4;  // a picture that is encoded so many times worse than any clip to start from is unlike the world
 let open = null;  // the link of the world that is played
 
-// The bytes of a part: base64 of gzip.
+// The bytes of a part: their number and base 85 of gzip, as `_text` in worldling/export/bundle.py writes them.
 async function unpacked(name) {
-  const packed = await (await fetch(`data:application/octet-stream;base64,${parts[name]}`)).blob();
-  const stream = packed.stream().pipeThrough(new DecompressionStream("gzip"));
+  const text = parts[name], from = text.indexOf(" ") + 1, bytes = new Uint8Array(4 * (text.length - from) / 5);
+  const values = new Uint8Array(128), view = new DataView(bytes.buffer);
+  for (let i = 0; i < 85; i++) values[DIGITS.charCodeAt(i)] = i;
+  for (let i = from, to = 0; i < text.length; i += 5, to += 4) {
+    let word = 0;
+    for (let j = i; j < i + 5; j++) word = word * 85 + values[text.charCodeAt(j)];
+    view.setUint32(to, word);
+  }
+  const stream = new Blob([bytes.subarray(0, parseInt(text))]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+// Undo `_planes` of bundle.py.
+function joined(planes) {
+  const half = Math.ceil(planes.length / 2), bytes = new Uint8Array(planes.length);
+  for (let i = 0; i < planes.length; i++) bytes[i] = planes[(i % 2 ? half : 0) + (i >> 1)];
+  return bytes;
 }
 
 export async function worlds() {
@@ -31,7 +46,8 @@ export async function startFrom(_, file) {
   const picture = await createImageBitmap(file).catch(() => {
     throw new Error("The browser cannot read this picture. Take a PNG or JPEG file.");
   });
-  const graph = await unpacked("encoder"), { unusual } = await open.ask("picture", { graph, picture: framed(picture) });
+  const graph = joined(await unpacked("encoder"));
+  const { unusual } = await open.ask("picture", { graph, picture: framed(picture) });
   return unusual > UNUSUAL ? "This world has seen nothing like that picture: what follows says little." : "";
 }
 
@@ -119,7 +135,7 @@ export class Link {
     const shared = /^#play=(.*)/.exec(location.hash)?.[1];
     const replay = shared ? await readShared(shared) : null;
     const code = new TextDecoder().decode(await unpacked("runtime"));
-    const [wasm, graph] = [await unpacked("wasm"), await unpacked("graph")];
+    const [wasm, graph] = [await unpacked("wasm"), joined(await unpacked("graph"))];
     this.on.message({ type: "welcome", session: about.id, world: about });
     worker.postMessage({ type: "open", code, wasm, graph, about, replay }, [wasm.buffer, graph.buffer]);
   }
