@@ -76,7 +76,9 @@ def minigrid(tmp_path, monkeypatch):
     for name in [name for name in sys.modules if name.partition(".")[0] == "minigrid"]:
         del sys.modules[name]
     sys.modules.update(hidden)
-    gymnasium.registry.clear()
+    # Other packages may have been imported meanwhile: what they registered stays, as they do not register it again.
+    for name in [name for name, spec in gymnasium.registry.items() if str(spec.entry_point).startswith("minigrid")]:
+        del gymnasium.registry[name]
     gymnasium.registry.update(before)
 
 
