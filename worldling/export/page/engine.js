@@ -13,7 +13,7 @@ export const FILMS = ["gif"];
 export const UNREACHABLE = "Load the page again.";
 
 const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;.=>?@^_`{|}~";
-const UNUSUAL = 4;  // a picture that is encoded so many times worse than any clip to start from is unlike the world
+const UNUSUAL = 15;  // a picture that is encoded so many times worse than any clip to start from is unlike the world
 let open = null;  // the link of the world that is played
 
 // The bytes of a part: their number and base 85 of gzip, as `_text` in worldling/export/bundle.py writes them.
