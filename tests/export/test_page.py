@@ -192,3 +192,9 @@ def test_a_gallery_has_a_start_page_from_which_worlds_are_reached(make_world, tm
 
 def test_a_card_that_says_nothing_gives_no_line():
     assert told({}) == ""
+
+
+def test_files_of_the_page_are_short_enough_to_read():
+    for file in (HERE / "page").iterdir():
+        lines = file.read_text().splitlines()
+        assert len(lines) <= 400 and max(map(len, lines)) <= 120, file.name
