@@ -119,7 +119,7 @@ function enlarged(index, width, height, zoom) {
 // A session, as `Link` of link.js.
 export class Link {
   constructor(world, on) {
-    Object.assign(this, { on, asked: new Map(), socket: this, drawn: 0 });
+    Object.assign(this, { on, asked: new Map(), socket: this });
     open = this;
     this.begin().catch((error) => {
       on.message({ type: "error", message: error.message });
