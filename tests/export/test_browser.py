@@ -154,5 +154,5 @@ def test_a_picture_of_ones_own_is_taken_up(browser, pages, tmp_path):
             return line, tab.errors
 
     line, errors = asyncio.run(play())
-    assert line in ("", "This world has seen nothing like that picture: what follows says little.")
     assert not errors
+    assert line == "", "one colour is encoded no worse than the noise that this world starts from"

@@ -43,7 +43,7 @@ def _export(a: argparse.Namespace) -> dict[str, Any] | None:
     for kind, path in wanted.items():
         if kind in ("html", "onnx") and (path.is_dir() or not path.parent.is_dir()):
             raise ConfigError(f"`--{kind}` must be a file in a folder that exists, got {str(path)!r}. Make the folder.")
-    world, found = load_world(a.world[0]) if len(a.world) == 1 else None, []
+    world, found = load_world(a.world[0]) if wanted.keys() != {"gallery"} else None, []
     for kind, path in wanted.items():
         if kind == "gallery":
             found.append(export_gallery(path, a.world, not a.full, a.json))
