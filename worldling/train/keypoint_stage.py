@@ -63,10 +63,7 @@ ERROR_SCALE = 0.01
 def train_keypoints(
     keypoints: Keypoints, pool: FramePool, reflections: list[Reflection], folder: Path, config: TrainConfig, quiet: bool
 ) -> float:
-    """Train finder and painter, and the groups of the motion, in place, on the frames of `pool`.
-
-    Returns the seconds it took.
-    """
+    """Train finder and painter in place, on the frames of `pool`. Returns the seconds it took."""
     device = pool.device
     stage = _stage("keypoints", folder, keypoints, FIND_RATE, config, {"keypoints": config.keypoints}, quiet)
     usual = [reflection.frames(torch.from_numpy(pool.mean_frame())) for reflection in reflections]
