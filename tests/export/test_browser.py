@@ -17,6 +17,7 @@ from browser import PROGRAMS, open_tab
 from worldling.export.graph import build_graph
 from worldling.export.play_onnx import World
 from worldling.export.write import export_html
+from worldling.world_files import load_world
 
 
 @pytest.fixture(params=PROGRAMS)
@@ -156,3 +157,48 @@ def test_a_picture_of_ones_own_is_taken_up(browser, pages, tmp_path):
     line, errors = asyncio.run(play())
     assert not errors
     assert line == "", "one colour is encoded no worse than the noise that this world starts from"
+
+
+def test_a_lesson_measures_in_the_page_what_it_measures_here(browser, tmp_path, monkeypatch):
+    if browser != "chromium":
+        pytest.skip("one browser is enough")
+    pytest.importorskip("mujoco")
+    from worldling.data.simulators import check_scenes
+    from worldling.export import lesson as lessons
+
+    check_scenes()
+    from worldling.scenes.env import SceneEnv
+
+    monkeypatch.setattr(lessons, "OTHERS", 1)
+    lesson, file = lessons.read_lesson("friction"), tmp_path / "lesson.html"
+    lessons.export_lesson(lesson, file)
+    scene = SceneEnv(lesson.scene)
+    runs = lessons.run(lesson, load_world(lesson.world), scene, lesson.seed)
+    scene.close()
+    choose = """
+    document.querySelectorAll("input[name=choice]")[CHOICE].click();
+    document.getElementById("run").click();
+    """
+
+    async def play():
+        async with open_tab(browser, file.as_uri(), tmp_path / "profile") as tab:
+            await tab.until("!document.getElementById('run').disabled")
+            await tab.run(choose.replace("CHOICE", "2"))
+            await tab.until("globalThis.lessonRun && !document.getElementById('run').disabled")
+            found = await tab.run("return globalThis.lessonRun")
+            await tab.run("document.querySelector('#questions input').click()")
+            told = await tab.run("return document.querySelector('#questions [role=status]').textContent")
+            await tab.run(choose.replace("CHOICE", "4"))
+            await tab.until("!document.getElementById('run').disabled && !document.getElementById('none').hidden")
+            own = await tab.run("return globalThis.lessonRun")
+            return found, told, own, tab.requests, tab.errors
+
+    found, told, own, requests, errors = asyncio.run(play())
+    assert np.allclose(found["real"], runs.true[2])
+    assert np.abs(np.array(found["dream"]) - runs.dreamed[2]).max() < 0.02
+    assert found["off"] == pytest.approx(runs.error[2].mean(), abs=0.01)
+    assert told == f"Not so. {lesson.question[0].because}"
+    assert own["off"] is None
+    assert np.abs(np.array(own["dream"]) - runs.dreamed[0]).max() < 0.02, "a hand that rests pushes nothing"
+    assert set(requests) <= {file.as_uri()}
+    assert not errors

@@ -15,7 +15,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from worldling.cli.exporting import add_export
+from worldling.cli.exporting import add_export, add_lesson
 from worldling.cli.judging import add_cost, add_judge
 from worldling.cli.options import BACKENDS, Parser, count, names_world, open_worlds, parse_ints, parse_pairs
 from worldling.cli.recording import add_record, record_by_hand
@@ -216,6 +216,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     add_cost(command)
     add_export(command)
+    add_lesson(command)
 
     p = command("info", _info, "describe a world or a data set")
     p.add_argument("path", help="folder of a world or a data set, or name of a bundled world")

@@ -1,4 +1,4 @@
-"""The command `worldling export`."""
+"""The commands `worldling export` and `worldling lesson`."""
 
 from __future__ import annotations
 
@@ -26,6 +26,38 @@ def add_export(command: Command) -> None:
     p.add_argument("--full", action="store_true", help="weights as float32 instead of float16: twice the size")
 
 
+def add_lesson(command: Command) -> None:
+    """Add `worldling lesson`."""
+    p = command("lesson", _lesson, "write a physics lesson as a page: a scene to try, a plot, questions")
+    p.add_argument("lesson", help="a TOML file (docs/export.md), or a bundled lesson: friction, ramp")
+    p.add_argument("--html", metavar="FILE", required=True, help="the page to write; opens by a double click")
+    p.add_argument("--full", action="store_true", help="weights as float32 instead of float16: twice the size")
+
+
+def _lesson(a: argparse.Namespace) -> dict[str, Any] | None:
+    from worldling.export.lesson import export_lesson, read_lesson
+    from worldling.report.values import to_json
+
+    lesson = read_lesson(a.lesson)
+    _in_a_folder("html", Path(a.html))
+    found = export_lesson(lesson, a.html, not a.full, a.json)
+    if a.json:
+        return {"lesson": to_json(found)}
+    print(f"{a.html}: {found.bytes / 1e6:.1f} MB", file=sys.stderr)
+    unit = found.unit
+    print(f"  read in real pictures within {found.reading:.2f} {unit} of the engine, on average", file=sys.stderr)
+    for label, error in found.error.items():
+        print(f"  predicted, {label}: {error:.2f} {unit} off", file=sys.stderr)
+    print(f"  two of three runs in other scenes of the kind: within {found.usual:.2f} {unit}", file=sys.stderr)
+    return None
+
+
+def _in_a_folder(option: str, path: Path) -> None:
+    """Raise `ConfigError` unless a file can be written at `path`."""
+    if path.is_dir() or not path.parent.is_dir():
+        raise ConfigError(f"`--{option}` must be a file in a folder that exists, got {str(path)!r}. Make the folder.")
+
+
 def _export(a: argparse.Namespace) -> dict[str, Any] | None:
     from worldling.export.gallery import export_gallery
     from worldling.export.write import export_folder, export_html, export_onnx
@@ -41,8 +73,8 @@ def _export(a: argparse.Namespace) -> dict[str, Any] | None:
     if len(a.world) != 1 and wanted.keys() != {"gallery"}:
         raise ConfigError(f"`world` must be one, got {len(a.world)}. Name one, or several with --gallery alone.")
     for kind, path in wanted.items():
-        if kind in ("html", "onnx") and (path.is_dir() or not path.parent.is_dir()):
-            raise ConfigError(f"`--{kind}` must be a file in a folder that exists, got {str(path)!r}. Make the folder.")
+        if kind in ("html", "onnx"):
+            _in_a_folder(kind, path)
     world, found = load_world(a.world[0]) if wanted.keys() != {"gallery"} else None, []
     for kind, path in wanted.items():
         if kind == "gallery":

@@ -24,6 +24,8 @@ from worldling.player import PAGE
 HERE = Path(__file__).parent
 #: Modules of the worker, those that others import first.
 WORKER = ("noise.js", "world.js", "history.js", "worker.js")
+#: Modules of a lesson's page, beside the engine.
+LESSON = ("measure.js", "plot.js", "lesson.js")
 #: Files of the page that an exported one does not have.
 LEFT_OUT = {"link.js", "engine.js"}
 RUNTIME = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm.gz")
@@ -74,30 +76,41 @@ def write_folder(worlds: dict[str, Packed], folder: Path, gallery: list[dict[str
     return [folder / name for name in files]
 
 
-def _page(title: str, scripts: str) -> str:
-    """Return the player's HTML with all that it refers to inside, and `scripts` before its own."""
-    html = (PAGE / "index.html").read_text()
-    html = re.sub(r'<link rel="stylesheet" href="player/([\w.]+)">', lambda found: _style(found[1]), html)
+def lesson_page(packed: Packed, title: str, lesson: dict[str, Any]) -> str:
+    """Return a lesson as HTML that needs no other file; lesson: json that lesson.js reads."""
+    parts = {**_runtime(), **_world(packed), "lesson": json.dumps(lesson)}
+    return _page(title, f"<script>worldlingParts = {_script(parts)}</script>", "lesson")
+
+
+def _page(title: str, scripts: str, kind: str = "player") -> str:
+    """Return the HTML of the player or of a lesson, with all that it refers to inside, and `scripts` before its own."""
+    template = PAGE / "index.html" if kind == "player" else HERE / "page" / f"{kind}.html"
+    html = template.read_text()
+    html = re.sub(r'<link rel="stylesheet" href="([\w./]+)">', lambda found: _style(template.parent / found[1]), html)
     icon = base64.b64encode((PAGE / "icon.svg").read_bytes()).decode()
     html = html.replace("player/icon.svg", f"data:image/svg+xml;base64,{icon}")
-    modules = {f"worldling/{name}": _address(text) for name, text in _modules().items()}
+    modules = {f"worldling/{name}": _address(text) for name, text in _modules(kind).items()}
     own = f"""<script type="importmap">{_script({"imports": modules})}</script>
 {scripts}
-<script type="module">import "worldling/player.js";</script>"""
-    main = '<script type="module" src="player/player.js"></script>'
+<script type="module">import "worldling/{kind}.js";</script>"""
+    main = f'<script type="module" src="{kind}/{kind}.js"></script>'
     if main not in html:
-        raise ExportError(f"`{PAGE / 'index.html'}` must hold {main}, got none. Install Worldling again.")
+        raise ExportError(f"`{template}` must hold {main}, got none. Install Worldling again.")
     escaped = title.replace("&", "&amp;").replace("<", "&lt;")
     return html.replace(main, own).replace("<title>Worldling</title>", f"<title>{escaped} · Worldling</title>")
 
 
-def _style(name: str) -> str:
-    return f"<style>\n{(PAGE / name).read_text()}</style>"
+def _style(path: Path) -> str:
+    """Return a style sheet to stand in a page; its path is that of the served page, where player/ is PAGE."""
+    file = PAGE / path.name if path.parent.name == "player" else path
+    return f"<style>\n{file.read_text()}</style>"
 
 
-def _modules() -> dict[str, str]:
-    """Return the page's modules by name, which import each other as "worldling/name.js"."""
-    files = [file for file in PAGE.glob("*.js") if file.name not in LEFT_OUT]
+def _modules(kind: str) -> dict[str, str]:
+    """Return a page's modules by name, which import each other as "worldling/name.js"."""
+    files = [HERE / "page" / name for name in LESSON]
+    if kind == "player":
+        files = [file for file in PAGE.glob("*.js") if file.name not in LEFT_OUT]
     files += [HERE / "page" / "engine.js", HERE / "runtime" / "gifenc.js"]
     return {file.name: re.sub(r'from "\./', 'from "worldling/', file.read_text()) for file in files}
 

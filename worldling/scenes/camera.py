@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import mujoco
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from worldling.errors import EnvError
 
@@ -98,6 +98,18 @@ class Camera:
             elif geom.objtype == mujoco.mjtObj.mjOBJ_FLEX:
                 table[geom.segid + 1] = AGENT
         return np.asarray(table[segment])
+
+    def to_plane(self, origin: np.ndarray, along: np.ndarray, up: np.ndarray) -> Float[np.ndarray, "3 3"]:
+        """Return the matrix that finds places of the picture on a plane (a homography).
+
+        It turns (x, y, 1) in shares of the picture, from its left and upper edge, into (a w, b w, w), where
+        `origin + a along + b up` is the place, all `[3]`, in metres.
+        """
+        data, half = self.trial.data, np.tan(np.radians(self.trial.model.cam_fovy[0]) / 2)
+        turn = data.cam_xmat[0].reshape(3, 3).T  # to the camera's own axes: right, up, backward
+        to_camera = turn @ np.stack([along, up, origin - data.cam_xpos[0]], 1)
+        to_picture = np.array([[0.5 / half, 0, -0.5], [0, -0.5 / half, -0.5], [0, 0, -1]]) @ to_camera
+        return np.linalg.inv(to_picture)
 
     def close(self) -> None:
         """Free what the drawing holds."""

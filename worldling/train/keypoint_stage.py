@@ -158,6 +158,9 @@ def train_motion(
     motion, made_of = keypoints.motion, {"keypoints": weights_digest(keypoints.finder)}
     some = torch.linspace(0, len(clips.points) - 1, min(len(clips.points), MOST_GROUPED)).long()
     motion.groups.copy_(rigid_groups(clips.points[some.to(clips.points.device)]))
+    for number, members in enumerate(motion.groups.sum(0).tolist()):
+        for networks in (motion.free, motion.touch):
+            networks[number].requires_grad_(members > 0)  # a group of no points has nothing to learn
     stage = _stage("motion", folder, motion, MOVE_RATE, config, made_of, quiet)
     points, action = clips.points.to(device), clips.action.to(device)
     rows = torch.arange(len(points), device=clips.device)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from worldling.judge.measures.contact_features import future_features
-from worldling.judge.readers.scene import read
+from worldling.scenes.seen import read
 
 
 def test_what_is_hidden_stays_where_it_was_seen():

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from worldling.frame_error import ROUNDING_MSE
-from worldling.judge.readers.scene import last_seen, read
 from worldling.judge.truth.forks import ANSWERS, FIRST_BURST, JUDGED, Fork
+from worldling.scenes.seen import last_seen, read
 
 #: Red has responded to a push once it is this far from where it is without one, in the same predictor's futures: shares
 #: of the picture.

@@ -14,9 +14,9 @@ from worldling.judge.case import Case
 from worldling.judge.horizon.reading import Grid
 from worldling.judge.measures.bootstrap import Bootstrap
 from worldling.judge.measures.permanence import VISIBLE
-from worldling.judge.readers.scene import cover
 from worldling.judge.truth.episodes import Film, Play, draw_play
 from worldling.report.values import Interval
+from worldling.scenes.seen import cover
 from worldling.timing.steps import time_steps
 
 #: Real episodes of each scene that the alarm learns from, and others that it is tested on.

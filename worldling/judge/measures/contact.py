@@ -20,9 +20,9 @@ from worldling.judge.measures.latent_features import (
     start_unpushed,
 )
 from worldling.judge.measures.readout import Readout, reduce
-from worldling.judge.readers.scene import read
 from worldling.progress import Progress
 from worldling.protocol import WorldModel
+from worldling.scenes.seen import read
 
 #: What a readout is fitted on, in the words of the report.
 CONDITIONS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from worldling.judge.readers.scene import HIDDEN, Things, last_seen
+from worldling.scenes.seen import HIDDEN, Things, last_seen
 
 EVERY = 2  # frames between the moments of the future that are given as they are
 

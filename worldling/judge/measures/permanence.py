@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from worldling.judge.measures.pieces import largest_piece
-from worldling.judge.readers.scene import SEEN, cover, read
+from worldling.scenes.seen import SEEN, cover, read
 
 #: A thing is visible if the simulator says it covers at least this share of the picture (12 pixels of 64 x 64).
 VISIBLE = 12 / 64**2

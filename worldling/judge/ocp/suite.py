@@ -21,12 +21,12 @@ from worldling.judge.measures.bootstrap import Bootstrap, BootstrapMethod
 from worldling.judge.measures.contact import CONDITIONS, TrialSet, describe, prediction_features, right_answers
 from worldling.judge.measures.contact_features import observed_features
 from worldling.judge.measures.readout import Readout
-from worldling.judge.readers.scene import read
 from worldling.judge.results import Anchored, Elapsed, SuiteResult
 from worldling.judge.truth.exam import PAIRS, Exam, ExamTrial, chosen_scenes, make_exam
 from worldling.progress import Progress
 from worldling.protocol import WorldModel
 from worldling.report.values import HIDDEN, Interval
+from worldling.scenes.seen import read
 
 VERIFIED = 200
 #: Trials of a scene that the self-check is fitted on and judged by.

@@ -25,11 +25,11 @@ from worldling.judge.measures.bootstrap import Bootstrap
 from worldling.judge.measures.contact import CONDITIONS, TrialSet, describe, right_answers
 from worldling.judge.measures.readout import folds
 from worldling.judge.needs import is_held_out
-from worldling.judge.readers.scene import read
 from worldling.judge.results import Elapsed, SuiteResult
 from worldling.progress import Progress
 from worldling.protocol import WorldModel
 from worldling.report.values import HIDDEN, SPREAD, Interval
+from worldling.scenes.seen import read
 
 #: Of the files' frames, 10 ms each: how many are shown, and at which one looking ends (Physion's usual clips).
 SHOWN, LOOKED_AT = 45, 150

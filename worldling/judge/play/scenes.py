@@ -12,8 +12,8 @@ import numpy as np
 
 from worldling.judge.measures.permanence import VISIBLE, Found, find, is_there, kept, sensible_area
 from worldling.judge.play.checks import Check, Seen
-from worldling.judge.readers.scene import SEEN, read
 from worldling.judge.readers.silhouettes import best_overlap, silhouettes
+from worldling.scenes.seen import SEEN, read
 
 #: A thing has its shape if its outline overlaps this much with one of the real frames. Real frames: 98 % above .65.
 SHAPE = 0.60

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from worldling.judge.readers.scene import cover
+from worldling.scenes.seen import cover
 
 #: Side of an outline in 64ths of the picture; it has as many values a side.
 SIDE = 24

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from worldling.judge.readers.scene import read
+from worldling.scenes.seen import read
 
 
 def test_the_reader_sees_what_the_engine_sees(exam):
