@@ -159,6 +159,32 @@ def test_a_picture_of_ones_own_is_taken_up(browser, pages, tmp_path):
     assert line == "", "one colour is encoded no worse than the noise that this world starts from"
 
 
+@pytest.mark.parametrize("kept", [0.3, 0.999])
+def test_a_page_that_was_cut_short_says_so(browser, pages, tmp_path, kept):
+    _, file = pages("plain")
+    whole, cut = file.read_bytes(), tmp_path / "cut.html"
+    cut.write_bytes(whole[: int(kept * len(whole))])
+
+    async def play():
+        async with open_tab(browser, cut.as_uri(), tmp_path / "profile") as tab:
+            await tab.until("document.body.textContent.startsWith('This file was cut short')")
+
+    asyncio.run(play())
+
+
+def test_a_page_that_was_damaged_says_so(browser, pages, tmp_path):
+    _, file = pages("plain")
+    page, damaged = file.read_text(), tmp_path / "damaged.html"
+    at = page.index('"graph": "') + 2000
+    damaged.write_text(page[:at] + ("0" if page[at] != "0" else "1") + page[at + 1 :])
+
+    async def play():
+        async with open_tab(browser, damaged.as_uri(), tmp_path / "profile") as tab:
+            await tab.until("document.getElementById('overlay-text').textContent.includes('was damaged')")
+
+    asyncio.run(play())
+
+
 def test_a_lesson_measures_in_the_page_what_it_measures_here(browser, tmp_path, monkeypatch):
     if browser != "chromium":
         pytest.skip("one browser is enough")

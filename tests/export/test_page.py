@@ -194,6 +194,40 @@ def test_a_card_that_says_nothing_gives_no_line():
     assert told({}) == ""
 
 
+@needs_node
+@pytest.mark.parametrize(
+    "window, said",
+    [
+        ({}, ""),
+        ({"worldlingEnd": False}, "This file was cut short"),
+        ({"worldlingParts": None}, "A file that belongs to this page is missing"),
+        ({"worldlingParts": {"runtime": "r"}}, "A file that belongs to this page is missing"),
+        ({"worldlingParts": {"gallery": []}}, ""),
+        ({"Worker": None, "DecompressionStream": None}, "too old to play: it has no workers, no DecompressionStream."),
+        ({"HTMLScriptElement": {}}, "too old to play: it has no import maps."),
+    ],
+)
+def test_a_page_that_cannot_play_says_why(window, said):
+    there = {"worldlingEnd": True, "worldlingParts": {"runtime": "r", "graph": "g"}, **window}
+    code = f"""
+    let ready; const body = {{ textContent: "page", appendChild(line) {{ body.textContent = line.textContent; }} }};
+    globalThis.window = {{
+      HTMLScriptElement: {{ supports: () => true }}, WebAssembly: {{}}, Worker: {{}}, DecompressionStream: {{}},
+      OffscreenCanvas: {{}}, ...{json.dumps(there)},
+    }};
+    globalThis.HTMLScriptElement = window.HTMLScriptElement;
+    globalThis.document = {{
+      body, addEventListener: (_, then) => {{ ready = then; }},
+      createElement: () => ({{ style: {{}}, setAttribute() {{}} }}),
+    }};
+    {(HERE / "page" / "guard.js").read_text()}
+    ready();
+    console.log(JSON.stringify(body.textContent));
+    """
+    shown = run(code)
+    assert shown == "page" if not said else said in shown
+
+
 def test_files_of_the_page_are_short_enough_to_read():
     for file in (HERE / "page").iterdir():
         lines = file.read_text().splitlines()

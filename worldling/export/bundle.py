@@ -26,6 +26,8 @@ HERE = Path(__file__).parent
 WORKER = ("noise.js", "world.js", "history.js", "worker.js")
 #: Modules of a lesson's page, beside the engine.
 LESSON = ("measure.js", "plot.js", "lesson.js")
+#: What a page runs before anything else.
+GUARD = HERE / "page" / "guard.js"
 #: Files of the page that an exported one does not have.
 LEFT_OUT = {"link.js", "engine.js"}
 RUNTIME = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm.gz")
@@ -83,21 +85,31 @@ def lesson_page(packed: Packed, title: str, lesson: dict[str, Any]) -> str:
 
 
 def _page(title: str, scripts: str, kind: str = "player") -> str:
-    """Return the HTML of the player or of a lesson, with all that it refers to inside, and `scripts` before its own."""
+    """Return the HTML of the player or of a lesson, with all that it refers to inside.
+
+    Its scripts come last, those of `scripts` before its own, and guard.js first, which says what is not there.
+    """
     template = PAGE / "index.html" if kind == "player" else HERE / "page" / f"{kind}.html"
     html = template.read_text()
     html = re.sub(r'<link rel="stylesheet" href="([\w./]+)">', lambda found: _style(template.parent / found[1]), html)
     icon = base64.b64encode((PAGE / "icon.svg").read_bytes()).decode()
     html = html.replace("player/icon.svg", f"data:image/svg+xml;base64,{icon}")
     modules = {f"worldling/{name}": _address(text) for name, text in _modules(kind).items()}
-    own = f"""<script type="importmap">{_script({"imports": modules})}</script>
-{scripts}
-<script type="module">import "worldling/{kind}.js";</script>"""
-    main = f'<script type="module" src="{kind}/{kind}.js"></script>'
-    if main not in html:
-        raise ExportError(f"`{template}` must hold {main}, got none. Install Worldling again.")
     escaped = title.replace("&", "&amp;").replace("<", "&lt;")
-    return html.replace(main, own).replace("<title>Worldling</title>", f"<title>{escaped} · Worldling</title>")
+    parts = {
+        f'<script type="module" src="{kind}/{kind}.js"></script>': f"<script>\n{GUARD.read_text()}</script>",
+        "<title>Worldling</title>": f"<title>{escaped} · Worldling</title>",
+        "</body>": f"""<script type="importmap">{_script({"imports": modules})}</script>
+{scripts}
+<script type="module">import "worldling/{kind}.js";</script>
+<script>worldlingEnd = true</script>
+</body>""",
+    }
+    for there, instead in parts.items():
+        if there not in html:
+            raise ExportError(f"`{template}` must hold {there}, got none. Install Worldling again.")
+        html = html.replace(there, instead)
+    return html
 
 
 def _style(path: Path) -> str:

@@ -27,7 +27,10 @@ async function unpacked(name) {
     view.setUint32(to, word);
   }
   const stream = new Blob([bytes.subarray(0, parseInt(text))]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+  const whole = await new Response(stream).arrayBuffer().catch(() => {
+    throw new Error("This file was damaged on its way here. Get it again.");
+  });
+  return new Uint8Array(whole);
 }
 
 // Undo `_planes` of bundle.py.
