@@ -2,7 +2,7 @@
 
 world/
   config.json           sizes of the networks, action space
-  weights.safetensors   float16 or float32
+  weights.safetensors   float16 or float32; matrices may be packed (packed.py)
   card.json             data, cost and quality
   contexts/             a few real clips to start from, as a data set
 """
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from worldling.config import write_atomic
 from worldling.errors import CheckpointError
+from worldling.packed import stored, unpack
 from worldling.untrusted import MOST_JSON_BYTES, parse_json, printable, read_json_file, regular_file
 
 #: Largest file of tensors that is read; a training state of 50 M parameters takes 0.8 GB.
@@ -39,9 +40,9 @@ def read_tensors(
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `write_tensors` wrote.
 
-    shapes: the tensors that must be there, and no others, in fp16, bf16 or fp32, compared before any is read; None
-    takes what there is. inside: a folder that no link may lead out of. Raises `CheckpointError` on a missing,
-    truncated or foreign file.
+    shapes: the tensors that must be there, and no others, in fp16, bf16, fp32 or packed, compared before any is read;
+    packed ones are unpacked to fp32; None takes what there is. inside: a folder that no link may lead out of. Raises
+    `CheckpointError` on a missing, truncated or foreign file.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
@@ -55,10 +56,17 @@ def read_tensors(
         header = _read_header(path)
         meta = header.pop("__metadata__", {}).get("worldling")
         if meta is not None:
-            _check_header(header, shapes, path)
-            tensors, meta = load(path.read_bytes()), parse_json(meta)
-        if not isinstance(meta, dict | None):
-            raise ValueError("metadata that are no object")
+            meta = parse_json(meta)
+            if not isinstance(meta, dict) or not isinstance(bits := meta.get("bits", {}), dict):
+                raise ValueError("metadata that are no object")
+            if shapes is not None:
+                _check_header(header, stored(shapes, bits), path)
+            tensors = load(path.read_bytes())
+            if shapes is not None:
+                tensors = {
+                    name: unpack(tensors, name, shape, bits[name]) if name in bits else tensors[name]
+                    for name, shape in shapes.items()
+                }
     except (SafetensorError, struct.error, ValueError, AttributeError, TypeError) as error:
         raise CheckpointError(
             f"`{path}` must be a complete safetensors file, got {size:,} bytes that cannot be read ({error}). "
@@ -83,19 +91,17 @@ def _read_header(path: Path) -> dict[str, Any]:
     return header
 
 
-def _check_header(header: dict[str, Any], shapes: Mapping[str, Sequence[int]] | None, path: Path) -> None:
-    """Raise `CheckpointError` unless a file claims to hold the tensors of `shapes`, and no others."""
+def _check_header(header: dict[str, Any], wanted: Mapping[str, tuple[list[int], tuple[str, ...]]], path: Path) -> None:
+    """Raise `CheckpointError` unless a file claims to hold the tensors of `packed.stored`, and no others."""
     again = f"in {path}. The weights belong to another config.json: copy the whole folder again."
-    for name in sorted(header.keys() - shapes.keys()) if shapes is not None else ():
+    for name in sorted(header.keys() - wanted.keys()):
         raise CheckpointError(f"`{printable(name)}` must be no tensor of this world, got one {again}")
-    for name, shape in (shapes or {}).items():
+    for name, (shape, dtypes) in wanted.items():
         found = header.get(name, {})
-        if found.get("shape") != list(shape):
-            raise CheckpointError(
-                f"`{name}` must have shape {list(shape)}, got {found.get('shape', 'nothing')} {again}"
-            )
-        if found.get("dtype") not in ("F16", "BF16", "F32"):
-            raise CheckpointError(f"`{name}` must be F16, BF16 or F32, got {found.get('dtype')!r:.40} {again}")
+        if found.get("shape") != shape:
+            raise CheckpointError(f"`{name}` must have shape {shape}, got {found.get('shape', 'nothing')} {again}")
+        if found.get("dtype") not in dtypes:
+            raise CheckpointError(f"`{name}` must be {' or '.join(dtypes)}, got {found.get('dtype')!r:.40} {again}")
 
 
 def load_into(module: torch.nn.Module, tensors: dict[str, Tensor], prefix: str, path: str | Path) -> None:

@@ -19,6 +19,7 @@ from worldling.data.store import DatasetWriter, open_dataset
 from worldling.dynamics.model import Dynamics
 from worldling.dynamics.outcome import Outcome
 from worldling.errors import ActionError, CheckpointError, ConfigError, DatasetError, nearest
+from worldling.packed import Packing, pack
 from worldling.tokenizer.model import Tokenizer
 from worldling.types import Episode
 from worldling.untrusted import printable, read_bytes
@@ -62,22 +63,24 @@ def find_world(name_or_path: str | Path) -> Path:
     )
 
 
-def save_world(world: World, path: str | Path, half: bool = True) -> Path:
+def save_world(world: World, path: str | Path, half: bool = True, packing: Packing | None = None) -> Path:
     """Write `world` to folder `path`, replacing existing files one by one; half: weights as float16.
 
-    config.json is written last, so that a folder that has one is complete.
+    packing: which weights, by their names in `weights_of`, are written in few bits. config.json is written last, so
+    that a folder that has one is complete.
     """
     from PIL import Image
 
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
-    tensors = {f"tokenizer.{k}": v for k, v in world.tokenizer.state_dict().items()}
-    tensors |= {f"dynamics.{k}": v for k, v in world.dynamics.state_dict().items()}
-    if world.outcome is not None:
-        tensors |= {f"outcome.{k}": v for k, v in world.outcome.state_dict().items()}
-    if half:
-        tensors = {k: v.half() for k, v in tensors.items()}
-    write_tensors(path / "weights.safetensors", tensors, {"format": FORMAT})
+    packing, tensors = packing or Packing(), dict[str, torch.Tensor]()
+    for name, weight in weights_of(world).items():
+        if name in packing.bits:
+            tensors |= pack(name, weight, packing.bits[name], packing.scales.get(name))
+        else:
+            tensors[name] = weight.half() if half else weight
+    meta = {"format": FORMAT, **({"bits": packing.bits} if packing.bits else {})}
+    write_tensors(path / "weights.safetensors", tensors, meta)
     if world.mean_frame is not None:
         picture = io.BytesIO()
         Image.fromarray(world.mean_frame).save(picture, "png")
@@ -88,6 +91,17 @@ def save_world(world: World, path: str | Path, half: bool = True) -> Path:
     write_atomic(path / "config.json", json.dumps({"format": FORMAT, **to_dict(world.config)}, indent=2) + "\n")
     world.path = path
     return path
+
+
+def weights_of(world: World) -> dict[str, torch.Tensor]:
+    """Return all weights of a world by the names under which they are saved."""
+    networks = {"tokenizer": world.tokenizer, "dynamics": world.dynamics, "outcome": world.outcome}
+    return {
+        f"{prefix}.{name}": weight
+        for prefix, network in networks.items()
+        if network is not None
+        for name, weight in network.state_dict().items()
+    }
 
 
 def _save_contexts(world: World, path: Path) -> None:

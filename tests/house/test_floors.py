@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2] / "worldling"
 #: Rooms from the ground up, those to come included; files of one floor that make up a room stand in a group.
 FLOORS = [
     [{"types", "errors", "config", "plugin", "progress", "protocol", "untrusted", "about", "folder_lock"}, "player"],
-    ["checkpoint", "machine", "frame_error", "nn", "scenes", "report", "timing"],
+    [{"checkpoint", "packed"}, "machine", "frame_error", "nn", "scenes", "report", "timing"],
     ["data"],  # which opens the scenes by their names
     ["tokenizer", "dynamics"],
     [{"world", "world_files", "world_limits", "state", "tick", "foreign", "alarm"}, "description"],
