@@ -14,11 +14,12 @@ def pytest_configure(config):
     os.environ["WORLDLING_CACHE"] = str(config.cache.mkdir("worldling"))
 
 
-def build_world(passes=1, grid=8, size_px=64, seed=0, warp=0, clips=False, keypoints=0):
+def build_world(passes=1, grid=8, size_px=64, seed=0, warp=0, clips=False, keypoints=0, sparse=""):
     """Return an untrained world of 64 tokens and width 32, whose frames still depend on everything it is given.
 
     warp: of so many parts a side of each token's place its head says where they come from; clips: it has contexts to
-    start from, those of `tiny_clip`, as a trained world has; keypoints: so many, which turn and shift.
+    start from, those of `tiny_clip`, as a trained world has; keypoints: so many, which turn and shift; sparse: the
+    pattern of its attention.
     """
     import torch
 
@@ -42,6 +43,7 @@ def build_world(passes=1, grid=8, size_px=64, seed=0, warp=0, clips=False, keypo
         passes=passes,
         warp=warp,
         keypoints=keypoints,
+        sparse=sparse,
     )
     dynamics = Dynamics(shape)
     if keypoints:

@@ -16,7 +16,7 @@ from worldling.export.graph import about, build_graph, input_names
 from worldling.export.play_onnx import Noise, World
 from worldling.export.write import export_onnx
 
-KINDS = {"plain": {}, "warp": {"warp": 2}, "keypoints": {"keypoints": 5}}
+KINDS = {"plain": {}, "warp": {"warp": 2}, "keypoints": {"keypoints": 5}, "sparse": {"sparse": "window:4+global:3"}}
 
 
 @pytest.fixture(scope="module", params=KINDS)

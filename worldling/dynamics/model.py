@@ -22,6 +22,7 @@ from worldling.errors import ConfigError
 from worldling.nn.attention import Norm
 from worldling.nn.blocks import SpaceLayer, TimeLayer
 from worldling.nn.lattice import level_values
+from worldling.nn.sparse import parse_pattern
 
 #: How sharply centred scores fall off at first: as those of eight levels do, however many there are.
 CENTERED_FALL = 3.5
@@ -36,7 +37,8 @@ class DynamicsConfig:
     forgotten; passes K: denoising passes per frame, 1 for a deterministic world; centered_scores: the head predicts a
     centre and a width for the scores of each channel, else they fall off from the level the channel has; warp: a token
     has warp x warp parts that the head may fetch from elsewhere in the last frame (warp.py), 0 for none; keypoints K:
-    points that are predicted before the frame (keypoints.py), 0 for none.
+    points that are predicted before the frame (keypoints.py), 0 for none; sparse: the pattern of attention over space,
+    such as "window:4+global:8" (nn/sparse.py), "" for dense.
     """
 
     action_size: int = 1
@@ -53,6 +55,7 @@ class DynamicsConfig:
     centered_scores: bool = False
     warp: int = 0
     keypoints: int = field(default=0, metadata={"if_set": True})
+    sparse: str = field(default="", metadata={"if_set": True})
 
     def __post_init__(self) -> None:
         if not self.backbone or set(self.backbone) - {"S", "T"} or "T" not in self.backbone:
@@ -68,6 +71,7 @@ class DynamicsConfig:
                 f"`keypoints` must be 0 to {MOST_POINTS}, on a grid of 1, 2, 4, 8, 16 or 32, got {self.keypoints} on a "
                 f"grid of {self.grid}. Use 0 for a world without."
             )
+        parse_pattern(self.sparse, self.grid)
 
     @property
     def tokens(self) -> int:
@@ -78,6 +82,13 @@ class DynamicsConfig:
     def slots(self) -> int:
         """R, frames held in memory."""
         return self.window + self.sinks
+
+    def space_layer(self, number: int) -> SpaceLayer:
+        """Return space layer `number`, from 0, those of the backbone before those of the head."""
+        pattern = parse_pattern(self.sparse, self.grid)
+        if pattern is not None and pattern.is_full(number):
+            pattern = None
+        return SpaceLayer(self.width, self.width // self.head_dim, self.grid, pattern)
 
     @property
     def time_layers(self) -> int:
@@ -111,7 +122,8 @@ class Backbone(nn.Module):
         self.place = nn.Parameter(0.02 * torch.randn(c.tokens, d))
         self.action_in = Embed(c.action_size, d)
         self.layers = nn.ModuleList(
-            SpaceLayer(d, heads, c.grid) if kind == "S" else TimeLayer(d, heads, c.window) for kind in c.backbone
+            c.space_layer(c.backbone[:place].count("S")) if kind == "S" else TimeLayer(d, heads, c.window)
+            for place, kind in enumerate(c.backbone)
         )
 
     def enter(self, latent: Tensor, previous: Tensor, action: Tensor, cells: Tensor | None = None) -> Tensor:
@@ -177,12 +189,12 @@ class Head(nn.Module):
 
     def __init__(self, config: DynamicsConfig) -> None:
         super().__init__()
-        c, d, heads = config, config.width, config.width // config.head_dim
+        c, d, before = config, config.width, config.backbone.count("S")
         self.config = config
         self.noisy_in = nn.Linear(c.channels, d, bias=False)
         self.time_in = Embed(2, d)
         self.hint_in = nn.Linear(HINT_SIZE, d) if c.keypoints else None
-        self.layers = nn.ModuleList(SpaceLayer(d, heads, c.grid) for _ in range(c.head_layers))
+        self.layers = nn.ModuleList(c.space_layer(before + number) for number in range(c.head_layers))
         self.norm = Norm(d)
         self.scores = nn.Linear(d, c.channels * c.levels)
         nn.init.zeros_(self.scores.weight)

@@ -1,7 +1,8 @@
 """Two attentions: over the cells of one frame (space), and over past frames at one cell (time).
 
 Both are written out as matrix products with an fp32 softmax: at 64 tokens that trains 1.6x faster on a
-CPU than the fused kernel, whose bf16 backward is slow there, and it exports to any engine.
+CPU than the fused kernel, whose bf16 backward is slow there, and it exports to any engine. Attention over
+space may be sparse (sparse.py).
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from worldling.nn.sparse import SparsePattern, from_windows, same_window, to_windows, window_pairs
 
 MASKED = -1e4  # added to a score that must not count; finite, so that bf16 and int8 engines keep it
 
@@ -24,14 +27,15 @@ class SpaceAttention(nn.Module):
     """Attention among the N = grid*grid cells of a frame, with a learned bias per relative position.
 
     The bias starts as one bump per head around a nearby cell, so that heads begin as a local filter
-    and learn to look further (after ConViT, arXiv 2103.10697).
+    and learn to look further (after ConViT, arXiv 2103.10697). pattern: cells look at their window only, and at
+    summaries of the frame, which learned queries gather in each layer.
     """
 
     pair: Tensor
 
-    def __init__(self, width: int, heads: int, grid: int) -> None:
+    def __init__(self, width: int, heads: int, grid: int, pattern: SparsePattern | None = None) -> None:
         super().__init__()
-        self.heads, self.grid = heads, grid
+        self.heads, self.grid, self.pattern = heads, grid, pattern
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.out = nn.Linear(width, width, bias=False)
         self.q_norm, self.k_norm = Norm(width // heads), Norm(width // heads)
@@ -39,6 +43,9 @@ class SpaceAttention(nn.Module):
         offset = cells[:, None] - cells[None] + grid - 1
         self.register_buffer("pair", offset[..., 0] * (2 * grid - 1) + offset[..., 1], persistent=False)
         self.position = nn.Parameter(self._bumps(heads, grid))
+        if pattern is not None and pattern.num_global:
+            self.ask = nn.Parameter(torch.randn(heads, pattern.num_global, width // heads))
+            self.global_bias = nn.Parameter(torch.zeros(heads, pattern.num_global))
 
     @staticmethod
     def _bumps(heads: int, grid: int) -> Tensor:
@@ -56,9 +63,53 @@ class SpaceAttention(nn.Module):
         b, n, d = x.shape
         q, k, v = self.qkv(x).view(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
         q, k = self.q_norm(q), self.k_norm(k)
+        if self.pattern is not None:
+            return self.out(self._sparse(q, k, v, cells).transpose(1, 2).reshape(b, n, d))
         scores = (q @ k.transpose(-1, -2)).float() * (d // self.heads) ** -0.5 + self.bias(b, cells)
         mixed = scores.softmax(-1).to(v.dtype) @ v
         return self.out(mixed.transpose(1, 2).reshape(b, n, d))
+
+    def _sparse(self, q: Tensor, k: Tensor, v: Tensor, cells: Tensor | None) -> Tensor:
+        """Mix values `[B, heads, N, D / heads]` within windows and with summaries of the frame.
+
+        Where all cells are there, windows are folded into the batch; else pairs of different windows are masked.
+        """
+        assert self.pattern is not None, "dense attention has its own way"
+        scale, window, side = q.shape[-1] ** -0.5, self.pattern.window, self.grid
+        if cells is None:
+            near = [self._fold(t) for t in (q, k, v)]
+            bias = self.position[:, window_pairs(self.pair, window, side)].float()
+        else:
+            near, bias = [q, k, v], self.bias(len(q), cells)
+            apart = ~same_window(cells, side, window).repeat_interleave(len(q) // len(cells), 0)
+            bias = bias + MASKED * apart[:, None]
+        scores = (near[0] @ near[1].transpose(-1, -2)).float() * scale + bias
+        if not self.pattern.num_global:
+            mixed = scores.softmax(-1).to(v.dtype) @ near[2]
+            return mixed if cells is not None else self._unfold(mixed)
+        keys, values = self._summaries(k, v)
+        far = (q @ keys.transpose(-1, -2)).float() * scale + self.global_bias.float()[:, None]
+        weight = torch.cat([scores, far if cells is not None else self._fold(far)], -1).softmax(-1).to(v.dtype)
+        inside, outside = weight.split([scores.shape[-1], self.pattern.num_global], -1)
+        if cells is not None:
+            return inside @ v + outside @ values
+        return self._unfold(inside @ near[2]) + self._unfold(outside) @ values
+
+    def _fold(self, x: Tensor) -> Tensor:
+        """Fold windows into the batch: `[B, heads, N, n]` to `[B * W, heads, window**2, n]`."""
+        assert self.pattern is not None, "dense attention has no windows"
+        return to_windows(x.transpose(1, 2), self.grid, self.pattern.window).transpose(1, 2)
+
+    def _unfold(self, x: Tensor) -> Tensor:
+        """Undo `_fold`."""
+        assert self.pattern is not None, "dense attention has no windows"
+        return from_windows(x.transpose(1, 2), self.grid, self.pattern.window).transpose(1, 2)
+
+    def _summaries(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Return keys and values `[B, heads, G, D / heads]` of what the learned queries gather from all cells."""
+        asked = self.q_norm(self.ask).to(k.dtype) * k.shape[-1] ** -0.5
+        weight = (asked @ k.transpose(-1, -2)).float().softmax(-1).to(v.dtype)
+        return self.k_norm(weight @ k), weight @ v
 
     def bias(self, rows: int, cells: Tensor | None) -> Tensor:
         """Return the bias of every pair of cells, `[heads, N, N]` or `[rows, heads, M, M]`."""

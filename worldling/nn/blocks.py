@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from worldling.nn.attention import Norm, SpaceAttention, TimeAttention
+from worldling.nn.sparse import SparsePattern
 
 
 class Mlp(nn.Module):
@@ -21,13 +22,16 @@ class Mlp(nn.Module):
 
 
 class SpaceLayer(nn.Module):
-    """Depthwise 3x3 over the grid, attention over the grid, MLP; each added to its input."""
+    """Depthwise 3x3 over the grid, attention over the grid, MLP; each added to its input.
 
-    def __init__(self, width: int, heads: int, grid: int) -> None:
+    pattern: of the attention, if it is sparse.
+    """
+
+    def __init__(self, width: int, heads: int, grid: int, pattern: SparsePattern | None = None) -> None:
         super().__init__()
         self.grid = grid
         self.near = nn.Conv2d(width, width, 3, padding=1, groups=width)
-        self.norm, self.attention = Norm(width), SpaceAttention(width, heads, grid)
+        self.norm, self.attention = Norm(width), SpaceAttention(width, heads, grid, pattern)
         self.mlp_norm, self.mlp = Norm(width), Mlp(width)
 
     def forward(self, x: Tensor, cells: Tensor | None = None) -> Tensor:

@@ -77,6 +77,9 @@ class TrainConfig:
     """Whether the head predicts a centre and a width for each channel's logits (dynamics/model.py)."""
     warp: bool = False
     """Whether the head may copy cells from elsewhere in the last frame, by optical flow (dynamics/warp.py)."""
+    sparse: str = ""
+    """Attention within windows and to a few summaries of the frame, such as "window:4+global:8" (nn/sparse.py); pays
+    from about 500 tokens a frame on. "" is dense."""
     keypoints: int = 0
     """Points that are found in the pictures without labels and predicted before the frame (dynamics/keypoints.py);
     0 for none. About 4 a moving thing."""
@@ -147,5 +150,6 @@ def world_config(name: str, train: TrainConfig, size_px: int, action_space: Acti
         centered_scores=train.centered_scores,
         warp=train.merge if train.warp else 0,
         keypoints=train.keypoints,
+        sparse=train.sparse,
     )
     return WorldConfig(name, train.size, tokenizer, dynamics, action_space, fps)
