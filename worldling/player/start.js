@@ -32,10 +32,11 @@ export function draw(worlds, go) {
   const filled = groups.filter(([, members]) => members.length);
   $("groups").replaceChildren(...filled.map(([title, members]) => {
     const section = make("section", "group"), cards = make("ul", "cards");
+    const heading = filled.length > 1 ? "h3" : "h2";  // no level is left out
     if (filled.length > 1) section.append(make("h2", "", title));
     cards.append(...members.map((world) => {
       const item = make("li", "");
-      item.append(card(world, go));
+      item.append(card(world, go, heading));
       return item;
     }));
     section.append(cards);
@@ -43,7 +44,7 @@ export function draw(worlds, go) {
   }));
 }
 
-function card(world, go) {
+function card(world, go, heading) {
   const element = make(world.problem ? "div" : "a", world.problem ? "card broken" : "card");
   if (!world.problem) {
     element.href = address(world.id);
@@ -54,7 +55,7 @@ function card(world, go) {
     };
   }
   const text = make("div", "about");
-  text.append(make("h3", "", world.title || world.id));
+  text.append(make(heading, "name", world.title || world.id));
   if (world.problem) text.append(make("p", "problem", world.problem));
   else for (const line of [world.what, HOME && world.how].filter(Boolean)) text.append(make("p", "", line));
   text.append(make("p", "fine", facts(world)));

@@ -147,7 +147,7 @@ def film(rows: Sequence[tuple[str, np.ndarray]], columns: Sequence[str]) -> str:
         + "</tr>"
         for label, frames in rows
     )
-    return f'<table class="film"><tr><th></th>{heads}</tr>{body}</table>'
+    return f'<table class="film"><tr><td></td>{heads}</tr>{body}</table>'
 
 
 def moving_picture(webp: bytes) -> str:

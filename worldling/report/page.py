@@ -39,7 +39,7 @@ def _block(block: Block) -> str:
     note = f'<p class="note">{html.escape(block.note)}</p>' if block.note else ""
     if isinstance(block, Figure):
         return f"<h3>{html.escape(block.title)}</h3>{note}<figure>{block.drawing}</figure>"
-    heads = "".join(f"<th>{html.escape(c)}</th>" for c in block.columns)
+    heads = "".join(f"<th>{html.escape(c)}</th>" if c else "<td></td>" for c in block.columns)
     rows = "".join(
         "<tr>"
         + "".join(
