@@ -20,7 +20,8 @@ FLOORS = [
     [{"world", "world_files", "world_limits", "state", "tick", "foreign", "alarm"}, "description"],
     ["backends", "learn"],
     ["cost"],  # which the judge shows
-    ["train", "compress", "plan", "rl", "engine", "export", "judge"],
+    ["train", "plan", "rl", "engine", "export", "judge"],
+    ["compress"],  # which trains and judges
     ["serve"],
     ["cli", "testing", "recipes"],
     [{"__main__", "__init__"}],

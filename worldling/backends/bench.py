@@ -13,7 +13,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -102,11 +102,7 @@ def bench(
                 progress.update(len(cases), name)
     others = {name: w.backend for name, w in worlds.items() if name != "reference"}
     deviations = {"reference": Deviation(0.0, PSNR_LIMIT_DB), **deviation(world, others, steps, starts, quiet)}
-    with Progress("measuring", seconds * len(cases), "s", quiet) as progress:
-        for turn in range(max(1, round(seconds / TURN_S))):
-            for place, case in enumerate(cases.values()):
-                case.turn(min(TURN_S, seconds))
-                progress.update((turn * len(cases) + place + 1) * min(TURN_S, seconds))
+    _take_turns(list(cases.values()), seconds, quiet)
     rows = []
     for (name, kind, batch), case in cases.items():
         p50, p99 = (float(np.percentile(case.times, q)) for q in (50, 99))
@@ -131,6 +127,47 @@ def bench(
         )
     about = {"name": world.config.name, "size": world.config.size, "parameters": _parameters(world)}
     return {"machine": machine(world, load), "versions": versions(), "commit": commit(), "world": about, "rows": rows}
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast a world is at a batch size.
+
+    batch; fps_p50: frames of all rows a second, at the median step; p50_ms, p99_ms: of a step; num_steps: timed;
+    memory_mb: resident memory added by backend and state.
+    """
+
+    batch: int
+    fps_p50: float
+    p50_ms: float
+    p99_ms: float
+    num_steps: int
+    memory_mb: float
+
+
+def measure_speed(
+    worlds: Mapping[str, World], batches: Sequence[int], seconds: float = 3.0, quiet: bool = True
+) -> dict[str, dict[int, Speed]]:
+    """Measure worlds on the backends that they have, all in turns: their speeds by name and batch size.
+
+    seconds: of timing per world and batch size. Frames are decoded.
+    """
+    cases = {(name, batch): _case(world, batch, True, 0.0) for name, world in worlds.items() for batch in batches}
+    _take_turns(list(cases.values()), seconds, quiet)
+    found: dict[str, dict[int, Speed]] = {name: {} for name in worlds}
+    for (name, batch), case in cases.items():
+        p50, p99 = (float(np.percentile(case.times, q)) for q in (50, 99))
+        found[name][batch] = Speed(batch, batch / p50, p50 * 1e3, p99 * 1e3, len(case.times), case.memory_mb)
+    return found
+
+
+def _take_turns(cases: Sequence[Case], seconds: float, quiet: bool) -> None:
+    """Time all cases, `seconds` each, in short turns."""
+    with Progress("measuring", seconds * len(cases), "s", quiet) as progress:
+        for turn in range(max(1, round(seconds / TURN_S))):
+            for place, case in enumerate(cases):
+                case.turn(min(TURN_S, seconds))
+                progress.update((turn * len(cases) + place + 1) * min(TURN_S, seconds))
 
 
 def available(world: World) -> list[str]:

@@ -15,7 +15,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from worldling.cli.compressing import add_compress
+from worldling.cli.compressing import add_compress, add_ladder
 from worldling.cli.exporting import add_export, add_lesson
 from worldling.cli.judging import add_cost, add_judge
 from worldling.cli.options import BACKENDS, Parser, count, names_world, open_worlds, parse_ints, parse_pairs
@@ -217,6 +217,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     add_cost(command)
     add_compress(command)
+    add_ladder(command)
     add_export(command)
     add_lesson(command)
 

@@ -1,4 +1,4 @@
-"""The command `worldling compress`."""
+"""The commands `worldling compress` and `worldling ladder`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import argparse
 import sys
 from collections.abc import Callable
 from typing import Any
+
+from worldling.cli.options import count
 
 Command = Callable[..., argparse.ArgumentParser]
 
@@ -24,6 +26,39 @@ def add_compress(command: Command) -> None:
         help="bits of a weight on average, 1.5 to 8.5 with their scales: most for the weights that matter most. "
         "The file gets smaller, not the time: weights are unpacked when the world is loaded",
     )
+
+
+def add_ladder(command: Command) -> None:
+    """Add `worldling ladder`."""
+    kept = "what was measured is kept. Run the same command again to continue."
+    p = command("ladder", _ladder, "make a world cheaper step by step, each step beside what it costs in truth", kept)
+    p.add_argument("world", help="folder of a world, or name of a bundled one")
+    p.add_argument("--data", required=True, help="a data set the world has not seen")
+    p.add_argument("--out", metavar="FOLDER", help="for ladder.html and ladder.json (default: ladder/ in the world)")
+    p.add_argument(
+        "--target-drop", type=float, default=0.9, metavar="POINTS",
+        help="points of 100 that the last row may lose of any share, by the upper end of its interval",
+    )  # fmt: skip
+    p.add_argument("--starts", type=count, default=1000, help="held-out starts of roll-outs")
+    p.add_argument("--horizon", type=count, default=10, help="frames ahead at which is looked")
+    p.add_argument("--seconds", type=float, default=3.0, help="of timing for each row and batch size")
+
+
+def _ladder(a: argparse.Namespace) -> dict[str, Any] | None:
+    from worldling.compress.ladder import ladder
+    from worldling.compress.ladder_page import ladder_text
+    from worldling.report.values import to_json
+    from worldling.world_files import BUNDLED, find_world
+
+    if a.out is None:
+        source = find_world(a.world)
+        a.out = f"ladder/{source.name}" if source.parent == BUNDLED else str(source / "ladder")
+    found = ladder(a.world, a.data, a.out, a.target_drop, a.starts, a.horizon, a.seconds, a.json)
+    if a.json:
+        return {"ladder": to_json(found)}
+    print(ladder_text(found), file=a.answers)
+    print(f"{a.out}/ladder.html", file=sys.stderr)
+    return None
 
 
 def _compress(a: argparse.Namespace) -> dict[str, Any] | None:

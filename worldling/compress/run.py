@@ -15,6 +15,7 @@ from worldling.folder_lock import only_writer
 from worldling.frame_error import psnr_of
 from worldling.learn.latents import weights_digest
 from worldling.packed import BITS
+from worldling.world import World
 from worldling.world_files import find_world, load_world, save_world
 
 
@@ -48,13 +49,16 @@ def compress(world: str | Path, out: str | Path, bits: float, quiet: bool = True
     loaded = load_world(source)
     refuse_packed(loaded)
     with only_writer(target / "compress", ".compressing", "compressed"):
-        digest = weights_digest(loaded.tokenizer) + weights_digest(loaded.dynamics)
-        measured = Measured(target / "compress" / "sensitivity.json", digest)
-        done: Quantized = quantize_weights(loaded, bits, measured.load(set(packable(loaded))), quiet, measured.add)
+        done = quantized(loaded, bits, Measured.of(loaded, target / "compress" / "sensitivity.json"), quiet)
         save_world(done.world, target, packing=done.packing)
     numbers = sum(p.numel() for p in (*loaded.tokenizer.parameters(), *loaded.dynamics.parameters()))
     size = (target / "weights.safetensors").stat().st_size
     return Compressed(str(target), size / 1e6, 4 * numbers / 1e6, done.mean_bits, float(psnr_of(done.error)))
+
+
+def quantized(world: World, bits: float, measured: Measured, quiet: bool = True) -> Quantized:
+    """Return `world` with weights of `bits` on average, measuring only what is not known yet."""
+    return quantize_weights(world, bits, measured.load(set(packable(world))), quiet, measured.add)
 
 
 class Measured:
@@ -63,6 +67,11 @@ class Measured:
     def __init__(self, file: Path, digest: str) -> None:
         self.file, self.digest = file, digest
         self.found: dict[str, dict[int, float]] = {}
+
+    @classmethod
+    def of(cls, world: World, file: Path) -> Measured:
+        """Return the file of a world's sensitivities."""
+        return cls(file, weights_digest(world.tokenizer) + weights_digest(world.dynamics))
 
     def load(self, names: set[str]) -> dict[str, dict[int, float]]:
         """Return what an earlier call found of weights `names`; nothing if it was of another world or is damaged."""

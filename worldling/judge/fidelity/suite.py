@@ -281,7 +281,7 @@ def _scores(case: Case, starts: Starts, reader: Reader, seen: Seen, boot: Bootst
     truth = joined.pop("truth")
     scores: dict[str, ScoreTable] = {}
     for horizon in case.settings.horizons:
-        unbroken = _unbroken(case, starts, reader, horizon)
+        unbroken = unbroken_to(case, starts, reader, horizon)
         for name, by_horizon in joined.items():
             for score in reader.score(truth[0], truth[horizon], by_horizon[horizon], unbroken):
                 table = scores.setdefault(score.key, ScoreTable(score.label, score.unit, score.statistic, {}))
@@ -297,7 +297,7 @@ def _join(parts: list[Reading]) -> Reading:
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 
-def _unbroken(case: Case, starts: Starts, reader: Reader, horizon: int) -> np.ndarray:
+def unbroken_to(case: Case, starts: Starts, reader: Reader, horizon: int) -> np.ndarray:
     """Return whether the simulator had everything in play from each start to the horizon: bool `[n]`."""
     unbroken = np.ones(len(starts), bool)
     for episode in np.unique(starts.episode):

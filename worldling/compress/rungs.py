@@ -1,0 +1,45 @@
+"""The results of `worldling ladder`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from worldling.backends.bench import Speed
+from worldling.report.values import Interval
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One row. name, about: what was done.
+
+    file_mb: of the weights; gflop: of a frame; speed: by batch size; cost_per_user_hour: in currency, at the world's
+    frame rate with the largest batch, None if no price is known of this machine; value: each measure ("PSNR" in dB, the
+    others shares); lost: against the first row, paired by start, below 0 where it is better.
+    """
+
+    name: str
+    about: str
+    parameters: int
+    file_mb: float
+    gflop: float
+    speed: dict[int, Speed]
+    currency: str
+    cost_per_user_hour: float | None
+    value: dict[str, Interval]
+    lost: dict[str, Interval]
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """All rows of a world. target_drop: points that the last may lose; starts, horizon: of the roll-outs; reader."""
+
+    world: str
+    target_drop: float
+    starts: int
+    horizon: int
+    reader: str
+    machine: dict[str, Any]
+    versions: dict[str, str]
+    commit: str | None
+    rungs: list[Rung]
