@@ -1,5 +1,6 @@
 """Keypoints: where they are found, how they move, and what the painter makes of them."""
 
+import dataclasses
 import itertools
 import math
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from worldling.dynamics.keypoints import GROUPS, OCTAVES, Keypoints, Motion, Sines, patches, rigid_groups, seen, turned
-from worldling.dynamics.model import DynamicsConfig
+from worldling.dynamics.model import Dynamics, DynamicsConfig
 from worldling.errors import ConfigError
 
 
@@ -78,9 +79,19 @@ def test_points_that_keep_their_distance_are_a_group():
     }
 
 
-def test_there_are_never_more_groups_than_the_motion_has():
+@pytest.mark.parametrize("most", [1, 4, 8])
+def test_there_are_never_more_groups_than_the_motion_has(most):
     torch.manual_seed(3)
-    assert rigid_groups(torch.rand(50, 9, 2)).sum(1).tolist() == [1] * 9
+    groups = rigid_groups(torch.rand(50, 9, 2), most)
+    assert groups.shape == (9, most) and groups.sum(1).tolist() == [1] * 9 and (groups.sum(0) > 0).all()
+
+
+def test_a_world_has_as_many_groups_as_it_says():
+    config = DynamicsConfig(grid=4, channels=4, width=32, head_dim=16, keypoints=5, keypoint_groups=7)
+    assert Dynamics(config).keypoints.motion.groups.shape == (5, 7)
+    assert Dynamics(dataclasses.replace(config, keypoint_groups=0)).keypoints.motion.groups.shape == (5, GROUPS)
+    with pytest.raises(ConfigError, match="`keypoint_groups` must be 0 to 16, got 17"):
+        dataclasses.replace(config, keypoint_groups=17)
 
 
 def test_untrained_points_stay(keypoints):

@@ -39,8 +39,8 @@ OCTAVES = 6
 FIRST_OCTAVES = 2.5
 #: Size of the painter's features of a cell, which are the hint.
 HINT_SIZE = 256
-#: Groups of points that move as one.
-GROUPS = 4
+#: Groups of points that move as one, where nothing else is said; most of them.
+GROUPS, MOST_GROUPS = 4, 16
 #: The middle nine tenths of a normal distribution, in standard deviations.
 MIDDLE = 3.29
 #: Points belong together if their distance varies by less than this (half a picture's side is 1).
@@ -63,13 +63,13 @@ class Guess(NamedTuple):
 
 
 class Keypoints(nn.Module):
-    """Finder, painter and motion of K = `count` points, for a grid of N = grid x grid cells."""
+    """Finder, painter and motion of K = `count` points in `groups`, for a grid of N = grid x grid cells."""
 
-    def __init__(self, count: int, grid: int, action_size: int) -> None:
+    def __init__(self, count: int, grid: int, action_size: int, groups: int = GROUPS) -> None:
         super().__init__()
         self.finder = Finder(count)
         self.painter = Painter(count, grid)
-        self.motion = Motion(count, action_size)
+        self.motion = Motion(count, action_size, groups)
 
     def forward(self, points: Float[Tensor, "B 2 K 2"], action: Float[Tensor, "B A"]) -> Guess:
         """Guess the next points from those of the current frame and of the one before `[B, 2, K, 2]`."""
@@ -179,19 +179,21 @@ class Motion(nn.Module):
 
     First each group goes where it would by itself, told only its own place and the action. Then it is touched: told
     where all points are and where they want to go, seen from the group, so that what is learnt of a push holds for
-    every place and angle. The networks of the groups are separate; groups `[K, G]`: of `rigid_groups`.
+    every place and angle. The networks of the groups are separate; the buffer `groups` `[K, G]`: of `rigid_groups`.
     """
 
     groups: Tensor
 
-    def __init__(self, count: int, action_size: int, free_width: int = 64, touch_width: int = 128) -> None:
+    def __init__(
+        self, count: int, action_size: int, groups: int = GROUPS, free_width: int = 64, touch_width: int = 128
+    ) -> None:
         super().__init__()
         self.sines = Sines()
-        self.register_buffer("groups", torch.eye(GROUPS)[torch.arange(count) % GROUPS])
-        self.facing = nn.Parameter(torch.randn(count, GROUPS))
+        self.register_buffer("groups", torch.eye(groups)[torch.arange(count) % groups])
+        self.facing = nn.Parameter(torch.randn(count, groups))
         free, touch = (2 + action_size) * Sines.SIZE + 5, 4 * count * Sines.SIZE + 4
-        self.free = nn.ModuleList(Layers(free, free_width, 2, 4) for _ in range(GROUPS))
-        self.touch = nn.ModuleList(Layers(touch, touch_width, 3, 4 + 2 * count) for _ in range(GROUPS))
+        self.free = nn.ModuleList(Layers(free, free_width, 2, 4) for _ in range(groups))
+        self.touch = nn.ModuleList(Layers(touch, touch_width, 3, 4 + 2 * count) for _ in range(groups))
 
     def forward(
         self, points: Float[Tensor, "B K 2"], before: Float[Tensor, "B K 2"], action: Float[Tensor, "B A"]
@@ -201,7 +203,7 @@ class Motion(nn.Module):
         was, faced = self.stand(before)
         cos, sin = facing.split(1, -1)
         spin = faced[..., :1] * sin - faced[..., 1:] * cos
-        own = self.sines(torch.cat([centre, action[:, None].expand(-1, GROUPS, -1)], -1))
+        own = self.sines(torch.cat([centre, action[:, None].expand(-1, self.groups.shape[1], -1)], -1))
         wants = torch.cat([own, facing, (centre - was) / MOTION_SCALE, spin / MOTION_SCALE], -1)
         shift, turn, _ = _moves(self.free, wants)
         wanted = self.move(points, centre, shift, turn)
@@ -272,11 +274,11 @@ def apart(points: Float[Tensor, "F K 2"]) -> Float[Tensor, "K K"]:
     return (high - low) / MIDDLE
 
 
-def rigid_groups(points: Float[Tensor, "F K 2"]) -> Float[Tensor, "K G"]:
+def rigid_groups(points: Float[Tensor, "F K 2"], most: int = GROUPS) -> Float[Tensor, "K G"]:
     """Return which points move as one, as zeros and ones: those that keep their distances in all frames.
 
     Average-linkage clustering of `apart`, until no two groups are nearer than `SAME_THING` and there are at most
-    `GROUPS`. Points that never move are a group, too.
+    `most`. Points that never move are a group, too.
     """
     distance, members = apart(points.double()), [[k] for k in range(points.shape[1])]
 
@@ -286,10 +288,10 @@ def rigid_groups(points: Float[Tensor, "F K 2"]) -> Float[Tensor, "K G"]:
 
     while len(members) > 1:
         pair = min(itertools.combinations(range(len(members)), 2), key=between)
-        if len(members) <= GROUPS and between(pair) > SAME_THING:
+        if len(members) <= most and between(pair) > SAME_THING:
             break
         members[pair[0]] += members.pop(pair[1])
-    groups = points.new_zeros(points.shape[1], GROUPS)
+    groups = points.new_zeros(points.shape[1], most)
     for number, group in enumerate(members):
         groups[group, number] = 1.0
     return groups

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from worldling.dynamics.keypoints import HINT_SIZE, MOST_POINTS, SEEN_PX, Keypoints
+from worldling.dynamics.keypoints import GROUPS, HINT_SIZE, MOST_GROUPS, MOST_POINTS, SEEN_PX, Keypoints
 from worldling.dynamics.warp import Rendered, TokenizerLike, Warp, render
 from worldling.errors import ConfigError
 from worldling.nn.attention import Norm
@@ -37,8 +37,9 @@ class DynamicsConfig:
     forgotten; passes K: denoising passes per frame, 1 for a deterministic world; centered_scores: the head predicts a
     centre and a width for the scores of each channel, else they fall off from the level the channel has; warp: a token
     has warp x warp parts that the head may fetch from elsewhere in the last frame (warp.py), 0 for none; keypoints K:
-    points that are predicted before the frame (keypoints.py), 0 for none; sparse: the pattern of attention over space,
-    such as "window:4+global:8" (nn/sparse.py), "" for dense.
+    points that are predicted before the frame (keypoints.py), 0 for none; keypoint_groups: of those that move as one,
+    at most, 0 for 4; sparse: the pattern of attention over space, such as "window:4+global:8" (nn/sparse.py), "" for
+    dense.
     """
 
     action_size: int = 1
@@ -55,6 +56,7 @@ class DynamicsConfig:
     centered_scores: bool = False
     warp: int = 0
     keypoints: int = field(default=0, metadata={"if_set": True})
+    keypoint_groups: int = field(default=0, metadata={"if_set": True})
     sparse: str = field(default="", metadata={"if_set": True})
 
     def __post_init__(self) -> None:
@@ -70,6 +72,11 @@ class DynamicsConfig:
             raise ConfigError(
                 f"`keypoints` must be 0 to {MOST_POINTS}, on a grid of 1, 2, 4, 8, 16 or 32, got {self.keypoints} on a "
                 f"grid of {self.grid}. Use 0 for a world without."
+            )
+        if not 0 <= self.keypoint_groups <= MOST_GROUPS:
+            raise ConfigError(
+                f"`keypoint_groups` must be 0 to {MOST_GROUPS}, got {self.keypoint_groups}. Use some more than there "
+                "are things that move."
             )
         parse_pattern(self.sparse, self.grid)
 
@@ -283,7 +290,8 @@ class Dynamics(nn.Module):
         self.backbone, self.head = Backbone(config), Head(config)
         self.keypoints = None
         if config.keypoints:
-            self.keypoints = Keypoints(config.keypoints, config.grid, config.action_size)
+            groups = config.keypoint_groups or GROUPS
+            self.keypoints = Keypoints(config.keypoints, config.grid, config.action_size, groups)
         depth = 2 * (len(config.backbone) + config.head_layers)
         for name, weight in (*self.backbone.named_parameters(), *self.head.named_parameters()):
             if weight.ndim == 2 and name.endswith((".out.weight", ".fall.weight")):

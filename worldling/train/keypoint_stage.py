@@ -157,7 +157,7 @@ def train_motion(
     assert clips.points is not None, "points are found before their motion is learnt"
     motion, made_of = keypoints.motion, {"keypoints": weights_digest(keypoints.finder)}
     some = torch.linspace(0, len(clips.points) - 1, min(len(clips.points), MOST_GROUPED)).long()
-    motion.groups.copy_(rigid_groups(clips.points[some.to(clips.points.device)]))
+    motion.groups.copy_(rigid_groups(clips.points[some.to(clips.points.device)], motion.groups.shape[1]))
     for number, members in enumerate(motion.groups.sum(0).tolist()):
         for networks in (motion.free, motion.touch):
             networks[number].requires_grad_(members > 0)  # a group of no points has nothing to learn

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from worldling.dynamics.keypoints import GROUPS
 from worldling.dynamics.model import DynamicsConfig
 from worldling.errors import ConfigError, nearest
 from worldling.tokenizer.model import TokenizerConfig
@@ -83,6 +84,9 @@ class TrainConfig:
     keypoints: int = 0
     """Points that are found in the pictures without labels and predicted before the frame (dynamics/keypoints.py);
     0 for none. About 4 a moving thing."""
+    keypoint_groups: int = 8
+    """Groups of points that move as one, at most: one for each thing that moves, and some for points that lie now on
+    this, now on that."""
     keypoint_share: float = 0.25
     """Share of `minutes` for finding keypoints and learning their motion, in worlds that have them."""
     keypoint_jitter: float = 0.004
@@ -150,6 +154,7 @@ def world_config(name: str, train: TrainConfig, size_px: int, action_space: Acti
         centered_scores=train.centered_scores,
         warp=train.merge if train.warp else 0,
         keypoints=train.keypoints,
+        keypoint_groups=train.keypoint_groups if train.keypoints and train.keypoint_groups != GROUPS else 0,
         sparse=train.sparse,
     )
     return WorldConfig(name, train.size, tokenizer, dynamics, action_space, fps)
