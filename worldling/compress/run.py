@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worldling.checkpoint import read_json
+from worldling.compress.finetune import data_of, finetune, settings_of, sparse_shape
 from worldling.compress.quantize import Quantized, check_mean_bits, quantize_weights, refuse_packed
-from worldling.compress.sensitivity import packable
+from worldling.compress.sensitivity import Probe, packable
 from worldling.config import write_atomic
 from worldling.errors import CheckpointError, ConfigError
 from worldling.folder_lock import only_writer
@@ -23,37 +24,84 @@ from worldling.world_files import find_world, load_world, save_world
 class Compressed:
     """What was written.
 
-    path; megabytes: of its weights, and of those before as float32; mean_bits: of a packed weight, scales included;
-    psnr_db: of its roll-outs over some frames, against those before.
+    path; megabytes: of its weights, and of those before as float32; psnr_db: of its roll-outs over some frames, against
+    those before; mean_bits: of a packed weight, scales included, None where none is packed.
     """
 
     path: str
     megabytes: float
     megabytes_before: float
-    mean_bits: float
     psnr_db: float
+    mean_bits: float | None = None
 
 
-def compress(world: str | Path, out: str | Path, bits: float, quiet: bool = True) -> Compressed:
-    """Write the world in folder `world` (or a bundled one) with weights of `bits` on average to folder `out`.
+def compress(
+    world: str | Path,
+    out: str | Path,
+    bits: float | None = None,
+    sparse: str | None = None,
+    data: str | Path | None = None,
+    minutes: float = 15.0,
+    steps: int = 0,
+    quiet: bool = True,
+) -> Compressed:
+    """Write a smaller or cheaper form of the world in folder `world` (or a bundled one) to folder `out`.
 
-    What was measured on the way is kept in `out / "compress"`, so that the same call goes on after an interruption, and
-    another one with other `bits` is quick. Raises `ConfigError` or `CheckpointError`.
+    One of two: bits: of a weight on average; sparse: a pattern of attention over space (nn/sparse.py), which is
+    trained for `minutes` (or exactly `steps`) on `data`, by default those that the world was trained on. What was done
+    is kept in `out`, so that the same call goes on after an interruption. Raises `ConfigError`, `CheckpointError`, and
+    for data that cannot be used `DatasetError` or `JudgeError`.
     """
-    check_mean_bits(bits)
+    if (bits is None) == (sparse is None):
+        got = "none" if bits is None else "both"
+        raise ConfigError(f"`bits` or `sparse` must be given, one of them, got {got}. Write for example --bits 4.5.")
+    if bits is not None:
+        check_mean_bits(bits)
     source, target = find_world(world), Path(out)
     if target.resolve() == source.resolve():
         raise ConfigError(f"`out` must be another folder than the world's own, got {str(out)!r}. Choose a new one.")
-    if (target / "config.json").exists() and not (target / "compress").is_dir():
-        raise ConfigError(f"`out` must be a new folder, got {str(out)!r}, which holds another world. Choose a new one.")
     loaded = load_world(source)
     refuse_packed(loaded)
-    with only_writer(target / "compress", ".compressing", "compressed"):
-        done = quantized(loaded, bits, Measured.of(loaded, target / "compress" / "sensitivity.json"), quiet)
-        save_world(done.world, target, packing=done.packing)
-    numbers = sum(p.numel() for p in (*loaded.tokenizer.parameters(), *loaded.dynamics.parameters()))
+    task = {"world": identity_of(loaded), "kind": "bits" if sparse is None else f"sparse {sparse}"}
+    refuse_other(target, task)
+    probe = Probe(loaded)
+    if sparse is None:
+        assert bits is not None, "one of both was given"
+        with only_writer(target / "compress", ".compressing", "compressed"):
+            write_atomic(target / "compress" / "task.json", json.dumps(task))
+            done = quantized(loaded, bits, Measured.of(loaded, target / "compress" / "sensitivity.json"), quiet)
+            save_world(done.world, target, packing=done.packing)
+        made, mean_bits = done.world, done.mean_bits
+    else:
+        shape, folder, mean_bits = sparse_shape(loaded, sparse), data_of(loaded, data), None
+        config = settings_of(loaded, minutes, steps)
+        with only_writer(target / "compress", ".compressing", "compressed"):
+            write_atomic(target / "compress" / "task.json", json.dumps(task))
+            said = {"sparse": sparse, "of": loaded.config.name}
+            made = finetune(loaded, shape, loaded.dynamics.state_dict(), folder, target, config, said, quiet)
     size = (target / "weights.safetensors").stat().st_size
-    return Compressed(str(target), size / 1e6, 4 * numbers / 1e6, done.mean_bits, float(psnr_of(done.error)))
+    numbers = sum(p.numel() for p in (*loaded.tokenizer.parameters(), *loaded.dynamics.parameters()))
+    return Compressed(str(target), size / 1e6, 4 * numbers / 1e6, float(psnr_of(probe.error(made))), mean_bits)
+
+
+def identity_of(world: World) -> str:
+    """Return what tells a world's weights from others."""
+    return weights_digest(world.tokenizer) + weights_digest(world.dynamics)
+
+
+def refuse_other(folder: Path, task: dict[str, str]) -> None:
+    """Raise `ConfigError` if `folder` holds a world that was not made by the same task."""
+    file = folder / "compress" / "task.json"
+    try:
+        known = read_json(file, "what was done to a world") if file.exists() else None
+    except CheckpointError:
+        known = {}
+    if known is None and not (folder / "config.json").exists():
+        return
+    if known != task:
+        raise ConfigError(
+            f"`out` must be a new folder, got {str(folder)!r}, which holds another world. Choose a new one."
+        )
 
 
 def quantized(world: World, bits: float, measured: Measured, quiet: bool = True) -> Quantized:
@@ -71,7 +119,7 @@ class Measured:
     @classmethod
     def of(cls, world: World, file: Path) -> Measured:
         """Return the file of a world's sensitivities."""
-        return cls(file, weights_digest(world.tokenizer) + weights_digest(world.dynamics))
+        return cls(file, identity_of(world))
 
     def load(self, names: set[str]) -> dict[str, dict[int, float]]:
         """Return what an earlier call found of weights `names`; nothing if it was of another world or is damaged."""

@@ -36,15 +36,18 @@ class Probe:
         self.frames = np.stack([clip.frames[:count] for clip in clips])
         self.actions = np.stack([clip.actions[: count - 1] for clip in clips])
         self.following = rollout_actions(world, rows, steps, np.random.default_rng(0))
-        self.wanted = self._roll_out()
+        self.wanted = self._roll_out(world)
 
-    def error(self) -> float:
-        """Return the mean squared difference of the world's roll-outs now, in which black to white counts as 1."""
-        return float(frame_error(self._roll_out(), self.wanted).mean())
+    def error(self, other: World | None = None) -> float:
+        """Return the mean squared difference of the roll-outs of the world as it is now, or of another one.
 
-    def _roll_out(self) -> np.ndarray:
-        state = self.world.start(self.frames, self.actions, seed=list(range(len(self.frames))))
-        return self.world.rollout(state, self.following)
+        Black to white counts as 1.
+        """
+        return float(frame_error(self._roll_out(other or self.world), self.wanted).mean())
+
+    def _roll_out(self, world: World) -> np.ndarray:
+        state = world.start(self.frames, self.actions, seed=list(range(len(self.frames))))
+        return world.rollout(state, self.following)
 
 
 @contextmanager
