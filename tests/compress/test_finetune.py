@@ -10,9 +10,11 @@ from worldling.compress.finetune import data_of, settings_of, sparse_shape
 from worldling.compress.run import compress
 from worldling.config import to_dict
 from worldling.data.store import open_dataset
+from worldling.dynamics.loss import ClipBatch, Teacher, dynamics_loss
+from worldling.dynamics.memory import clip_age
 from worldling.errors import CheckpointError, ConfigError, JudgeError
 from worldling.learn.stage import Stage
-from worldling.train.recipe import TrainConfig
+from worldling.train.recipe import SIZES, TrainConfig
 from worldling.world_files import load_world, save_world
 
 TRAINED = TrainConfig(batch_clips=2, clip_frames=8, rollout_every=2, compile="off", dynamics_lr=5e-3)
@@ -97,8 +99,10 @@ def test_data_are_those_of_the_training_if_they_are_there(folder, square_data, t
 @pytest.mark.parametrize(
     "options, said",
     [
-        ([], "`bits` or `sparse` must be given, one of them, got none"),
-        (["--bits", "4", "--sparse", "window:4"], "`bits` or `sparse` must be given, one of them, got both"),
+        ([], "`bits`, `sparse` or `size` must be given, one of them, got none"),
+        (["--bits", "4", "--sparse", "window:4"], "one of them, got bits and sparse"),
+        (["--size", "q"], "`size` must be one of xs, s, s+, m, l, g, got 'q'"),
+        (["--size", "l"], "`size` must be smaller than the world's own"),
         (["--sparse", "window:3"], "`sparse` must have windows that divide the grid of 8"),
         (["--sparse", ""], "`sparse` must be another pattern than the world has"),
     ],
@@ -124,3 +128,34 @@ def test_a_pattern_must_be_another_one(make_world):
     with pytest.raises(ConfigError, match="another pattern"):
         sparse_shape(world, "window:4")
     assert sparse_shape(world, "").sparse == ""
+
+
+def test_a_student_learns_from_its_teacher(folder, square_data, tmp_path, monkeypatch):
+    monkeypatch.setitem(SIZES, "xxs", (4, 16, 16, "ST", 1))
+    compress(folder, tmp_path / "small", size="xxs", data=square_data, steps=3)
+    made, teacher = load_world(tmp_path / "small"), load_world(folder)
+    assert made.config.dynamics.width == 16 and made.config.dynamics.backbone == "ST"
+    assert made.config.tokenizer == teacher.config.tokenizer
+    assert made.card["compression"]["size"] == "xxs" and made.card["parameters"]["dynamics"] < 20_000
+    assert made.rollout(made.start(teacher.contexts[0].frames, teacher.contexts[0].actions), [1, 2]).shape[0] == 1
+
+
+def test_a_teacher_is_met(make_world):
+    """With all of the loss from the teacher, dynamics with its weights have the least that there can be."""
+    world, other = make_world(), make_world(seed=1)
+    generator = torch.Generator().manual_seed(0)
+    levels = world.dynamics.config.levels
+    latent = torch.randint(levels, (2, 4, 64, 8), generator=generator) * (2 / (levels - 1)) - 1
+    batch = ClipBatch(
+        latent, latent, torch.randn(2, 4, 3, generator=generator), clip_age(torch.arange(4).expand(2, -1),
+        world.dynamics.config), torch.randint(levels, (2, 4, 64, 8), generator=generator), torch.ones(2, 4, 64),
+    )  # fmt: skip
+    teacher = Teacher(world.dynamics, 1.0)
+    alike, apart = (dynamics_loss(one.dynamics, batch, teacher=teacher).total.item() for one in (world, other))
+    assert alike < apart
+    plain, none = (
+        dynamics_loss(other.dynamics, batch, teacher=t).total.item() for t in (None, Teacher(world.dynamics, 0))
+    )
+    assert plain == pytest.approx(none)
+    cells = torch.tensor([[0, 5, 9], [3, 7, 60]])
+    assert dynamics_loss(world.dynamics, batch, cells, teacher=teacher).total.item() > 0

@@ -31,6 +31,11 @@ def add_compress(command: Command) -> None:
         help="attention within windows and to summaries of the frame, such as window:4+global:8; trains on --data. "
         "Pays from about 500 tokens a frame on",
     )
+    p.add_argument(
+        "--size",
+        metavar="SIZE",
+        help="smaller dynamics, xs to l (see worldling train), that learn from the data and from this world",
+    )
     p.add_argument("--data", help="to train on (default: what the world was trained on)")
     p.add_argument("--minutes", type=float, default=15.0, help="of training")
 
@@ -72,7 +77,7 @@ def _compress(a: argparse.Namespace) -> dict[str, Any] | None:
     from worldling.compress.run import compress
     from worldling.report.values import to_json
 
-    found = compress(a.world, a.out, a.bits, a.sparse, a.data, a.minutes, quiet=a.json)
+    found = compress(a.world, a.out, a.bits, a.sparse, a.size, a.data, a.minutes, quiet=a.json)
     if a.json:
         return {"compressed": to_json(found)}
     ratio = found.megabytes_before / found.megabytes

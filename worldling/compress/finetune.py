@@ -15,8 +15,9 @@ from torch import Tensor
 from worldling.checkpoint import read_json
 from worldling.config import from_dict, renamed, to_dict
 from worldling.data.store import open_dataset
+from worldling.dynamics.loss import Teacher
 from worldling.dynamics.model import Dynamics, DynamicsConfig
-from worldling.errors import CheckpointError, ConfigError
+from worldling.errors import CheckpointError, ConfigError, nearest
 from worldling.judge.needs import check_fits
 from worldling.learn.frames import mean_picture, split
 from worldling.learn.latents import encode_episodes, find_points, forget_latents
@@ -25,7 +26,7 @@ from worldling.learn.reflection import reflections
 from worldling.learn.stage import Budget, Stage
 from worldling.train.dynamics_stage import train_dynamics
 from worldling.train.quality import TokenizerCheck, check_world
-from worldling.train.recipe import TrainConfig
+from worldling.train.recipe import SIZES, TrainConfig
 from worldling.world import World
 from worldling.world_files import save_world
 
@@ -50,9 +51,10 @@ def data_of(world: World, given: str | Path | None) -> Path:
     return Path(known)
 
 
-def settings_of(world: World, minutes: float, steps: int) -> TrainConfig:
-    """Return the settings to go on with: those of the world's training, with a lower rate and roll-outs from the start.
+def settings_of(world: World, minutes: float, steps: int, anew: bool = False) -> TrainConfig:
+    """Return the settings of the world's training, for so long.
 
+    anew: to train from the beginning, not to go on, where the rate is lower and roll-outs come from the start.
     Raises `CheckpointError` if the card holds others.
     """
     try:
@@ -61,6 +63,8 @@ def settings_of(world: World, minutes: float, steps: int) -> TrainConfig:
         config = from_dict(TrainConfig, {name: value for name, value in known.items() if name in fields}, "training")
     except (ConfigError, TypeError, ValueError) as error:
         raise CheckpointError(f"`card.json` must say how the world was trained, got: {error}") from None
+    if anew:
+        return dataclasses.replace(config, minutes=minutes, steps=steps)
     rate = RATE_SHARE * config.dynamics_lr
     return dataclasses.replace(config, minutes=minutes, steps=steps, dynamics_lr=rate, rollout_from=0.0)
 
@@ -74,11 +78,13 @@ def finetune(
     config: TrainConfig,
     said: dict[str, Any],
     quiet: bool = True,
+    teacher: Teacher | None = None,
 ) -> World:
     """Train dynamics of `shape` for `config.minutes`, and write the world with them to folder `out`.
 
     start: weights to begin with, by name; those that are not there begin at random. said: of the change, for the card's
-    `compression`. Run again to go on. Raises `ConfigError`, `DatasetError` or `JudgeError` (data that do not fit).
+    `compression`; teacher: whose scores are to be met. Run again to go on. Raises `ConfigError`, `DatasetError` or
+    `JudgeError` (data that do not fit).
     """
     folder, device = out / "train", world.device
     folder.mkdir(parents=True, exist_ok=True)
@@ -110,7 +116,9 @@ def finetune(
             return made
 
         budget = Budget(config.minutes, config.steps)
-        stage = train_dynamics(dynamics, world.tokenizer, clips.to(device), folder, config, budget, device, quiet, show)
+        stage = train_dynamics(
+            dynamics, world.tokenizer, clips.to(device), folder, config, budget, device, quiet, show, teacher=teacher
+        )
         made = show(stage.ema, stage)
     stage.keep = dict
     del clips
@@ -124,3 +132,29 @@ def sparse_shape(world: World, pattern: str) -> DynamicsConfig:
     if to_dict(shape) == to_dict(world.config.dynamics):
         raise ConfigError(f"`sparse` must be another pattern than the world has, got {pattern!r}. Choose another.")
     return shape
+
+
+def student_shape(world: World, size: str) -> DynamicsConfig:
+    """Return the shape of smaller dynamics for the same tokenizer: width and layers of `size`. Raises `ConfigError`."""
+    if size not in SIZES:
+        raise ConfigError(f"`size` must be one of {', '.join(SIZES)}, got {size!r}. {nearest(size, SIZES)}")
+    _, width, head_dim, backbone, head_layers = SIZES[size]
+    now = world.config.dynamics
+    shape = dataclasses.replace(now, width=width, head_dim=head_dim, backbone=backbone, head_layers=head_layers)
+    layers = [len(one.backbone) + one.head_layers for one in (now, shape)]
+    if layers[1] * width**2 >= layers[0] * now.width**2:
+        raise ConfigError(
+            f"`size` must be smaller than the world's own, got {size} with {layers[1]} layers of {width} for "
+            f"{layers[0]} of {now.width}. Choose a smaller one."
+        )
+    return shape
+
+
+def known_to_student(world: World, shape: DynamicsConfig) -> dict[str, Tensor]:
+    """Return the weights that dynamics of another width begin with: the keypoints', which have a width of their own."""
+    fits = {name: weight.shape for name, weight in Dynamics(shape).state_dict().items()}
+    return {
+        name: weight
+        for name, weight in world.dynamics.state_dict().items()
+        if name.startswith("keypoints.") and fits.get(name) == weight.shape
+    }

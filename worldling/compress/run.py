@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worldling.checkpoint import read_json
-from worldling.compress.finetune import data_of, finetune, settings_of, sparse_shape
+from worldling.compress.finetune import data_of, finetune, known_to_student, settings_of, sparse_shape, student_shape
 from worldling.compress.quantize import Quantized, check_mean_bits, quantize_weights, refuse_packed
 from worldling.compress.sensitivity import Probe, packable
 from worldling.config import write_atomic
+from worldling.dynamics.loss import Teacher
 from worldling.errors import CheckpointError, ConfigError
 from worldling.folder_lock import only_writer
 from worldling.frame_error import psnr_of
@@ -40,6 +41,7 @@ def compress(
     out: str | Path,
     bits: float | None = None,
     sparse: str | None = None,
+    size: str | None = None,
     data: str | Path | None = None,
     minutes: float = 15.0,
     steps: int = 0,
@@ -47,14 +49,16 @@ def compress(
 ) -> Compressed:
     """Write a smaller or cheaper form of the world in folder `world` (or a bundled one) to folder `out`.
 
-    One of two: bits: of a weight on average; sparse: a pattern of attention over space (nn/sparse.py), which is
-    trained for `minutes` (or exactly `steps`) on `data`, by default those that the world was trained on. What was done
-    is kept in `out`, so that the same call goes on after an interruption. Raises `ConfigError`, `CheckpointError`, and
-    for data that cannot be used `DatasetError` or `JudgeError`.
+    One of three: bits: of a weight on average; sparse: a pattern of attention over space (nn/sparse.py); size: of
+    smaller dynamics, to which the world is the teacher. The last two are trained for `minutes` (or exactly `steps`) on
+    `data`, by default those that the world was trained on. What was done is kept in `out`, so that the same call goes
+    on after an interruption. Raises `ConfigError`, `CheckpointError`, and for data that cannot be used `DatasetError`
+    or `JudgeError`.
     """
-    if (bits is None) == (sparse is None):
-        got = "none" if bits is None else "both"
-        raise ConfigError(f"`bits` or `sparse` must be given, one of them, got {got}. Write for example --bits 4.5.")
+    given = [name for name, value in (("bits", bits), ("sparse", sparse), ("size", size)) if value is not None]
+    if len(given) != 1:
+        got = " and ".join(given) or "none"
+        raise ConfigError(f"`bits`, `sparse` or `size` must be given, one of them, got {got}. Take --bits 4.5.")
     if bits is not None:
         check_mean_bits(bits)
     source, target = find_world(world), Path(out)
@@ -62,26 +66,29 @@ def compress(
         raise ConfigError(f"`out` must be another folder than the world's own, got {str(out)!r}. Choose a new one.")
     loaded = load_world(source)
     refuse_packed(loaded)
-    task = {"world": identity_of(loaded), "kind": "bits" if sparse is None else f"sparse {sparse}"}
+    task = {"world": identity_of(loaded), "kind": "bits" if bits is not None else f"{given[0]} {sparse or size}"}
     refuse_other(target, task)
     probe = Probe(loaded)
-    if sparse is None:
-        assert bits is not None, "one of both was given"
+    if bits is not None:
         with only_writer(target / "compress", ".compressing", "compressed"):
             write_atomic(target / "compress" / "task.json", json.dumps(task))
             done = quantized(loaded, bits, Measured.of(loaded, target / "compress" / "sensitivity.json"), quiet)
             save_world(done.world, target, packing=done.packing)
         made, mean_bits = done.world, done.mean_bits
     else:
-        shape, folder, mean_bits = sparse_shape(loaded, sparse), data_of(loaded, data), None
-        config = settings_of(loaded, minutes, steps)
+        shape = sparse_shape(loaded, sparse) if sparse is not None else student_shape(loaded, str(size))
+        folder, config = data_of(loaded, data), settings_of(loaded, minutes, steps, anew=sparse is None)
         with only_writer(target / "compress", ".compressing", "compressed"):
             write_atomic(target / "compress" / "task.json", json.dumps(task))
-            said = {"sparse": sparse, "of": loaded.config.name}
-            made = finetune(loaded, shape, loaded.dynamics.state_dict(), folder, target, config, said, quiet)
-    size = (target / "weights.safetensors").stat().st_size
+            said = {given[0]: sparse or size, "of": loaded.config.name}
+            start, teacher = loaded.dynamics.state_dict(), None
+            if sparse is None:
+                start, teacher = known_to_student(loaded, shape), Teacher(loaded.dynamics.requires_grad_(False))
+            made = finetune(loaded, shape, start, folder, target, config, said, quiet, teacher)
+        mean_bits = None
+    taken = (target / "weights.safetensors").stat().st_size
     numbers = sum(p.numel() for p in (*loaded.tokenizer.parameters(), *loaded.dynamics.parameters()))
-    return Compressed(str(target), size / 1e6, 4 * numbers / 1e6, float(psnr_of(probe.error(made))), mean_bits)
+    return Compressed(str(target), taken / 1e6, 4 * numbers / 1e6, float(psnr_of(probe.error(made))), mean_bits)
 
 
 def identity_of(world: World) -> str:

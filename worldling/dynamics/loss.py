@@ -58,6 +58,16 @@ class Denoising(NamedTuple):
     bootstrap_steps: int = 1
 
 
+class Teacher(NamedTuple):
+    """Dynamics to learn from (distillation: Hinton et al., arXiv 1503.02531).
+
+    dynamics: frozen, of the same tokenizer; share: of the loss that asks for its scores instead of what came.
+    """
+
+    dynamics: Dynamics
+    share: float = 0.5
+
+
 class DynamicsLoss(NamedTuple):
     """total: a scalar to minimise; nats `[B, T]`: the cross-entropy of each frame, without gradient."""
 
@@ -81,12 +91,13 @@ def dynamics_loss(
     cells: Tensor | None = None,
     tokenizer: TokenizerLike | None = None,
     denoising: Denoising | None = None,
+    teacher: Teacher | None = None,
 ) -> DynamicsLoss:
     """Return the loss of predicting `batch.target`.
 
     cells int64 `[B, M]`: the only cells to train on; not with bootstrap rows. tokenizer: frozen, for a head that warps:
     its warped picture is trained to be close to the next frame. denoising: needed by a model of more than one pass,
-    ignored by others.
+    ignored by others. teacher: whose scores are to be met, too.
     """
     head, frames = model.head, batch.target.shape[:2]
     shown = head.render(batch.latent.flatten(0, 1), tokenizer)
@@ -106,8 +117,16 @@ def dynamics_loss(
     scores, fetched = head.scores_and_picture(h, latent, noisy, tau, torch.full_like(tau, size), cells, shown, hint)
     entropy = cross_entropy(scores, goal).sum(-1)
     loss = entropy
+    if teacher is not None:
+        with torch.no_grad():
+            other = teacher.dynamics
+            features = other.backbone(seen.latent, seen.previous, seen.action, seen.age, cells).flatten(0, 1)
+            told = hint_of(other, batch.points, cells)
+            step = torch.full_like(tau, size)
+            wanted = other.head(features, latent, noisy, tau, step, cells, shown, told).softmax(-1)
+        loss = entropy.lerp(-(wanted * scores.log_softmax(-1)).sum(-1).sum(-1), teacher.share)
     if fetched is not None:
-        loss = entropy + FLOW_WEIGHT * flow_loss(head, fetched, batch.target, tokenizer, cells)
+        loss = loss + FLOW_WEIGHT * flow_loss(head, fetched, batch.target, tokenizer, cells)
     total = (loss * weight).sum() / weight.sum()
     if denoising is not None and denoising.bootstrap_rows:
         some = slice(None, None, len(h) // denoising.bootstrap_rows)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from worldling.checkpoint import read_tensors
-from worldling.dynamics.loss import ClipBatch, Denoising, DynamicsLoss, changing_weight, dynamics_loss
+from worldling.dynamics.loss import ClipBatch, Denoising, DynamicsLoss, Teacher, changing_weight, dynamics_loss
 from worldling.dynamics.memory import clip_age
 from worldling.dynamics.model import Dynamics
 from worldling.learn.augmentation import augment_history
@@ -44,14 +44,15 @@ def train_dynamics(
     quiet: bool,
     show: Callable[[Dynamics, Stage[Dynamics]], object],
     deadline: float | None = None,
+    teacher: Teacher | None = None,
 ) -> Stage[Dynamics]:
     """Train on `clips`. Returns the finished stage, whose `ema` is the dynamics to use.
 
     A checkpoint of dynamics that know another tokenizer is dropped: its levels mean something else. tokenizer: frozen;
-    show: called with the averaged dynamics now and then; deadline: see `train`.
+    show: called with the averaged dynamics now and then; deadline: see `train`; teacher: to learn from.
     """
     drop_other(folder / "dynamics.safetensors", digest(tokenizer), quiet)
-    training = DynamicsTraining(dynamics, tokenizer, clips.to(device), folder, config, budget, device, quiet)
+    training = DynamicsTraining(dynamics, tokenizer, clips.to(device), folder, config, budget, device, quiet, teacher)
     stage = training.stage
     if deadline is not None:
         stage.end_by(max(6.0, 0.95 * (deadline - time.time()) - LAST_PICTURES_S))
@@ -96,7 +97,9 @@ class DynamicsTraining:
         budget: Budget,
         device: torch.device,
         quiet: bool,
+        teacher: Teacher | None = None,
     ) -> None:
+        self.teacher = teacher
         self.dynamics, self.tokenizer, self.clips = dynamics, tokenizer.requires_grad_(False), clips
         if dynamics.keypoints is not None:
             dynamics.keypoints.requires_grad_(False)  # trained before
@@ -210,7 +213,7 @@ class DynamicsTraining:
             batch.get("points"),
         )
         with self.autocast:
-            return dynamics_loss(self.dynamics, clips, cells, self.tokenizer, denoising)
+            return dynamics_loss(self.dynamics, clips, cells, self.tokenizer, denoising, self.teacher)
 
 
 def keypoints_identity(dynamics: Dynamics) -> dict[str, str]:
