@@ -63,10 +63,7 @@ def read_tensors(
                 _check_header(header, stored(shapes, bits), path)
             tensors = load(path.read_bytes())
             if shapes is not None:
-                tensors = {
-                    name: unpack(tensors, name, shape, bits[name]) if name in bits else tensors[name]
-                    for name, shape in shapes.items()
-                }
+                tensors |= {name: unpack(tensors, name, shapes[name], width) for name, width in bits.items()}
     except (SafetensorError, struct.error, ValueError, AttributeError, TypeError) as error:
         raise CheckpointError(
             f"`{path}` must be a complete safetensors file, got {size:,} bytes that cannot be read ({error}). "

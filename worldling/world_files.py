@@ -95,13 +95,17 @@ def save_world(world: World, path: str | Path, half: bool = True, packing: Packi
 
 def weights_of(world: World) -> dict[str, torch.Tensor]:
     """Return all weights of a world by the names under which they are saved."""
-    networks = {"tokenizer": world.tokenizer, "dynamics": world.dynamics, "outcome": world.outcome}
     return {
         f"{prefix}.{name}": weight
-        for prefix, network in networks.items()
-        if network is not None
+        for prefix, network in networks_of(world).items()
         for name, weight in network.state_dict().items()
     }
+
+
+def networks_of(world: World) -> dict[str, torch.nn.Module]:
+    """Return the networks of a world, by the prefix of their weights' names."""
+    found = {"tokenizer": world.tokenizer, "dynamics": world.dynamics, "outcome": world.outcome}
+    return {prefix: network for prefix, network in found.items() if network is not None}
 
 
 def _save_contexts(world: World, path: Path) -> None:

@@ -1,6 +1,8 @@
 """Dynamics of another shape begin with what they share, are trained on the world's data, and go on after a stop."""
 
 import dataclasses
+import json
+import shutil
 
 import pytest
 import torch
@@ -114,13 +116,15 @@ def test_bad_input_is_refused(folder, square_data, tmp_path, capsys, options, sa
     assert not (tmp_path / "out").exists()
 
 
-def test_data_of_another_world_are_refused(make_world, folder, square_data, tmp_path):
-    world = make_world(clips=True, size_px=32)
-    world.card |= {"source": to_dict(open_dataset(square_data).meta) | {"size_px": 32}, "training": to_dict(TRAINED)}
-    world.contexts = []
-    save_world(world, tmp_path / "small")
-    with pytest.raises((ConfigError, JudgeError)):
-        compress(tmp_path / "small", tmp_path / "out", sparse="window:4", data=square_data, steps=2)
+def test_data_of_another_world_are_refused(folder, square_data, tmp_path):
+    other = tmp_path / "other-data"
+    shutil.copytree(square_data, other)
+    meta = json.loads((other / "dataset.json").read_text())
+    meta["action_space"]["nvec"] = [4]
+    (other / "dataset.json").write_text(json.dumps(meta))
+    with pytest.raises(JudgeError, match="must hold the world's actions"):
+        compress(folder, tmp_path / "out", sparse="window:4", data=other, steps=2)
+    assert not (tmp_path / "out" / "config.json").exists()
 
 
 def test_a_pattern_must_be_another_one(make_world):

@@ -38,7 +38,7 @@ def quick(monkeypatch):
 
     for where in (worldling.compress.quantize, worldling.compress.run, worldling.compress.sensitivity):
         monkeypatch.setattr(where, "packable", some)
-    monkeypatch.setattr(worldling.compress.quantize, "Probe", partial(Probe, rows=2, steps=2))
+    monkeypatch.setattr(module, "Probe", partial(Probe, rows=2, steps=2))
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(module, "WIDTHS", (8.5, 3.0))
     tested, run = [], TruthTest.run
@@ -57,11 +57,12 @@ def test_a_ladder_is_whole_and_goes_on(folder, square_data, quick, tmp_path, cap
     command += ["--starts", "6", "--horizon", "3", "--seconds", "0.05", "--target-drop", "100"]
     assert main(command) == 0
     found = json.loads(capsys.readouterr().out)["ladder"]
-    assert [row["name"] for row in found["rungs"]] == ["dense fp32", "3-bit weights"]
-    assert quick == ["dense fp32", "8.5-bit weights", "3-bit weights"]
+    assert [row["name"] for row in found["rungs"]] == ["dense fp32", "3-bit weights, dense fp32"]
+    assert quick == ["dense fp32", "8.5-bit weights, dense fp32", "3-bit weights, dense fp32"]
     first, last = found["rungs"]
     assert all(first["lost"][name]["value"] in (0, None) for name in first["lost"])
     assert last["file_mb"] < first["file_mb"] and last["gflop"] == first["gflop"] > 0
+    assert first["speed"]["1"]["memory_mb"] > 0 and first["cost_per_user_hour"]["unit"].endswith("USD")
     assert set(first["speed"]) == {"1", "16", "64"} and first["speed"]["16"]["fps_p50"] > 0
     assert json.loads((out / "ladder.json").read_text())["starts"] == 6
     assert "3-bit weights" in (out / "ladder.html").read_text()
@@ -71,6 +72,11 @@ def test_a_ladder_is_whole_and_goes_on(folder, square_data, quick, tmp_path, cap
     assert [row["value"] for row in again["rungs"]] == [row["value"] for row in found["rungs"]]
     assert main([*command[:-2], "--target-drop", "50", "--starts", "7"]) == 0
     assert len(quick) == 6, "other starts are other rows"
+    other = load_world(folder)
+    other.dynamics.head.stay.data += 1
+    save_world(other, folder.parent / "other", half=False)
+    assert main([command[0], str(folder.parent / "other"), *command[2:]]) == 0
+    assert len(quick) == 9, "and so is another world, whose narrow forms are its own"
 
 
 def test_the_last_row_is_the_narrowest_that_is_within(folder, square_data, quick, tmp_path, monkeypatch):
@@ -98,7 +104,7 @@ def test_shares_count_by_the_upper_end():
 def test_operations_do_not_depend_on_the_weights(folder, make_world):
     world = load_world(folder)
     assert gflop(world) == gflop(make_world(clips=True, seed=3)) > 1e-4
-    assert gflop(make_world(clips=True, sparse="window:2")) < gflop(world)
+    assert gflop(make_world(clips=True, sparse="window:2+global:1")) < gflop(world)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +124,8 @@ def test_bad_input_is_refused(folder, square_data, tmp_path, capsys, options, sa
 
 
 def test_a_world_that_was_quantized_is_refused(folder, square_data, quick, tmp_path, capsys):
-    done = quantize_weights(load_world(folder), 4.5)
+    world = load_world(folder)
+    done = quantize_weights(world, 4.5, Probe(world, rows=2, steps=2))
     save_world(done.world, tmp_path / "w", packing=done.packing)
     assert main(["ladder", str(tmp_path / "w"), "--data", str(square_data), "--out", str(tmp_path / "out")]) == 2
     assert "`world` must not be quantized yet" in capsys.readouterr().err

@@ -86,6 +86,12 @@ def test_what_cannot_be_is_said_in_one_line(tmp_path, old, new, said):
     assert "\n" not in str(found.value)
 
 
+def test_the_help_names_all_bundled_lessons(capsys):
+    with pytest.raises(SystemExit):
+        main(["lesson", "--help"])
+    assert f"bundled lesson: {', '.join(bundled_lessons())}" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_name_that_is_no_lesson_names_those_that_are():
     with pytest.raises(ConfigError, match="ramp"):
         read_lesson("rampe")

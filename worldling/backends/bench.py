@@ -13,8 +13,9 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,19 @@ from worldling.frame_error import PSNR_LIMIT_DB
 from worldling.machine import cpu_name
 from worldling.progress import Progress
 from worldling.state import State
-from worldling.timing.steps import time_steps
+from worldling.timing.steps import SpeedRow, time_steps
 from worldling.world import World
 
 TURN_S = 0.5  # length of one case's turn
 WARM_S = 0.1  # warm-up of a turn: caches are cold, and threads of the case before still spin
 ACTIONS = 64  # actions prepared for each case, used cyclically
+
+
+@dataclass(frozen=True)
+class Speed(SpeedRow):
+    """How fast a world is at a batch size; memory_mb: resident memory added by weights, graph and state."""
+
+    memory_mb: float
 
 
 @dataclass
@@ -49,6 +57,11 @@ class Case:
     decode: bool
     memory_mb: float
     times: list[float] = field(default_factory=list)
+
+    def speed(self, batch: int) -> Speed:
+        """Return what was timed, for `batch` rows."""
+        p50, p99 = (float(np.percentile(self.times, q)) for q in (50, 99))
+        return Speed(batch, batch / p50, p50 * 1e3, p99 * 1e3, len(self.times), None, self.memory_mb)
 
     def step(self, index: int) -> None:
         """Make one frame for every row."""
@@ -93,10 +106,9 @@ def bench(
     worlds, cases, start_s = {}, {}, {}
     with Progress("building backends", len(names) * len(kinds), "cases", quiet) as progress:
         for name in names:
-            resident, began = _resident_mb(world), time.perf_counter()
-            worlds[name] = use_backend(copy.copy(world), name, quiet=True)
+            began = time.perf_counter()
+            worlds[name], base = _started(partial(use_backend, copy.copy(world), name, quiet=True))
             start_s[name] = time.perf_counter() - began
-            base = _weights_mb(world) if name == "reference" else _resident_mb(world) - resident
             for kind, batch in kinds:
                 cases[name, kind, batch] = _case(worlds[name], batch, kind == "frames", base)
                 progress.update(len(cases), name)
@@ -105,60 +117,49 @@ def bench(
     _take_turns(list(cases.values()), seconds, quiet)
     rows = []
     for (name, kind, batch), case in cases.items():
-        p50, p99 = (float(np.percentile(case.times, q)) for q in (50, 99))
-        against = float(np.percentile(cases["reference", kind, batch].times, 50))
+        speed, against = case.speed(batch), cases["reference", kind, batch].speed(batch)
         rows.append(
             {
                 "backend": name,
                 "kind": kind,
                 "size_px": world.size_px,
                 "batch": batch,
-                "fps_p50": batch / p50,
-                "p50_ms": p50 * 1e3,
-                "p99_ms": p99 * 1e3,
-                "num_steps": len(case.times),
-                "memory_mb": case.memory_mb,
+                "fps_p50": speed.fps_p50,
+                "p50_ms": speed.p50_ms,
+                "p99_ms": speed.p99_ms,
+                "num_steps": speed.num_steps,
+                "memory_mb": speed.memory_mb,
                 "start_s": start_s[name],
                 "err": deviations[name].err,
                 "err_free": deviations[name].err_free,
                 "bound": BOUND[name],
-                "ratio_to_reference": against / p50,
+                "ratio_to_reference": against.p50_ms / speed.p50_ms,
             }
         )
-    about = {"name": world.config.name, "size": world.config.size, "parameters": _parameters(world)}
+    about = {"name": world.config.name, "size": world.config.size, "parameters": num_parameters(world)}
     return {"machine": machine(world, load), "versions": versions(), "commit": commit(), "world": about, "rows": rows}
 
 
-@dataclass(frozen=True)
-class Speed:
-    """How fast a world is at a batch size.
-
-    batch; fps_p50: frames of all rows a second, at the median step; p50_ms, p99_ms: of a step; num_steps: timed;
-    memory_mb: resident memory added by backend and state.
-    """
-
-    batch: int
-    fps_p50: float
-    p50_ms: float
-    p99_ms: float
-    num_steps: int
-    memory_mb: float
-
-
 def measure_speed(
-    worlds: Mapping[str, World], batches: Sequence[int], seconds: float = 3.0, quiet: bool = True
+    makers: Mapping[str, Callable[[], World]], batches: Sequence[int], seconds: float = 3.0, quiet: bool = True
 ) -> dict[str, dict[int, Speed]]:
-    """Measure worlds on the backends that they have, all in turns: their speeds by name and batch size.
+    """Measure worlds on the backends that they are made with, all in turns: their speeds by name and batch size.
 
-    seconds: of timing per world and batch size. Frames are decoded.
+    makers: by name; seconds: of timing per world and batch size. Frames are decoded.
     """
-    cases = {(name, batch): _case(world, batch, True, 0.0) for name, world in worlds.items() for batch in batches}
+    cases: dict[tuple[str, int], Case] = {}
+    for name, make in makers.items():
+        world, base = _started(make)
+        cases |= {(name, batch): _case(world, batch, True, base) for batch in batches}
     _take_turns(list(cases.values()), seconds, quiet)
-    found: dict[str, dict[int, Speed]] = {name: {} for name in worlds}
-    for (name, batch), case in cases.items():
-        p50, p99 = (float(np.percentile(case.times, q)) for q in (50, 99))
-        found[name][batch] = Speed(batch, batch / p50, p50 * 1e3, p99 * 1e3, len(case.times), case.memory_mb)
-    return found
+    return {name: {batch: cases[name, batch].speed(batch) for batch in batches} for name in makers}
+
+
+def _started(make: Callable[[], World]) -> tuple[World, float]:
+    """Return what `make` returns, and the resident memory that its backend takes, in MB."""
+    before = _resident_mb()
+    world = make()
+    return world, _weights_mb(world) if world.backend.name == "reference" else _resident_mb(world) - before
 
 
 def _take_turns(cases: Sequence[Case], seconds: float, quiet: bool) -> None:
@@ -248,16 +249,17 @@ def _case(world: World, batch: int, decode: bool, base_mb: float) -> Case:
     return case
 
 
-def _resident_mb(world: World) -> float:
-    if world.device.type == "cuda":
+def _resident_mb(world: World | None = None) -> float:
+    if world is not None and world.device.type == "cuda":
         return torch.cuda.memory_allocated(world.device) / 1e6
     status = Path("/proc/self/statm")
     return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6 if status.exists() else 0.0
 
 
 def _weights_mb(world: World) -> float:
-    return 4 * _parameters(world) / 1e6
+    return 4 * num_parameters(world) / 1e6
 
 
-def _parameters(world: World) -> int:
+def num_parameters(world: World) -> int:
+    """Return the number of weights in tokenizer and dynamics."""
     return sum(p.numel() for m in (world.tokenizer, world.dynamics) for p in m.parameters())

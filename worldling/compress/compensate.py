@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from worldling.compress.sensitivity import Probe
 from worldling.packed import GROUP, nearest_level, rounded, scales
 from worldling.world import World
+from worldling.world_files import networks_of
 
 #: Added to the diagonal of a layer's matrix, in shares of its mean: what is known of inputs that are always the same.
 DAMPING = 0.01
@@ -38,7 +39,7 @@ def input_products(world: World, probe: Probe) -> dict[str, Tensor]:
         for name, layer in layers_of(world).items()
     ]
     try:
-        probe.error()
+        probe.error(world)
     finally:
         for hook in hooks:
             hook.remove()
@@ -47,11 +48,9 @@ def input_products(world: World, probe: Probe) -> dict[str, Tensor]:
 
 def layers_of(world: World) -> dict[str, nn.Module]:
     """Return the linear layers and ungrouped filters of a world, by the names of their weights in `weights_of`."""
-    networks = {"tokenizer": world.tokenizer, "dynamics": world.dynamics, "outcome": world.outcome}
     return {
         f"{prefix}.{name}.weight": layer
-        for prefix, network in networks.items()
-        if network is not None
+        for prefix, network in networks_of(world).items()
         for name, layer in network.named_modules()
         if isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and layer.groups == 1)
     }

@@ -150,11 +150,7 @@ def student_shape(world: World, size: str) -> DynamicsConfig:
     return shape
 
 
-def known_to_student(world: World, shape: DynamicsConfig) -> dict[str, Tensor]:
+def known_to_student(world: World) -> dict[str, Tensor]:
     """Return the weights that dynamics of another width begin with: the keypoints', which have a width of their own."""
-    fits = {name: weight.shape for name, weight in Dynamics(shape).state_dict().items()}
-    return {
-        name: weight
-        for name, weight in world.dynamics.state_dict().items()
-        if name.startswith("keypoints.") and fits.get(name) == weight.shape
-    }
+    weights = world.dynamics.state_dict().items()
+    return {name: weight for name, weight in weights if name.startswith("keypoints.")}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import importlib.util
 import json
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +17,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from worldling.backends.bench import Speed, commit, machine, measure_speed, versions
+from worldling.backends.bench import commit, machine, measure_speed, num_parameters, versions
 from worldling.backends.choose import use_backend
 from worldling.compress.ladder_page import ladder_html
 from worldling.compress.quantize import refuse_packed
-from worldling.compress.run import Measured, quantized
+from worldling.compress.run import Measured, float32_mb, identity_of, quantized
 from worldling.compress.rungs import Ladder, Rung
+from worldling.compress.sensitivity import Probe
 from worldling.compress.truth import Truth, TruthTest, is_within
 from worldling.config import write_atomic
+from worldling.cost.ledger import Amount, price_of, serving_row
 from worldling.cost.prices import read_prices
 from worldling.data.store import open_dataset
 from worldling.errors import ConfigError
 from worldling.folder_lock import only_writer
+from worldling.learn.latents import identity
 from worldling.machine import cpu_has_bf16, hardware
 from worldling.report.values import to_json
 from worldling.tick import FlatTick, Tick
@@ -42,15 +44,19 @@ BATCHES = (1, 16, 64)
 WIDTHS = (8.5, 6.5, 5.5, 4.5, 4.0, 3.5, 3.0, 2.5)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Step:
-    """A row to be measured. name; about: what was done; make: returns the world, on its backend; file_mb: its file."""
+    """A row to be measured. name; about: what was done; world, and its backend; file_mb: of its weights."""
 
     name: str
     about: str
-    make: Callable[[], World]
+    world: World
+    backend: str
     file_mb: float
-    bits: float | None = None
+
+    def make(self) -> World:
+        """Return the world on its backend."""
+        return use_backend(copy.copy(self.world), self.backend, quiet=True)
 
 
 @dataclass(frozen=True)
@@ -104,23 +110,43 @@ def ladder(
         raise ConfigError(f"`starts`, `horizon` and `seconds` must be above 1, 0 and 0, got {got}. Use 1000, 10 and 3.")
     loaded, target = load_world(world), Path(out)
     refuse_packed(loaded)
+    work = target / "ladder" / identity_of(loaded)  # another world has another folder
     with only_writer(target / "ladder", ".measuring", "measured"), closing(open_dataset(data)) as dataset:
         test = TruthTest(loaded, dataset, starts, horizon)
-        measured = Measured.of(loaded, target / "ladder" / "sensitivity.json")
-        kept = Kept(target / "ladder", json.dumps([measured.digest, str(data), starts, horizon, versions()]))
-        steps = precisions(loaded, target)
+        work.mkdir(exist_ok=True)
+        kept = Kept(work, json.dumps([identity(dataset), starts, horizon, versions()]))
+        steps = precisions(loaded)
         truths = {step.name: kept.truth(step, test, quiet) for step in steps}
-        reference, narrowest = truths[steps[0].name], None
+        reference, fastest, narrowest = truths[steps[0].name], steps[-1], None
         for bits in WIDTHS:
-            step = narrow(loaded, bits, measured, target, quiet)
+            step = narrow(loaded, bits, fastest, work, quiet)
             truth = kept.truth(step, test, quiet)
             if not is_within(test.lost(reference, truth), target_drop):
                 break
             narrowest, truths[step.name] = step, truth
         if narrowest is not None:
             steps.append(narrowest)
-        speeds = measure_speed({step.name: step.make() for step in steps}, BATCHES, seconds, quiet)
-        rungs = [rung(step, loaded, test, reference, truths[step.name], speeds[step.name]) for step in steps]
+        speeds = measure_speed({step.name: step.make for step in steps}, BATCHES, seconds, quiet)
+        flops, parameters = gflop(loaded), num_parameters(loaded)
+        on, prices = hardware(loaded.device), read_prices()
+        price = price_of(prices, prices.match(on.device, on.threads), on.device)
+        fps = Amount(loaded.config.fps, "frames/s", ("world",))
+        rungs = []
+        for step in steps:
+            many = speeds[step.name][BATCHES[-1]]
+            rungs.append(
+                Rung(
+                    name=step.name,
+                    about=step.about,
+                    parameters=parameters,
+                    file_mb=step.file_mb,
+                    gflop=flops,
+                    speed=speeds[step.name],
+                    cost_per_user_hour=serving_row(many, "measured", price, fps, prices.currency).cost_per_user_hour,
+                    value=test.value(truths[step.name]),
+                    lost=test.lost(reference, truths[step.name]),
+                )
+            )
         found = Ladder(
             world=loaded.config.name,
             target_drop=target_drop,
@@ -137,68 +163,30 @@ def ladder(
     return found
 
 
-def precisions(world: World, out: Path) -> list[Step]:
+def precisions(world: World) -> list[Step]:
     """Return the steps that leave the weights as they are: the reference, and what computes faster."""
-    whole = out / "ladder" / "float32"
-    save_world(copy.copy(world), whole, half=False)
-    half = out / "ladder" / "float16"
-    save_world(copy.copy(world), half)
-    sizes = [size_mb(folder) for folder in (whole, half)]
-
-    def on(backend: str) -> Callable[[], World]:
-        return lambda: use_backend(copy.copy(world), backend, quiet=True)
-
-    steps = [Step("dense fp32", "eager torch, the reference", on("reference"), sizes[0])]
+    whole = float32_mb(world)
+    steps = [Step("dense fp32", "eager torch, the reference", world, "reference", whole)]
     if importlib.util.find_spec("openvino") is not None:
         name = "bf16" if cpu_has_bf16() else "fp32 compiled"
-        steps.append(Step(name, "OpenVINO; weights kept as float16", on("openvino-bf16"), sizes[1]))
+        steps.append(Step(name, "OpenVINO; weights kept as float16", world, "openvino-bf16", whole / 2))
         if importlib.util.find_spec("nncf") is not None:
-            steps.append(Step("int8", "OpenVINO, calibrated on roll-outs", on("openvino-int8"), sizes[1]))
+            steps.append(Step("int8", "OpenVINO, calibrated on roll-outs", world, "openvino-int8", whole / 2))
     return steps
 
 
-def narrow(world: World, bits: float, measured: Measured, out: Path, quiet: bool) -> Step:
-    """Return the step to weights of `bits` on average, computed in int8 where that can be."""
-    folder = out / "ladder" / f"{bits:g}-bits"
+def narrow(world: World, bits: float, before: Step, work: Path, quiet: bool) -> Step:
+    """Return the step from `before` to weights of `bits` on average; the world is kept in a folder of `work`."""
+    folder = work / f"{bits:g}-bits"
     if not (folder / "config.json").exists():
-        done = quantized(world, bits, measured, quiet)
+        done = quantized(world, bits, Probe(world), Measured.of(world, work), quiet)
         save_world(done.world, folder, packing=done.packing)
-    int8 = importlib.util.find_spec("openvino") is not None and importlib.util.find_spec("nncf") is not None
-
-    def make() -> World:
-        return use_backend(load_world(folder), "openvino-int8" if int8 else "reference", quiet=True)
-
-    name = f"{bits:g}-bit weights" + (", int8" if int8 else "")
-    return Step(name, "bits by sensitivity, unpacked when loaded", make, size_mb(folder), bits)
+    size = (folder / "weights.safetensors").stat().st_size / 1e6
+    name, about = f"{bits:g}-bit weights, {before.name}", "bits by sensitivity, unpacked when loaded"
+    return Step(name, about, load_world(folder), before.backend, size)
 
 
-def rung(step: Step, world: World, test: TruthTest, reference: Truth, truth: Truth, speed: dict[int, Speed]) -> Rung:
-    """Put together what was found of a step."""
-    on, prices = hardware(world.device), read_prices()
-    device_class = prices.match(on.device, on.threads)
-    hour = None
-    if device_class is not None and world.config.fps:
-        hour = prices.per_hour(device_class) * world.config.fps / speed[BATCHES[-1]].fps_p50
-    return Rung(
-        name=step.name,
-        about=step.about,
-        parameters=sum(p.numel() for m in (world.tokenizer, world.dynamics) for p in m.parameters()),
-        file_mb=step.file_mb,
-        gflop=gflop(world),
-        speed=speed,
-        currency=prices.currency,
-        cost_per_user_hour=hour,
-        value=test.value(truth),
-        lost=test.lost(reference, truth),
-    )
-
-
-def size_mb(folder: Path) -> float:
-    """Return the size of a world's weights on disk, in MB."""
-    return (folder / "weights.safetensors").stat().st_size / 1e6
-
-
-@torch.inference_mode()
+@torch.no_grad()  # the counter looks at gradients of what is called with weights, and finds none in inference mode
 def gflop(world: World) -> float:
     """Return the floating-point operations of one frame, in 10**9: matrix products and filters, two for a product."""
     from torch.utils.flop_counter import FlopCounterMode

@@ -7,12 +7,12 @@ import math
 from collections.abc import Sequence
 
 from worldling.compress.rungs import Ladder, Rung
+from worldling.cost.ledger import HOURS_A_MONTH, compute
+from worldling.cost.tables import amount
 from worldling.report.page import page_html
 from worldling.report.sections import Cell, Figure, Headline, Measured, Section, Table
 from worldling.report.values import Interval
 
-#: Hours in a month in which one user plays all the time.
-HOURS_A_MONTH = 730
 LETTERS = "abcdefgh"
 #: Size of the drawing, and its margins.
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 720, 300, 70, 46, 16
@@ -87,9 +87,10 @@ def ladder_html(found: Ladder) -> str:
 def _cost(row: Rung) -> list[Cell]:
     one, some, many = (row.speed[batch] for batch in (1, 16, 64))
     hour = row.cost_per_user_hour
-    money = ["not priced"] * 2 if hour is None else [f"{row.currency} {h:.4g}" for h in (hour, hour * HOURS_A_MONTH)]
+    month = compute(hour.unit, lambda h: h * HOURS_A_MONTH, hour)
     return [row.name, f"{row.file_mb:.2f}", f"{row.gflop:.3f}", f"{one.fps_p50:,.0f}", f"{one.p99_ms:.2f}",
-            f"{some.fps_p50:,.0f}", f"{many.fps_p50:,.0f}", f"{many.memory_mb:,.0f}", *money]  # fmt: skip
+            f"{some.fps_p50:,.0f}", f"{many.fps_p50:,.0f}", f"{many.memory_mb:,.0f}",
+            amount(hour), amount(month)]  # fmt: skip
 
 
 def _cell(name: str, interval: Interval) -> Measured:

@@ -26,50 +26,47 @@ LEAST_BITS, MOST_BITS = 1.5, 8.5
 class Quantized:
     """A world with weights of few bits.
 
-    world: its weights rounded; packing: how they are saved; mean_bits: of a packed number, scales included; error:
-    mean squared difference of its roll-outs from those before, over some frames; black to white counts as 1.
+    world: its weights rounded; packing: how they are saved; mean_bits: of a packed number, scales included.
     """
 
     world: World
     packing: Packing
     mean_bits: float
-    error: float
 
 
 @torch.inference_mode()
 def quantize_weights(
     world: World,
     bits: float,
+    probe: Probe,
     known: Mapping[str, dict[int, float]] | None = None,
     quiet: bool = True,
     keep: Callable[[str, dict[int, float]], None] = lambda *_: None,
 ) -> Quantized:
     """Return `world` with weights of `bits` on average, the most for those whose rounding changes its roll-outs most.
 
-    known: sensitivities found before, by name; keep: is called with each that is found. Raises `ConfigError`. Cost: one
-    to some seconds for each weight of a small world, which are measured one by one.
+    probe: of `world`; known: sensitivities found before, by name; keep: is called with each that is found. Raises
+    `ConfigError`. Cost: one to some seconds for each weight of a small world, which are measured one by one.
     """
     check_mean_bits(bits)
     refuse_packed(world)
     done = copy.copy(world)
     done.tokenizer, done.dynamics = copy.deepcopy(world.tokenizer), copy.deepcopy(world.dynamics)
     done.outcome, done.card = copy.deepcopy(world.outcome), copy.deepcopy(world.card)
-    probe, found = Probe(done), dict(known or {})
+    found = dict(known or {})
     for name, errors in sensitivities(done, probe, found, quiet):
-        if name not in found:
-            found[name] = errors
-            keep(name, errors)
+        found[name] = errors
+        keep(name, errors)
     weights = packable(done)
     chosen = allocate({name: weight.shape for name, weight in weights.items()}, found, bits)
     values, used = round_weights(weights, chosen, input_products(done, probe))
     own = weights_of(done)
     for name, value in values.items():
         own[name].copy_(value)
-    error = probe.error()
     count = sum(weight.numel() for weight in weights.values())
     taken = sum(packed_bits(weights[name].shape, b) for name, b in chosen.items()) / count
     done.card["compression"] = {"bits": round(taken, 3), "of": world.config.name}
-    return Quantized(done, Packing(chosen, used), taken, error)
+    return Quantized(done, Packing(chosen, used), taken)
 
 
 def check_mean_bits(bits: float) -> None:

@@ -18,7 +18,7 @@ from worldling.frame_error import psnr_of
 from worldling.learn.latents import weights_digest
 from worldling.packed import BITS
 from worldling.world import World
-from worldling.world_files import find_world, load_world, save_world
+from worldling.world_files import find_world, load_world, save_world, weights_of
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def compress(
     if bits is not None:
         with only_writer(target / "compress", ".compressing", "compressed"):
             write_atomic(target / "compress" / "task.json", json.dumps(task))
-            done = quantized(loaded, bits, Measured.of(loaded, target / "compress" / "sensitivity.json"), quiet)
+            done = quantized(loaded, bits, probe, Measured.of(loaded, target / "compress"), quiet)
             save_world(done.world, target, packing=done.packing)
         made, mean_bits = done.world, done.mean_bits
     else:
@@ -83,17 +83,21 @@ def compress(
             said = {given[0]: sparse or size, "of": loaded.config.name}
             start, teacher = loaded.dynamics.state_dict(), None
             if sparse is None:
-                start, teacher = known_to_student(loaded, shape), Teacher(loaded.dynamics.requires_grad_(False))
+                start, teacher = known_to_student(loaded), Teacher(loaded.dynamics.requires_grad_(False))
             made = finetune(loaded, shape, start, folder, target, config, said, quiet, teacher)
         mean_bits = None
     taken = (target / "weights.safetensors").stat().st_size
-    numbers = sum(p.numel() for p in (*loaded.tokenizer.parameters(), *loaded.dynamics.parameters()))
-    return Compressed(str(target), taken / 1e6, 4 * numbers / 1e6, float(psnr_of(probe.error(made))), mean_bits)
+    return Compressed(str(target), taken / 1e6, float32_mb(loaded), float(psnr_of(probe.error(made))), mean_bits)
 
 
 def identity_of(world: World) -> str:
     """Return what tells a world's weights from others."""
     return weights_digest(world.tokenizer) + weights_digest(world.dynamics)
+
+
+def float32_mb(world: World) -> float:
+    """Return what a world's weights take as float32, in MB."""
+    return sum(4 * weight.numel() for weight in weights_of(world).values()) / 1e6
 
 
 def refuse_other(folder: Path, task: dict[str, str]) -> None:
@@ -111,9 +115,9 @@ def refuse_other(folder: Path, task: dict[str, str]) -> None:
         )
 
 
-def quantized(world: World, bits: float, measured: Measured, quiet: bool = True) -> Quantized:
-    """Return `world` with weights of `bits` on average, measuring only what is not known yet."""
-    return quantize_weights(world, bits, measured.load(set(packable(world))), quiet, measured.add)
+def quantized(world: World, bits: float, probe: Probe, measured: Measured, quiet: bool = True) -> Quantized:
+    """Return `world` with weights of `bits` on average, measuring with its `probe` only what is not known yet."""
+    return quantize_weights(world, bits, probe, measured.load(set(packable(world))), quiet, measured.add)
 
 
 class Measured:
@@ -124,9 +128,9 @@ class Measured:
         self.found: dict[str, dict[int, float]] = {}
 
     @classmethod
-    def of(cls, world: World, file: Path) -> Measured:
-        """Return the file of a world's sensitivities."""
-        return cls(file, identity_of(world))
+    def of(cls, world: World, folder: Path) -> Measured:
+        """Return the file of a world's sensitivities, in `folder`."""
+        return cls(folder / "sensitivity.json", identity_of(world))
 
     def load(self, names: set[str]) -> dict[str, dict[int, float]]:
         """Return what an earlier call found of weights `names`; nothing if it was of another world or is damaged."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from worldling.backends.bench import Speed
+from worldling.cost.ledger import Amount
 from worldling.report.values import Interval
 
 
@@ -13,8 +14,8 @@ from worldling.report.values import Interval
 class Rung:
     """One row. name, about: what was done.
 
-    file_mb: of the weights; gflop: of a frame; speed: by batch size; cost_per_user_hour: in currency, at the world's
-    frame rate with the largest batch, None if no price is known of this machine; value: each measure ("PSNR" in dB, the
+    file_mb: of the weights; gflop: of a frame; speed: by batch size; cost_per_user_hour: at the world's frame rate with
+    the largest batch, of no value if no price is known of this machine; value: each measure ("PSNR" in dB, the
     others shares); lost: against the first row, paired by start, below 0 where it is better.
     """
 
@@ -24,8 +25,7 @@ class Rung:
     file_mb: float
     gflop: float
     speed: dict[int, Speed]
-    currency: str
-    cost_per_user_hour: float | None
+    cost_per_user_hour: Amount
     value: dict[str, Interval]
     lost: dict[str, Interval]
 

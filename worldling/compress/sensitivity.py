@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import copy
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -22,7 +23,7 @@ ROWS, STEPS = 12, 8
 
 
 class Probe:
-    """Roll-outs of `world` on the reference backend, with which those of other weights are compared.
+    """Roll-outs of `world` on the reference backend, with which those of other worlds are compared.
 
     Raises `ConfigError` if the world has no clips to start from.
     """
@@ -30,22 +31,20 @@ class Probe:
     def __init__(self, world: World, rows: int = ROWS, steps: int = STEPS) -> None:
         if not world.contexts:
             raise ConfigError("`world.contexts` must hold a clip to start from, got none. Train the world again.")
-        self.world, count = world, world.config.context
-        world.backend = Reference(world.tokenizer, world.dynamics)
+        count = world.config.context
         clips = [world.contexts[i % len(world.contexts)] for i in range(rows)]
         self.frames = np.stack([clip.frames[:count] for clip in clips])
         self.actions = np.stack([clip.actions[: count - 1] for clip in clips])
         self.following = rollout_actions(world, rows, steps, np.random.default_rng(0))
         self.wanted = self._roll_out(world)
 
-    def error(self, other: World | None = None) -> float:
-        """Return the mean squared difference of the roll-outs of the world as it is now, or of another one.
-
-        Black to white counts as 1.
-        """
-        return float(frame_error(self._roll_out(other or self.world), self.wanted).mean())
+    def error(self, other: World) -> float:
+        """Return the mean squared difference of the roll-outs of `other`; black to white counts as 1."""
+        return float(frame_error(self._roll_out(other), self.wanted).mean())
 
     def _roll_out(self, world: World) -> np.ndarray:
+        world = copy.copy(world)
+        world.backend = Reference(world.tokenizer, world.dynamics)
         state = world.start(self.frames, self.actions, seed=list(range(len(self.frames))))
         return world.rollout(state, self.following)
 
@@ -71,26 +70,19 @@ def packable(world: World) -> dict[str, Tensor]:
 
 @torch.inference_mode()
 def sensitivities(
-    world: World,
-    probe: Probe,
-    known: dict[str, dict[int, float]] | None = None,
-    quiet: bool = True,
-    bits: tuple[int, ...] = BITS,
+    world: World, probe: Probe, known: Collection[str] = (), quiet: bool = True
 ) -> Iterator[tuple[str, dict[int, float]]]:
     """Yield each weight's name, and the error of the roll-outs with it alone in so many bits.
 
-    known: what was found before, which is not measured again. Errors fall with the bits: where noise says otherwise,
-    fewer bits count as the worse. Cost: about a second for a weight of a small world.
+    known: names of weights that are not measured. Errors fall with the bits: where noise says otherwise, fewer bits
+    count as the worse. Cost: about a second for a weight of a small world.
     """
-    weights = packable(world)
+    weights = {name: weight for name, weight in packable(world).items() if name not in known}
     with Progress("measuring how sensitive weights are", len(weights), "weights", quiet) as progress:
         for number, (name, weight) in enumerate(weights.items()):
-            if known and name in known:
-                yield name, known[name]
-                continue
             found: dict[int, float] = {}
-            for b in sorted(bits, reverse=True):
-                with replaced(world, {name: rounded(weight, b)}):
-                    found[b] = max(probe.error(), *found.values(), 0.0)
+            for bits in sorted(BITS, reverse=True):
+                with replaced(world, {name: rounded(weight, bits)}):
+                    found[bits] = max(probe.error(world), *found.values(), 0.0)
             yield name, found
             progress.update(number + 1)

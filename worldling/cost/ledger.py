@@ -282,7 +282,7 @@ def ledger(
     record: of its training; device: what it was timed on; rows: its speeds, the first alone and the last in a batch;
     origin: of these; training_on, serving_on: device classes, None if the price file has none that matches.
     """
-    price = _price(prices, serving_on, device)
+    price = price_of(prices, serving_on, device)
     month, sensitivity = _months(rows[-1], rows[0], origin, price, usage, prices)
     used = {c.short: c.price_source for c in (training_on, serving_on) if c is not None}
     return Ledger(
@@ -294,7 +294,7 @@ def ledger(
             device=device,
             device_class=_short(serving_on),
             price=price,
-            rows=[_serving(row, origin, price, usage.fps, prices.currency) for row in rows],
+            rows=[serving_row(row, origin, price, usage.fps, prices.currency) for row in rows],
         ),
         month=month,
         sensitivity=sensitivity,
@@ -305,7 +305,8 @@ def _short(device_class: DeviceClass | None) -> str | None:
     return None if device_class is None else device_class.short
 
 
-def _price(prices: Prices, device_class: DeviceClass | None, device: str) -> Amount:
+def price_of(prices: Prices, device_class: DeviceClass | None, device: str) -> Amount:
+    """Return the price of an hour of a device class; of no value, and why, if hardware `device` belongs to none."""
     unit = f"{prices.currency}/h"
     if device_class is None:
         return Amount(None, unit, (), f"not priced: no device class matches {device!r}")
@@ -315,7 +316,7 @@ def _price(prices: Prices, device_class: DeviceClass | None, device: str) -> Amo
 def _training(record: TrainingRecord, prices: Prices, device_class: DeviceClass | None) -> Training:
     """Price what the card says of training."""
     hours = Amount(None if record.minutes is None else record.minutes / 60, "h", ("card",), "not in the world's card")
-    price = _price(prices, device_class, str(record.device))
+    price = price_of(prices, device_class, str(record.device))
     return Training(
         device=record.device,
         device_class=_short(device_class),
@@ -326,7 +327,7 @@ def _training(record: TrainingRecord, prices: Prices, device_class: DeviceClass 
     )
 
 
-def _serving(row: SpeedRow, origin: str, price: Amount, fps: Amount, currency: str) -> ServingRow:
+def serving_row(row: SpeedRow, origin: str, price: Amount, fps: Amount, currency: str) -> ServingRow:
     """Price frames of one row of the timing, while the machine is kept busy."""
     rate = Amount(row.fps_p50, "frames/s", (origin,))
     joules = Amount(row.joules_per_1000_frames, "J", (origin,))

@@ -61,7 +61,8 @@ class Denoising(NamedTuple):
 class Teacher(NamedTuple):
     """Dynamics to learn from (distillation: Hinton et al., arXiv 1503.02531).
 
-    dynamics: frozen, of the same tokenizer; share: of the loss that asks for its scores instead of what came.
+    dynamics: frozen, of the same tokenizer and keypoints; share: of the loss that asks for its scores, not for what
+    came.
     """
 
     dynamics: Dynamics
@@ -114,16 +115,14 @@ def dynamics_loss(
         noisy = mix(denoising.noise.flatten(0, 1), head.values[goal], tau)
         weight = weight * (0.9 * tau + 0.1)[:, None]
     hint = hint_of(model, batch.points, cells)
-    scores, fetched = head.scores_and_picture(h, latent, noisy, tau, torch.full_like(tau, size), cells, shown, hint)
+    step = torch.full_like(tau, size)
+    scores, fetched = head.scores_and_picture(h, latent, noisy, tau, step, cells, shown, hint)
     entropy = cross_entropy(scores, goal).sum(-1)
     loss = entropy
     if teacher is not None:
         with torch.no_grad():
-            other = teacher.dynamics
-            features = other.backbone(seen.latent, seen.previous, seen.action, seen.age, cells).flatten(0, 1)
-            told = hint_of(other, batch.points, cells)
-            step = torch.full_like(tau, size)
-            wanted = other.head(features, latent, noisy, tau, step, cells, shown, told).softmax(-1)
+            features = teacher.dynamics.backbone(seen.latent, seen.previous, seen.action, seen.age, cells).flatten(0, 1)
+            wanted = teacher.dynamics.head(features, latent, noisy, tau, step, cells, shown, hint).softmax(-1)
         loss = entropy.lerp(-(wanted * scores.log_softmax(-1)).sum(-1).sum(-1), teacher.share)
     if fetched is not None:
         loss = loss + FLOW_WEIGHT * flow_loss(head, fetched, batch.target, tokenizer, cells)

@@ -9,9 +9,7 @@ are measured in the picture, by colour, and laid beside what the engine knows.
 
 from __future__ import annotations
 
-import base64
 import copy
-import io
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image
 
 from worldling.config import finite, from_dict, write_atomic
 from worldling.data.simulators import check_scenes
@@ -28,6 +25,7 @@ from worldling.export.bundle import lesson_page
 from worldling.export.check import Agreement
 from worldling.export.write import packed_world
 from worldling.progress import Progress
+from worldling.report.figures import png_url
 from worldling.scenes.names import PHYSICS_IDS, SCENARIOS
 from worldling.scenes.seen import read
 from worldling.types import Episode
@@ -308,7 +306,7 @@ def told(lesson: Lesson, runs: Runs, usual: np.ndarray, fps: float) -> dict[str,
     """Return what the page knows of the lesson, as json."""
     quantity = QUANTITIES[lesson.quantity]
     choices = [
-        {"label": choice.label, "push": list(choice.push), "true": true.tolist(), "film": _strip(frames)}
+        {"label": choice.label, "push": list(choice.push), "true": true.tolist(), "film": [png_url(f) for f in frames]}
         for choice, true, frames in zip(lesson.choice, runs.true, runs.frames, strict=True)
     ]
     found: dict[str, Any] = finite(
@@ -330,10 +328,3 @@ def told(lesson: Lesson, runs: Runs, usual: np.ndarray, fps: float) -> dict[str,
         }
     )
     return found
-
-
-def _strip(frames: UInt8[np.ndarray, "T H W 3"]) -> str:
-    """Return frames side by side as one picture, a `data:` address."""
-    file = io.BytesIO()
-    Image.fromarray(np.concatenate(list(frames), axis=1)).save(file, "WEBP", lossless=True)
-    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"

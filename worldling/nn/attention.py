@@ -32,6 +32,7 @@ class SpaceAttention(nn.Module):
     """
 
     pair: Tensor
+    pair_in_window: Tensor
 
     def __init__(self, width: int, heads: int, grid: int, pattern: SparsePattern | None = None) -> None:
         super().__init__()
@@ -43,6 +44,8 @@ class SpaceAttention(nn.Module):
         offset = cells[:, None] - cells[None] + grid - 1
         self.register_buffer("pair", offset[..., 0] * (2 * grid - 1) + offset[..., 1], persistent=False)
         self.position = nn.Parameter(self._bumps(heads, grid))
+        if pattern is not None:
+            self.register_buffer("pair_in_window", window_pairs(self.pair, pattern.window, grid), persistent=False)
         if pattern is not None and pattern.num_global:
             self.ask = nn.Parameter(torch.randn(heads, pattern.num_global, width // heads))
             self.global_bias = nn.Parameter(torch.zeros(heads, pattern.num_global))
@@ -78,7 +81,7 @@ class SpaceAttention(nn.Module):
         scale, window, side = q.shape[-1] ** -0.5, self.pattern.window, self.grid
         if cells is None:
             near = [self._fold(t) for t in (q, k, v)]
-            bias = self.position[:, window_pairs(self.pair, window, side)].float()
+            bias = self.position[:, self.pair_in_window].float()
         else:
             near, bias = [q, k, v], self.bias(len(q), cells)
             apart = ~same_window(cells, side, window).repeat_interleave(len(q) // len(cells), 0)

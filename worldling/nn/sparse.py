@@ -69,19 +69,7 @@ def from_windows(x: Tensor, grid: int, window: int) -> Tensor:
     return parts.flatten(1, 4)
 
 
-def attention_flops(tokens: int, width: int, heads: int, pattern: SparsePattern | None) -> int:
-    """Return the floating-point operations of scores and mixing in one space layer, for one frame.
-
-    A multiplication and an addition count as two; the linear layers around them are the same in all patterns.
-    """
-    if pattern is None:
-        return 4 * tokens * tokens * width
-    seen = pattern.window**2 + pattern.num_global
-    summaries = 6 * pattern.num_global * tokens * width  # their scores, and keys and values that they gather
-    return 4 * tokens * seen * width + summaries
-
-
 def window_pairs(pair: Tensor, window: int, grid: int) -> Tensor:
     """Return the relative positions of pairs in a window `[window**2, window**2]`, of those of the grid `[N, N]`."""
-    first = (torch.arange(window)[:, None] * grid + torch.arange(window)).flatten().to(pair.device)
+    first = (torch.arange(window)[:, None] * grid + torch.arange(window)).flatten()
     return pair[first[:, None], first[None]]

@@ -9,7 +9,7 @@ const lesson = JSON.parse(globalThis.worldlingParts.lesson), $ = (id) => documen
 const OWN = lesson.choices.length, STEPS = lesson.usual.length - 1, KEYS = {
   ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1],
 };
-const films = lesson.choices.map(({ film }) => Object.assign(new Image(), { src: film }));
+const films = lesson.choices.map(({ film }) => film.map((src) => Object.assign(new Image(), { src })));
 const pressed = new Set();
 let dragged = null, arrived = null, size = 64;
 
@@ -49,10 +49,10 @@ function ask({ text, answers, right, because }, number) {
 
 // Draw a frame of the real film of the choice, or the first one of any under the note that there is none.
 async function showReal(choice, t) {
-  const film = films[choice === OWN ? 0 : choice];
-  await film.decode();
+  const frame = choice === OWN ? films[0][0] : films[choice][t];
+  await frame.decode();
   $("none").hidden = choice !== OWN;
-  $("real").getContext("2d").drawImage(film, size * (choice === OWN ? 0 : t), 0, size, size, 0, 0, size, size);
+  $("real").getContext("2d").drawImage(frame, 0, 0);
 }
 
 function plot(choice, places) {
