@@ -66,14 +66,15 @@ def end_with_parent() -> None:
     threading.Thread(target=follow, name="end with parent", daemon=True).start()
 
 
-def wait_passively() -> None:
-    """Let OpenMP's threads sleep, not spin, while they wait for each other; without effect once torch is loaded.
+def wait_briefly() -> None:
+    """Let OpenMP's threads spin only briefly while they wait for each other; without effect once torch is loaded.
 
-    A training has some hundred such waits a step. On a machine where other programs run too, a spinning thread keeps
-    the core that the one it waits for could have: training was 1.8 to 6 times slower (docs/decisions.md). What the user
-    set stays.
+    A training has some hundred such waits a step. Where other programs run too, a thread that spins for long keeps the
+    core that the one it waits for could have; where none does, a thread that sleeps at once wakes late. A thousand
+    turns cost a few percent on a quiet machine (docs/decisions.md). What the user set stays.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 def keep_memory() -> None:

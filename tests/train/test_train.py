@@ -154,18 +154,19 @@ def test_minutes_that_nobody_gave_are_chosen_once_and_kept(square_data, tmp_path
     assert len(told) == 2 and [given[1].minutes for given in told] == [30.0, 0.03]
 
 
-def test_openmp_waits_passively_unless_told_otherwise():
-    code = """if True:
-        import os, sys, worldling.train.by_name as t
+@pytest.mark.parametrize("module", ["train.by_name", "cli.compressing"])
+def test_openmp_spins_briefly_unless_told_otherwise(module):
+    code = f"""if True:
+        import os, sys, worldling.{module} as t
         print('torch' in sys.modules)
         try:
-            t.train_by_name('no', 'w')
+            t.train_by_name('no', 'w') if hasattr(t, 'train_by_name') else t._compress(None)
         except Exception:
-            print(os.environ['OMP_WAIT_POLICY'])
+            print(os.environ.get('GOMP_SPINCOUNT'))
     """
-    clean = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
+    clean = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
     clean["PYTHONPATH"] = str(Path(worldling.__file__).parents[1])
-    for given, said in (({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")):
+    for given, said in (({}, "1000"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None"), ({"GOMP_SPINCOUNT": "7"}, "7")):
         out = subprocess.run(
             [sys.executable, "-c", code], env=clean | given, stdout=subprocess.PIPE, text=True, check=True
         )
@@ -177,6 +178,8 @@ def test_bad_training_is_told(square_data, tmp_path):
         train(tmp_path / "nothing", tmp_path / "w", QUICK, quiet=True)
     with pytest.raises(ConfigError, match="size"):
         train(square_data, tmp_path / "w", TrainConfig(size="xl", steps=1), quiet=True)
+    with pytest.raises(ConfigError, match="a world with keypoints, got physics"):
+        train(square_data, tmp_path / "w", TrainConfig(steps=1, keypoints_from="physics"), quiet=True)
     with pytest.raises(ConfigError, match="minutes"):
         train(square_data, tmp_path / "w", TrainConfig(minutes=-1), quiet=True)
     with pytest.raises(ConfigError, match="mirror"):
@@ -258,6 +261,13 @@ def test_a_world_with_keypoints_is_trained_and_resumed(square_data, tmp_path):
     for name, weight in longer.dynamics.keypoints.state_dict().items():
         assert torch.equal(weight, world.dynamics.keypoints.state_dict()[name]), "the dynamics go on, not the keypoints"
     assert not torch.equal(longer.dynamics.head.hint_in.weight, world.dynamics.head.hint_in.weight)
+    other = dataclasses.replace(config, keypoints=0, seed=5, keypoints_from=str(tmp_path / "world"))
+    taken = train(square_data, tmp_path / "other", other, quiet=True)
+    assert taken.card["cost"]["minutes"]["keypoints"] == 0 and taken.config.dynamics.keypoints == 3
+    for name, weight in load_world(tmp_path / "other").dynamics.keypoints.state_dict().items():
+        assert torch.equal(weight, loaded.dynamics.keypoints.state_dict()[name]), "taken over as they are"
+    with pytest.raises(ConfigError, match="same grid and actions"):
+        train(square_data, tmp_path / "more", dataclasses.replace(other, grid=4), quiet=True)
 
 
 @pytest.mark.parametrize("passes", [1, 2])

@@ -74,6 +74,9 @@ def _ladder(a: argparse.Namespace) -> dict[str, Any] | None:
 
 
 def _compress(a: argparse.Namespace) -> dict[str, Any] | None:
+    from worldling.machine import wait_briefly
+
+    wait_briefly()
     from worldling.compress.run import compress
     from worldling.report.values import to_json
 

@@ -19,9 +19,9 @@ def train_by_name(
     `ConfigError` naming the nearest setting if one is unknown, and what `worldling.train.train.train` does.
     """
     from worldling.config import replace
-    from worldling.machine import wait_passively
+    from worldling.machine import wait_briefly
 
-    wait_passively()
+    wait_briefly()
     from worldling.train.recipe import TrainConfig
     from worldling.train.train import train
 

@@ -87,6 +87,9 @@ class TrainConfig:
     keypoint_groups: int = 8
     """Groups of points that move as one, at most: one for each thing that moves, and some for points that lie now on
     this, now on that."""
+    keypoints_from: str = ""
+    """A world whose keypoints and their motion are taken over as they are, such as that of the same game in coarser
+    pictures: its name or folder. Its grid and actions must be the same; its `keypoints` and `keypoint_groups` count."""
     keypoint_share: float = 0.25
     """Share of `minutes` for finding keypoints and learning their motion, in worlds that have them."""
     keypoint_jitter: float = 0.004

@@ -30,7 +30,7 @@ from worldling.machine import cpu_name, find_device, keep_memory
 from worldling.tokenizer.model import Tokenizer, TokenizerConfig
 from worldling.train.dynamics_stage import train_dynamics
 from worldling.train.estimate import estimate, wanted_minutes
-from worldling.train.keypoint_stage import train_keypoints, train_motion
+from worldling.train.keypoint_stage import keypoints_of, take_over, train_keypoints, train_motion
 from worldling.train.outcome_stage import train_outcome
 from worldling.train.pictures import draw_curves
 from worldling.train.quality import CONTEXT_FRAMES, PLAYS_WELL, TokenizerCheck, check_world
@@ -82,7 +82,10 @@ def _train(
     dataset = open_dataset(data)
     began = time.time()
     torch.manual_seed(config.seed)
-    folder = Path(out) / "train"
+    folder, known_points = Path(out) / "train", keypoints_of(config.keypoints_from)
+    if known_points is not None:
+        count, groups = known_points.motion.groups.shape
+        config = dataclasses.replace(config, keypoints=count, keypoint_groups=groups, keypoint_share=0.0)
     networks = world_config(Path(out).name, config, dataset.meta.size_px, dataset.meta.action_space, dataset.meta.fps)
     training, held = split(dataset, config.clip_frames)
     if not quiet and (line := short_episodes(dataset, config.clip_frames)):
@@ -120,7 +123,9 @@ def _train(
         say(f"{seen.sentence}; the world will not be playable. To go on: {go_on} {wanted_minutes(needed, config)}")
     num_pool = 2 * len(pool.pairs)
     dynamics, for_keypoints = Dynamics(networks.dynamics).to(where), 0.0
-    if dynamics.keypoints is not None:
+    if dynamics.keypoints is not None and known_points is not None:
+        take_over(dynamics.keypoints, known_points, config.keypoints_from)
+    elif dynamics.keypoints is not None:
         for_keypoints = train_keypoints(dynamics.keypoints, pool, every_reflection, folder, config, quiet)
     del pool
     began_encoding = time.time()
@@ -133,7 +138,7 @@ def _train(
         outcome = train_outcome(predicted, clips, tokenizer, folder, config, where, quiet)
         networks = dataclasses.replace(networks, outcome=predicted)
     spent = first.seconds + time.time() - began_encoding
-    if dynamics.keypoints is not None:
+    if dynamics.keypoints is not None and known_points is None:
         for_keypoints += train_motion(dynamics.keypoints, clips, folder, config, where, quiet)
     spent += for_keypoints
     contexts = starting_clips(dataset, held)
