@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from worldling.backend import Backend, Reference
 from worldling.dynamics.keypoints import HINT_SIZE, Guess
 from worldling.dynamics.loss import cross_entropy
 from worldling.dynamics.memory import Memory, clip_age
@@ -27,9 +28,9 @@ from worldling.dynamics.sampler import first_scores, start_noise
 from worldling.errors import ActionError, ConfigError, ShapeError
 from worldling.nn.lattice import to_levels
 from worldling.state import State
-from worldling.tick import Tick, TickInputs, TickOutputs
+from worldling.tick import TickInputs
 from worldling.tokenizer.model import Tokenizer, TokenizerConfig
-from worldling.types import ActionSpace, Episode, Step, check_frames, float_to_frames, frames_to_float
+from worldling.types import ActionSpace, Episode, Step, check_frames
 
 
 @dataclass(frozen=True)
@@ -55,83 +56,6 @@ class WorldConfig:
                 f"`dynamics.warp` must be 0 or the tokenizer's merge ({self.tokenizer.merge}), "
                 f"got {self.dynamics.warp}. Use one of these."
             )
-
-
-class Backend(Protocol):
-    """One way of running a world's networks: `Reference` here, the fast ones in `worldling/backends/`.
-
-    name: as in `use_backend`; reason: why it was chosen, and how it was built; memory_dtype: of the memory of states
-    that start on it. Tensors are on the world's device.
-    """
-
-    name: str
-    reason: str
-    memory_dtype: torch.dtype
-
-    def tick(self, inputs: TickInputs, decode: bool) -> TickOutputs:
-        """Make the next frame. The caller may keep latent and frame; the next call may overwrite the memory."""
-        ...
-
-    def encode(self, frames: Tensor) -> Tensor:
-        """Turn frames uint8 `[B, H, W, 3]` into latents `[B, N, C]`."""
-        ...
-
-    def decode(self, latents: Tensor) -> Tensor:
-        """Turn latents `[B, N, C]` into frames uint8 `[B, H, W, 3]`."""
-        ...
-
-    def remember(self, inputs: TickInputs) -> Sequence[Tensor]:
-        """Return `TickOutputs.memory` alone: the keys and values of a real frame."""
-        ...
-
-    def guess(self, points: Tensor, action: Tensor) -> Guess:
-        """Guess the keypoints of the next frame, in fp32, from points `[B, 2, K, 2]` and encoded actions `[B, A]`."""
-        ...
-
-    def like(self, world: World) -> Backend:
-        """Return the same kind of backend for `world`: the same networks with other weights.
-
-        Cost: some seconds at most; a backend that takes longer to build returns a similar one that does not.
-        """
-        ...
-
-
-class Reference:
-    """The `Backend` in eager fp32 torch: the other backends are compared with it."""
-
-    name, memory_dtype = "reference", torch.float32
-
-    def __init__(self, tokenizer: Tokenizer, dynamics: Dynamics, reason: str = "eager fp32 torch") -> None:
-        self.tokenizer, self.reason = tokenizer, reason
-        self.ticks = {decode: Tick(tokenizer, dynamics, decode) for decode in (True, False)}
-        self.device = next(dynamics.parameters()).device
-
-    def tick(self, inputs: TickInputs, decode: bool) -> TickOutputs:
-        """Make the next frame, as in `Backend.tick`."""
-        return self.ticks[decode](inputs)
-
-    def encode(self, frames: Tensor) -> Tensor:
-        """Turn frames uint8 `[B, H, W, 3]` into latents `[B, N, C]`."""
-        return self.tokenizer.encode(frames_to_float(frames.to(self.device)))
-
-    def decode(self, latents: Tensor) -> Tensor:
-        """Turn latents `[B, N, C]` into frames uint8 `[B, H, W, 3]`."""
-        return float_to_frames(self.tokenizer.decode(latents.to(self.device)))
-
-    def remember(self, inputs: TickInputs) -> Sequence[Tensor]:
-        """Return the keys and values of a real frame, as in `Backend.remember`."""
-        return self.ticks[False].run_backbone(inputs)[1]
-
-    def guess(self, points: Tensor, action: Tensor) -> Guess:
-        """Guess the keypoints of the next frame, as in `Backend.guess`."""
-        keypoints = self.ticks[False].dynamics.keypoints
-        assert keypoints is not None, "only a world with keypoints has points"
-        guess: Guess = keypoints(points, action)
-        return guess
-
-    def like(self, world: World) -> Backend:
-        """Return the reference backend of another world."""
-        return Reference(world.tokenizer, world.dynamics)
 
 
 class World:
@@ -160,7 +84,7 @@ class World:
         self.outcome = None if outcome is None else outcome.eval()
         self.contexts, self.mean_frame = contexts or [], mean_frame
         self.device = next(dynamics.parameters()).device
-        self.backend: Backend = Reference(self.tokenizer, self.dynamics)
+        self.backend: Backend = Reference(self)
 
     @property
     def action_space(self) -> ActionSpace:
@@ -258,7 +182,8 @@ class World:
         """
         if self.outcome is None:
             return None, None
-        found = self.outcome.read(self.outcome(latent, following, vectors.to(self.device)))
+        scores = self.backend.outcome(latent, following, vectors.to(self.device))
+        found = self.outcome.read(scores)
         return tuple(None if part is None else part.cpu().numpy() for part in found)
 
     @overload

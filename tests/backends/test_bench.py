@@ -5,12 +5,12 @@ from importlib.util import find_spec
 
 import pytest
 
+from worldling.backend import Reference
 from worldling.backends.bench import bench, table
 from worldling.backends.choose import BOUND, choose
 from worldling.backends.deviation import Deviation, deviation
 from worldling.errors import BackendError
 from worldling.frame_error import PSNR_LIMIT_DB
-from worldling.world import Reference
 
 ROW = {
     "backend",

@@ -7,10 +7,10 @@ import sys
 import pytest
 
 import worldling
+from worldling.backend import Reference
 from worldling.backends import choose, compiled, openvino_graph
 from worldling.backends.choose import BACKENDS, BOUND, use_backend
 from worldling.errors import BackendError
-from worldling.world import Reference
 from worldling.world_files import save_world
 
 
@@ -27,7 +27,7 @@ class Named(Reference):
     """The reference under another name."""
 
     def __init__(self, world, name, reason):
-        super().__init__(world.tokenizer, world.dynamics, reason)
+        super().__init__(world, reason)
         self.name = name
 
 

@@ -12,6 +12,7 @@ import torch
 from worldling.backends import cache, openvino, openvino_graph
 from worldling.backends.choose import BOUND, use_backend
 from worldling.backends.deviation import deviation
+from worldling.dynamics.outcome import Outcome, OutcomeConfig
 from worldling.errors import BackendError
 from worldling.judge.baselines import random_weights_copy
 from worldling.machine import cpu_has_bf16
@@ -62,6 +63,22 @@ def test_a_world_with_keypoints_stays_within_its_bound_and_moves_them_in_fp32(po
     state, vectors = pointed.start(*tiny_clip), torch.eye(3)
     for ours, theirs in zip(fast.guess(state, vectors), pointed.guess(state, vectors), strict=True):
         assert torch.allclose(ours, theirs, atol=1e-4)
+
+
+@pytest.mark.parametrize("rows", [1, 3, *range(20, 29)])  # of more numbers of rows than a graph is compiled for
+def test_outcomes_are_the_references(world, scored, rows):
+    fast, latent = scored, torch.rand(rows, 64, 8) * 2 - 1
+    given = latent, latent.flip(0) ** 3, torch.eye(3)[torch.arange(rows) % 3]
+    assert torch.allclose(fast.backend.outcome(*given), fast.outcome(*given), atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def scored(world):
+    """A world that predicts rewards and the end, on OpenVINO."""
+    torch.manual_seed(0)
+    scored = copy.copy(world)
+    scored.outcome = Outcome(OutcomeConfig((0.0, 1.0), True, True), 64, 8, 3).eval()
+    return use_backend(scored, "openvino-f32", quiet=True)
 
 
 def test_it_reads_what_it_is_shown_as_the_reference_does(world, tiny_clip):

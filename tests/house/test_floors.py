@@ -17,7 +17,7 @@ FLOORS = [
     [{"checkpoint", "packed"}, "machine", "frame_error", "nn", "scenes", "report", "timing"],
     ["data"],  # which opens the scenes by their names
     ["tokenizer", "dynamics"],
-    [{"world", "world_files", "world_limits", "state", "tick", "foreign", "alarm"}, "description"],
+    [{"world", "backend", "world_files", "world_limits", "state", "tick", "foreign", "alarm"}, "description"],
     ["backends", "learn"],
     ["cost"],  # which the judge shows
     ["train", "plan", "rl", "engine", "export", "judge"],

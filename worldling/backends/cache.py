@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 from worldling.config import to_dict
 from worldling.world import World
+from worldling.world_files import weights_of
 
 PACKAGE = Path(__file__).parent.parent
 # The code that decides what a graph computes. A change in it makes all cached graphs stale.
@@ -32,14 +33,17 @@ SOURCES = (
     "tick.py",
     "state.py",
     "world.py",
+    "backend.py",
     "nn/*.py",
+    "dynamics/keypoints.py",
     "dynamics/model.py",
+    "dynamics/outcome.py",
     "dynamics/sampler.py",
     "dynamics/warp.py",
     "tokenizer/model.py",
     "backends/openvino_graph.py",
     "backends/openvino.py",
-    "backends/tokenizer_graphs.py",
+    "backends/small_graphs.py",
     "backends/calibrate.py",
     "backends/compiled.py",
 )
@@ -68,10 +72,9 @@ def fingerprint(world: World, *more: str, clips: bool = False) -> str:
     for pattern in SOURCES:
         for path in sorted(PACKAGE.glob(pattern)):
             digest.update(path.read_bytes())
-    for module in (world.tokenizer, world.dynamics):
-        for name, tensor in sorted(module.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(tensor.detach().float().cpu().contiguous().numpy())
+    for name, tensor in sorted(weights_of(world).items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().float().cpu().contiguous().numpy().data)
     for clip in world.contexts if clips else ():
         for array in (clip.frames, clip.actions):
             digest.update(f"{array.dtype} {array.shape}".encode())

@@ -15,17 +15,18 @@ import importlib.util
 import sys
 from collections.abc import Callable
 
+from worldling.backend import Backend, Reference
 from worldling.backends import compiled, openvino_graph
 from worldling.backends.openvino import PRECISION, OpenVino
 from worldling.errors import BackendError, nearest
-from worldling.world import Backend, Reference, World
+from worldling.world import World
 
 # start(world that runs on the reference, why this backend was chosen, quiet)
 Start = Callable[[World, str, bool], Backend]
 
 
 def _start_reference(world: World, why: str, quiet: bool) -> Backend:
-    return Reference(world.tokenizer, world.dynamics, f"{why}; eager fp32 torch")
+    return Reference(world, f"{why}; eager fp32 torch")
 
 
 def _openvino(name: str) -> Start:
@@ -54,7 +55,7 @@ def use_backend(world: World, name: str = "auto", quiet: bool = False) -> World:
         )
     chosen, why = choose(world) if name == "auto" else (name, "as asked")
     built_from = copy.copy(world)  # backends are built from a world that runs on the reference
-    built_from.backend = Reference(world.tokenizer, world.dynamics)
+    built_from.backend = Reference(world)
     world.backend = BACKENDS[chosen](built_from, why, quiet)
     if not quiet:
         print(f"backend {world.backend.name}: {world.backend.reason}", file=sys.stderr, flush=True)

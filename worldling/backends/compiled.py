@@ -18,12 +18,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from worldling.backend import Backend, Reference
 from worldling.backends import cache
 from worldling.errors import BackendError
 from worldling.machine import cpu_has_bf16
 from worldling.progress import Progress
 from worldling.tick import FlatTick, TickInputs, TickOutputs
-from worldling.world import Backend, Reference, World
+from worldling.world import World
 
 
 def compiler() -> str | None:
@@ -63,7 +64,7 @@ class CompiledOnCpu(Reference):
     name = "torch"
 
     def __init__(self, world: World, half: bool, why: str = "as asked", quiet: bool = True) -> None:
-        super().__init__(world.tokenizer, world.dynamics, why)
+        super().__init__(world, why)
         self.world, self.half, self.quiet, self.origin = world, half, quiet, ""
         self.memory_dtype = torch.bfloat16 if half else torch.float32
         self._calls: dict[tuple[int, bool], Callable[..., Sequence[Tensor]]] = {}
@@ -126,7 +127,7 @@ class CompiledOnGpu(Reference):
     name, memory_dtype = "torch", torch.bfloat16
 
     def __init__(self, world: World, why: str = "as asked") -> None:
-        super().__init__(world.tokenizer, world.dynamics, f"{why}; compiled, bf16, CUDA graphs")
+        super().__init__(world, f"{why}; compiled, bf16, CUDA graphs")
         self._compiled = {
             decode: torch.compile(
                 MixedPrecision(FlatTick(tick), world.device.type), mode="reduce-overhead", fullgraph=True, dynamic=False

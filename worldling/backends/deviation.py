@@ -15,12 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from worldling.backend import Backend, Reference
 from worldling.backends.calibrate import rollout_actions
 from worldling.errors import BackendError
 from worldling.frame_error import psnr
 from worldling.progress import Progress
 from worldling.tick import TickInputs, TickOutputs
-from worldling.world import Backend, Reference, World
+from worldling.world import World
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class _Compared(Reference):
     """The reference; also runs other backends on each frame's inputs and sums up their squared errors."""
 
     def __init__(self, world: World, others: Mapping[str, Backend]) -> None:
-        super().__init__(world.tokenizer, world.dynamics)
+        super().__init__(world)
         self.others = others
         self.errors, self.energy = dict.fromkeys(others, 0.0), 0.0  # sums of squares
 

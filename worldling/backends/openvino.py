@@ -14,7 +14,7 @@ from torch import Tensor
 from worldling.backends import cache
 from worldling.backends.calibrate import quantize
 from worldling.backends.openvino_graph import core, export, file_name, import_openvino, read, save
-from worldling.backends.tokenizer_graphs import decoder, encoder, guesser
+from worldling.backends.small_graphs import decoder, encoder, guesser, scorer
 from worldling.dynamics.keypoints import Guess
 from worldling.errors import BackendError
 from worldling.machine import cpu_has_bf16
@@ -63,7 +63,8 @@ class OpenVino:
         self._compiled: dict[tuple[int, Outputs, int], ov.CompiledModel] = {}
         self._calls: dict[tuple[int, Outputs, int, int], _Call] = {}
         self._prepare(1, Outputs(latent=True, frame=True))
-        self._encoder, self._decoder, self._guesser = encoder(world), decoder(world), guesser(world)
+        self._encoder, self._decoder = encoder(world), decoder(world)
+        self._guesser, self._scorer = guesser(world), scorer(world)
 
     def tick(self, inputs: TickInputs, decode: bool) -> TickOutputs:
         """Make the next frame, as in `Backend.tick`."""
@@ -85,6 +86,11 @@ class OpenVino:
         """Guess the keypoints of the next frame, as in `Backend.guess`."""
         assert self._guesser is not None, "only a world with keypoints has points"
         return Guess(*self._guesser.all(points, action))
+
+    def outcome(self, latent: Tensor, following: Tensor, action: Tensor) -> Tensor:
+        """Return the scores of a step, as in `Backend.outcome`."""
+        assert self._scorer is not None, "only a world that predicts outcomes has scores of them"
+        return self._scorer(latent, following, action)
 
     def like(self, world: World) -> OpenVino:
         """Return a backend of the same precision for `world`; bf16 instead of int8, which would need calibration."""

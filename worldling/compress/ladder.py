@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from worldling.backend import Reference
 from worldling.backends.bench import commit, machine, measure_speed, num_parameters, versions
 from worldling.backends.choose import use_backend
 from worldling.compress.ladder_page import ladder_html
@@ -35,7 +36,7 @@ from worldling.learn.latents import identity
 from worldling.machine import cpu_has_bf16, hardware
 from worldling.report.values import to_json
 from worldling.tick import FlatTick, Tick
-from worldling.world import Reference, World
+from worldling.world import World
 from worldling.world_files import load_world, save_world
 
 #: Batch sizes at which speeds are measured.
@@ -192,7 +193,7 @@ def gflop(world: World) -> float:
     from torch.utils.flop_counter import FlopCounterMode
 
     world = copy.copy(world)
-    world.backend = Reference(world.tokenizer, world.dynamics)
+    world.backend = Reference(world)
     state = world.empty_state(1, torch.float32)
     vectors = torch.zeros(1, world.action_space.size)
     inputs = world.inputs(state, vectors, world.guess(state, vectors))

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from worldling.backend import Reference
 from worldling.backends.calibrate import rollout_actions
 from worldling.errors import ConfigError
 from worldling.frame_error import frame_error
 from worldling.packed import BITS, can_pack, rounded
 from worldling.progress import Progress
-from worldling.world import Reference, World
+from worldling.world import World
 from worldling.world_files import weights_of
 
 #: Roll-outs, and frames of each: few enough that errors have not yet grown into another future.
@@ -44,7 +45,7 @@ class Probe:
 
     def _roll_out(self, world: World) -> np.ndarray:
         world = copy.copy(world)
-        world.backend = Reference(world.tokenizer, world.dynamics)
+        world.backend = Reference(world)
         state = world.start(self.frames, self.actions, seed=list(range(len(self.frames))))
         return world.rollout(state, self.following)
 

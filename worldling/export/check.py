@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from worldling.backend import Reference
 from worldling.backends.calibrate import rollout_actions
 from worldling.errors import ExportError
 from worldling.export.play_onnx import Noise
 from worldling.export.play_onnx import World as ExportedWorld
 from worldling.progress import Progress
 from worldling.tick import TickInputs, TickOutputs
-from worldling.world import Reference, World
+from worldling.world import World
 
 #: Frames of a roll-out, and roll-outs; least PSNR of a frame that is not equal, in dB.
 STEPS, STARTS, LEAST_DB = 64, 3, 60.0
@@ -44,7 +45,7 @@ class _SameNoise(Reference):
     """The reference, given the noise of an exported world with seed 0; index: of its first frame."""
 
     def __init__(self, world: World, index: int) -> None:
-        super().__init__(world.tokenizer, world.dynamics)
+        super().__init__(world)
         self.index = index
 
     def tick(self, inputs: TickInputs, decode: bool) -> TickOutputs:
