@@ -11,7 +11,7 @@ from torch import Tensor
 from worldling.dynamics.keypoints import Guess
 from worldling.dynamics.model import Dynamics
 from worldling.dynamics.outcome import Outcome
-from worldling.tick import Tick, TickInputs, TickOutputs
+from worldling.tick import CellTick, Tick, TickInputs, TickOutputs
 from worldling.tokenizer.model import Tokenizer
 from worldling.types import float_to_frames, frames_to_float
 
@@ -82,6 +82,18 @@ class Reference:
         """Make the next frame, as in `Backend.tick`."""
         return self.ticks[decode](inputs)
 
+    def warm_up(self, counts: Sequence[int], sides: Sequence[int]) -> None:
+        """Do nothing: eager code needs no preparation."""
+
+    def tick_cells(self, inputs: TickInputs, cells: Tensor, rows: Tensor) -> TickOutputs:
+        """Make cells int64 `[B, M]` of the next frame alone, as `CellTick` does; rows int64 `[B]`: of the memory."""
+        made: TickOutputs = CellTick(self.ticks[False])(inputs, cells, rows)
+        return made
+
+    def decode_box(self, cells: Tensor) -> Tensor:
+        """Turn a square of cells `[B, n, s, s]`, with n codes each, into its pixels uint8 `[B, H, W, 3]`."""
+        return float_to_frames(self.tokenizer.decode_cells(cells))
+
     def encode(self, frames: Tensor) -> Tensor:
         """Turn frames uint8 `[B, H, W, 3]` into latents `[B, N, C]`."""
         return self.tokenizer.encode(frames_to_float(frames.to(self.device)))
@@ -107,6 +119,6 @@ class Reference:
         scores: Tensor = self.scorer(latent, following, action)
         return scores
 
-    def like(self, world: Networks) -> Backend:
+    def like(self, world: Networks) -> Reference:
         """Return the reference backend of another world."""
         return Reference(world)

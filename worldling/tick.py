@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from jaxtyping import Int
 from torch import Tensor, nn
 
 from worldling.dynamics.model import Dynamics
 from worldling.dynamics.sampler import denoise
 from worldling.dynamics.warp import Rendered
+from worldling.nn.cells import at
 from worldling.tokenizer.model import Tokenizer
 from worldling.types import float_to_frames, frames_to_float
 
@@ -55,6 +57,11 @@ class TickInputs(NamedTuple):
         shown = rest.pop(0) if warps else None
         hint = rest.pop(0) if hinted else None
         return cls(latent, previous, action, age, noise, shown, hint, tuple(rest))
+
+    def of(self, rows: Tensor) -> TickInputs:
+        """Return copies of rows int64, of all but the memory, which stays whole."""
+        few = [tensor[rows] for tensor in self.small]
+        return self.from_flat((*few, *self.memory), self.shown is not None, self.hint is not None)
 
     def split(self, count: int) -> list[TickInputs]:
         """Return views of `count` parts of the rows, of equal size as far as possible."""
@@ -106,6 +113,44 @@ class Tick(nn.Module):
         latent, previous, action, age, *_ = inputs
         h, memory = self.dynamics.backbone.step(latent, previous, action, list(inputs.memory), age)
         return h, tuple(memory)
+
+
+class CellTick(nn.Module):
+    """The computation of some cells of the next frame alone, as if there were no others; the memory has all cells.
+
+    Training shows the dynamics the cells that change most, without the others, in most of its steps (dynamics/loss.py).
+    """
+
+    def __init__(self, tick: Tick) -> None:
+        super().__init__()
+        self.tick = tick
+
+    def forward(self, inputs: TickInputs, cells: Int[Tensor, "B M"], rows: Int[Tensor, " B"]) -> TickOutputs:
+        """Make cells int64 `[B, M]` of the next frame: latent `[B, M, C]`, no frame, and memory, each `[B, M, D]`.
+
+        The memory of `inputs` may have more rows: rows int64 `[B]` says which are theirs.
+        """
+        dynamics, head = self.tick.dynamics, self.tick.dynamics.head
+        latent, previous, noise = (at(t, cells) for t in (inputs.latent, inputs.previous, inputs.noise))
+        memory = [at(past, cells, rows) for past in inputs.memory]
+        h, fresh = dynamics.backbone.step(latent, previous, inputs.action, memory, inputs.age, cells)
+        shown = None if inputs.shown is None else Rendered(frames_to_float(inputs.shown), self.tick.tokenizer)
+        hint = None if inputs.hint is None else at(inputs.hint, cells)
+        made = denoise(head, h, latent, noise, dynamics.config.passes, shown, hint, cells)
+        return TickOutputs(made, None, tuple(fresh))
+
+
+class FlatCellTick(nn.Module):
+    """A `CellTick` that takes cells, rows and `TickInputs.flat()` as arguments, as exporters need."""
+
+    def __init__(self, tick: CellTick) -> None:
+        super().__init__()
+        self.tick, config = tick, tick.tick.dynamics.config
+        self.warps, self.hinted = config.warp > 0, config.keypoints > 0
+
+    def forward(self, cells: Tensor, rows: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Make some cells of the next frame: latent, then keys and values."""
+        return self.tick(TickInputs.from_flat(tensors, self.warps, self.hinted), cells, rows).flat()
 
 
 class FlatTick(nn.Module):

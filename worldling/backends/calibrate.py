@@ -38,16 +38,17 @@ NOT_QUANTIZED = (
 )
 
 
-def quantize(world: World, model: ov.Model, quiet: bool = True) -> ov.Model:
+def quantize(world: World, model: ov.Model, quiet: bool = True, cells: bool = False) -> ov.Model:
     """Return `model` (one frame in f32, batch free) with int8 weights and activations.
 
-    Raises `BackendError` if nncf is not installed or the world has no clips to start from.
+    cells: it makes some cells alone. Raises `BackendError` if nncf is not installed or the world has no clips to start
+    from.
     """
     try:
         import nncf
     except ImportError as error:
         raise BackendError(f'`backend` must be installed, got {error}. Run: pip install "worldling[fast]".') from None
-    samples = rollout_samples(world, quiet)
+    samples = rollout_samples(world, quiet, cells)
     names = [op.get_friendly_name() for op in model.get_ops()]
     patterns = [p for p in NOT_QUANTIZED if any(re.fullmatch(p, name) for name in names)]
     logging.getLogger("nncf").setLevel(logging.ERROR)
@@ -61,8 +62,11 @@ def quantize(world: World, model: ov.Model, quiet: bool = True) -> ov.Model:
         )
 
 
-def rollout_samples(world: World, quiet: bool = True) -> list[list[np.ndarray]]:
-    """Return inputs of single frames, in the order of `TickInputs.flat`, from roll-outs of `world` by the reference."""
+def rollout_samples(world: World, quiet: bool = True, cells: bool = False) -> list[list[np.ndarray]]:
+    """Return inputs of single frames, in the order of `TickInputs.flat`, from roll-outs of `world` by the reference.
+
+    cells: before those a quarter of the cells, which changed most in the last frame, as in `FlatCellTick`.
+    """
     if not world.contexts:
         raise BackendError("`world.contexts` must hold a clip to calibrate int8 from, got none. Use openvino-bf16.")
     rng = np.random.default_rng(0)
@@ -75,9 +79,14 @@ def rollout_samples(world: World, quiet: bool = True) -> list[list[np.ndarray]]:
     with Progress("calibrating int8", STEPS, "frames", quiet) as progress, torch.inference_mode():
         for t in range(STEPS):
             inputs = world.inputs(state, actions[:, t], world.guess(state, actions[:, t]))
+            flat = inputs.flat()
+            if cells:
+                change = (inputs.latent - inputs.previous).abs().amax(-1)
+                own = torch.zeros(len(change), dtype=torch.long)  # each sample has a memory of its own
+                flat = (change.topk(max(1, change.shape[1] // 4)).indices, own, *flat)
             for row in range(ROWS):
                 if t * ROWS + row in chosen:
-                    samples.append([x[row : row + 1].numpy().copy() for x in inputs.flat()])
+                    samples.append([x[row : row + 1].numpy().copy() for x in flat])
             world.advance(state, actions[:, t], decode=False)
             progress.update(t + 1)
     return samples

@@ -17,7 +17,9 @@ from collections.abc import Callable
 
 from worldling.backend import Backend, Reference
 from worldling.backends import compiled, openvino_graph
+from worldling.backends.delta import Delta, delta_threshold
 from worldling.backends.openvino import PRECISION, OpenVino
+from worldling.backends.openvino_cells import OpenVinoCells
 from worldling.errors import BackendError, nearest
 from worldling.world import World
 
@@ -43,12 +45,18 @@ BACKENDS: dict[str, Start] = {
 BOUND = {"reference": 0.0, "torch": 0.02, "openvino-f32": 1e-3, "openvino-bf16": 0.02, "openvino-int8": 0.05}
 
 
+#: A backend's name with this and a threshold behind it keeps what changes by less (delta.py).
+DELTA = "+delta="
+
+
 def use_backend(world: World, name: str = "auto", quiet: bool = False) -> World:
     """Set `world.backend` to backend `name`; returns `world`. Prints the choice and its reason on stderr unless quiet.
 
-    States started before still work, but slower. Raises `BackendError` if the backend is unknown,
-    not installed or cannot be built.
+    "NAME+delta=0.02" keeps cells whose latent changes by less than that (delta.py). States started before still work,
+    but slower. Raises `BackendError` if the backend is unknown, not installed or cannot be built, and `ConfigError`.
     """
+    name, _, given = name.partition(DELTA)
+    threshold = delta_threshold(given) if given else None
     if name != "auto" and name not in BACKENDS:
         raise BackendError(
             f"`backend` must be auto or one of {', '.join(BACKENDS)}, got {name!r}. {nearest(name, BACKENDS)}"
@@ -56,7 +64,14 @@ def use_backend(world: World, name: str = "auto", quiet: bool = False) -> World:
     chosen, why = choose(world) if name == "auto" else (name, "as asked")
     built_from = copy.copy(world)  # backends are built from a world that runs on the reference
     built_from.backend = Reference(world)
-    world.backend = BACKENDS[chosen](built_from, why, quiet)
+    if threshold is None:
+        world.backend = BACKENDS[chosen](built_from, why, quiet)
+    elif chosen in PRECISION:
+        world.backend = Delta(world, OpenVinoCells(built_from, chosen, why, quiet), threshold)
+    elif chosen == "reference":
+        world.backend = Delta(world, Reference(world, f"{why}; eager fp32 torch"), threshold)
+    else:
+        raise BackendError(f"`delta` must be used with openvino or the reference, got {chosen}. Leave one of them out.")
     if not quiet:
         print(f"backend {world.backend.name}: {world.backend.reason}", file=sys.stderr, flush=True)
     return world

@@ -55,13 +55,13 @@ class OpenVino:
         self.name, self.threads = name, torch.get_num_threads()
         self.precision = PRECISION[name] if cpu_has_bf16() else "f32"
         self.memory_dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
-        self.model, how = _model(world, name, quiet)
+        self.model, how = build(world, name, quiet)
         if self.precision != PRECISION[name]:
             how += f"; this CPU has no bf16, so {self.precision}"
         self.reason = f"{why}; {how}"
         self.num_memory = 2 * world.dynamics.config.time_layers  # tensors: keys and values
         self._compiled: dict[tuple[int, Outputs, int], ov.CompiledModel] = {}
-        self._calls: dict[tuple[int, Outputs, int, int], _Call] = {}
+        self._calls: dict[tuple[int, Outputs, int, int], Call] = {}
         self._prepare(1, Outputs(latent=True, frame=True))
         self._encoder, self._decoder = encoder(world), decoder(world)
         self._guesser, self._scorer = guesser(world), scorer(world)
@@ -100,36 +100,40 @@ class OpenVino:
         """Return the wanted outputs: latent, frame, then keys and values."""
         if inputs.batch < SPLIT_FROM:
             call = self._prepare(inputs.batch, wanted)
-            call.begin(inputs)
+            call.begin(inputs.small, inputs.memory)
             return [_copied(t) if i < sum(wanted) else t for i, t in enumerate(call.end())]
         parts = inputs.split(max(self.threads, -(-inputs.batch // MICRO_BATCH)))
         calls = [self._prepare(part.batch, wanted, self.threads, number) for number, part in enumerate(parts)]
         for call, part in zip(calls, parts, strict=True):
-            call.begin(part)
+            call.begin(part.small, part.memory)
         return [torch.cat(column) for column in zip(*[call.end() for call in calls], strict=True)]
 
-    def _prepare(self, batch: int, wanted: Outputs, streams: int = 1, number: int = 0) -> _Call:
+    def _prepare(self, batch: int, wanted: Outputs, streams: int = 1, number: int = 0) -> Call:
         """Return call `number` of the graph for `batch` rows, compiling it if needed (some tenths of a second)."""
         key = (batch, wanted, streams)
         if key not in self._compiled:
             self._compiled[key] = self._compile(*key)
         if (*key, number) not in self._calls:
-            self._calls[*key, number] = _Call(self._compiled[key], self.num_memory, self.memory_dtype)
+            self._calls[*key, number] = Call(self._compiled[key], self.num_memory, self.memory_dtype)
         return self._calls[*key, number]
 
     def _compile(self, batch: int, wanted: Outputs, streams: int) -> ov.CompiledModel:
-        ov = import_openvino()
         model = self.model.clone()
         latent, frame, *_ = model.get_results()
         for result, keep in ((latent, wanted.latent), (frame, wanted.frame)):
             if not keep:
                 model.remove_result(result)
         model.reshape({i: [batch, *list(port.get_partial_shape())[1:]] for i, port in enumerate(model.inputs)})
+        return self.compile(model, sum(wanted), streams)
+
+    def compile(self, model: ov.Model, first: int, streams: int = 1) -> ov.CompiledModel:
+        """Compile a graph whose last inputs are the memory, and whose outputs from `first` on are to be remembered."""
+        ov = import_openvino()
         if self.memory_dtype == torch.bfloat16:
             edges = ov.preprocess.PrePostProcessor(model)
             for i in range(len(model.inputs) - self.num_memory, len(model.inputs)):
                 edges.input(i).tensor().set_element_type(ov.Type.bf16)
-            for i in range(sum(wanted), len(model.outputs)):
+            for i in range(first, len(model.outputs)):
                 edges.output(i).tensor().set_element_type(ov.Type.bf16)
             model = edges.build()
         settings = {
@@ -141,21 +145,24 @@ class OpenVino:
         return core().compile_model(model, "CPU", settings)
 
 
-def _model(world: World, name: str, quiet: bool) -> tuple[ov.Model, str]:
-    """Return the graph of backend `name`, read from disk or built now, and a phrase that says which."""
-    file = file_name(world, name)
+def build(world: World, name: str, quiet: bool, cells: bool = False) -> tuple[ov.Model, str]:
+    """Return the graph of backend `name`, read from disk or built now, and a phrase that says which.
+
+    cells: the graph of some cells, `FlatCellTick`, instead of that of a frame.
+    """
+    file = file_name(world, name, "-cells" if cells else "")
     found = cache.find(world, file)
     if found.path is not None:
         return read(found.path), found.origin
-    model = export(world)
+    model = export(world, cells)
     if name == "openvino-int8":
-        model = quantize(world, model, quiet)
+        model = quantize(world, model, quiet, cells)
     kept = save(world, model, file, name != "openvino-f32", found.origin)
     # read it back, as later starts will: the file's numbers are rounded
     return model if kept.path is None else read(kept.path), kept.origin
 
 
-class _Call:
+class Call:
     """One graph of one batch size: `begin` copies all inputs but the memory and starts; `end` waits."""
 
     def __init__(self, compiled: ov.CompiledModel, num_memory: int, memory_dtype: torch.dtype) -> None:
@@ -168,11 +175,11 @@ class _Call:
         for i, own in enumerate(self.outputs):
             self.request.set_output_tensor(i, _shared(own))
 
-    def begin(self, inputs: TickInputs) -> None:
-        """Start computing on `inputs`."""
-        for own, new in zip(self.small, inputs.small, strict=True):
+    def begin(self, small: Sequence[Tensor], memory: Sequence[Tensor]) -> None:
+        """Start computing on inputs, of which those of the memory are not copied."""
+        for own, new in zip(self.small, small, strict=True):
             own.copy_(new)
-        for i, tensor in enumerate(inputs.memory):
+        for i, tensor in enumerate(memory):
             tensor = tensor.to(self.memory_dtype).contiguous()  # no copy for states started on this backend
             bound = self.memory[i]
             if bound is None or bound.data_ptr() != tensor.data_ptr():

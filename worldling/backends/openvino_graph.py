@@ -15,7 +15,7 @@ from torch import Tensor
 
 from worldling.backends import cache
 from worldling.errors import BackendError
-from worldling.tick import FlatTick, Tick
+from worldling.tick import CellTick, FlatCellTick, FlatTick, Tick
 from worldling.world import World
 
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ def core() -> ov.Core:
     return import_openvino().Core()
 
 
-def file_name(world: World, name: str) -> str:
-    """Return the name under which this world's graph for backend `name` is cached."""
+def file_name(world: World, name: str, kind: str = "") -> str:
+    """Return the name under which this world's graph for backend `name` is cached; kind: what it makes, not frames."""
     version, calibrated = import_openvino().__version__, name == "openvino-int8"
-    return f"{name}-{cache.fingerprint(world, version, clips=calibrated)}.xml"
+    return f"{name}{kind}-{cache.fingerprint(world, version, clips=calibrated)}.xml"
 
 
 def is_built(world: World, name: str) -> bool:
@@ -53,25 +53,35 @@ def is_built(world: World, name: str) -> bool:
     return cache.find(world, file_name(world, name)).path is not None
 
 
-def export(world: World) -> ov.Model:
-    """Return one frame's computation, of tensors as in `FlatTick`, as an f32 graph whose batch axis is free."""
-    example = world.inputs(world.empty_state(2, torch.float32), torch.zeros(2, world.action_space.size))
-    model = convert(FlatTick(Tick(world.tokenizer, world.dynamics, decode=True)), example.flat())
+def export(world: World, cells: bool = False) -> ov.Model:
+    """Return one frame's computation, of tensors as in `FlatTick`, as an f32 graph whose batch axis is free.
+
+    cells: that of some cells, of tensors as in `FlatCellTick`; their number is free too.
+    """
+    example = world.inputs(world.empty_state(2, torch.float32), torch.zeros(2, world.action_space.size)).flat()
+    tick = Tick(world.tokenizer, world.dynamics, decode=not cells)
+    if cells:
+        some = torch.arange(8).view(2, 4) % world.dynamics.config.tokens
+        model = convert(FlatCellTick(CellTick(tick)), (some, torch.arange(2), *example), free=1)
+    else:
+        model = convert(FlatTick(tick), example)
     for node in [op for op in model.get_ops() if op.get_type_name() == "TopK"]:
         _replace_argmax(node)
     return model
 
 
-def convert(module: torch.nn.Module, example: tuple[Tensor, ...]) -> ov.Model:
-    """Return a module's computation as an f32 graph whose batch axis is free; example: its inputs, of two rows."""
+def convert(module: torch.nn.Module, example: tuple[Tensor, ...], free: int = 0) -> ov.Model:
+    """Return a module's computation as an f32 graph whose batch axis is free; example: its inputs, of two rows.
+
+    free: how many of the first inputs have a free second axis, too.
+    """
     import warnings
 
     ov = import_openvino()
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer warns of every fixed shape; all are constants of the world
-        return ov.convert_model(
-            module, example_input=example, input=[ov.PartialShape([-1, *t.shape[1:]]) for t in example]
-        )
+        shapes = [[-1, -1, *t.shape[2:]] if i < free else [-1, *t.shape[1:]] for i, t in enumerate(example)]
+        return ov.convert_model(module, example_input=example, input=[ov.PartialShape(shape) for shape in shapes])
 
 
 def _replace_argmax(top: ov.Node) -> None:

@@ -169,14 +169,19 @@ class Backbone(nn.Module):
         action: Float[Tensor, "B A"],
         memory: list[Tensor],
         age: Int[Tensor, "B R"],
+        cells: Int[Tensor, "B N"] | None = None,
     ) -> tuple[Float[Tensor, "B N D"], list[Tensor]]:
         """Run one frame `[B, N, C]` against memory; returns h `[B, N, D]` and what to remember.
 
-        memory: key, value, key, value ... of each T layer, each `[B, R, N, D]`; age `[B, R]` of each slot.
+        memory: key, value, key, value ... of each T layer, each `[B, R, N, D]`; age `[B, R]` of each slot; cells
+        int64 `[B, M]`: the only cells given (N = M), as in `forward`.
         """
-        return self.layers_with_memory(self.enter(latent, previous, action), memory, age)
+        entered = self.enter(latent[:, None], previous[:, None], action[:, None], cells)[:, 0]
+        return self.layers_with_memory(entered, memory, age, cells)
 
-    def layers_with_memory(self, x: Tensor, memory: list[Tensor], age: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def layers_with_memory(
+        self, x: Tensor, memory: list[Tensor], age: Tensor, cells: Tensor | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
         """Run the layers over one frame `[B, N, D]` against memory, as `step` does."""
         fresh, place = [], 0
         for layer in self.layers:
@@ -185,7 +190,7 @@ class Backbone(nn.Module):
                 fresh += [key, value]
                 place += 2
             else:
-                x = layer(x)
+                x = layer(x, cells)
         return x, fresh
 
 

@@ -6,7 +6,7 @@ again takes the most likely level, so that what is committed lies on the lattice
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from worldling.dynamics.model import DynamicsConfig, Head
@@ -22,18 +22,20 @@ def denoise(
     passes: int,
     shown: Rendered | None = None,
     hint: Float[Tensor, "B N E"] | None = None,
+    cells: Int[Tensor, "B N"] | None = None,
 ) -> Float[Tensor, "B N C"]:
     """Return the next latent `[B, N, C]`, on the lattice.
 
     h `[B, N, D]` and latent `[B, N, C]` of the committed frame; noise `[B, N, C]`, standard normal, read only by
     heads trained for several passes; passes: how many to take, up to `head.config.passes`; shown: the committed
-    frame as it is shown, which heads that warp need; hint: of the next frame's keypoints, in worlds with them.
+    frame as it is shown, which heads that warp need; hint: of the next frame's keypoints, in worlds with them; cells
+    int64 `[B, M]`: the only cells given (N = M).
     """
-    scores, noisy, size = first_scores(head, h, latent, noise, passes, shown, hint), noise, 1.0 / passes
+    scores, noisy, size = first_scores(head, h, latent, noise, passes, shown, hint, cells), noise, 1.0 / passes
     one = torch.ones(1, device=h.device)
     for k in range(1, passes):
         noisy = noisy + (head.expected(scores) - noisy) * (size / (1 - (k - 1) * size))
-        scores = head(h, latent, noisy, k * size * one, size * one, shown=shown, hint=hint)
+        scores = head(h, latent, noisy, k * size * one, size * one, cells, shown, hint)
     return from_levels(scores.argmax(-1), head.config.levels)
 
 
@@ -45,14 +47,15 @@ def first_scores(
     passes: int,
     shown: Rendered | None = None,
     hint: Tensor | None = None,
+    cells: Tensor | None = None,
 ) -> Tensor:
     """Return the scores `[B, N, C, L]` that `denoise` begins with: what the world expects before anything is drawn.
 
-    shown: of `head.render`; hint: as in `denoise`.
+    shown: of `head.render`; hint, cells: as in `denoise`.
     """
     one = torch.ones(1, device=h.device)  # one row for all: engines fold what depends on it into a constant
     noisy = noise if head.config.passes > 1 else latent.new_zeros(1, 1, latent.shape[-1])
-    return head(h, latent, noisy, 0 * one, one / passes, shown=shown, hint=hint)
+    return head(h, latent, noisy, 0 * one, one / passes, cells, shown, hint)
 
 
 def start_noise(config: DynamicsConfig, seeds: Tensor, index: Tensor) -> Tensor:

@@ -69,8 +69,8 @@ class Warp(nn.Module):
         parts = self.side**2
         offset, gate = self.flow(x).float().split([2 * parts, parts], -1)
         if cells is not None:
-            cells = cells.repeat_interleave(len(x) // len(cells), 0)
-            nowhere = offset.new_zeros(len(x), self.grid**2, 2 * parts)
+            cells = cells if len(x) == len(cells) else cells.repeat_interleave(len(x) // len(cells), 0)
+            nowhere = offset.new_zeros(x.shape[0], self.grid**2, 2 * parts)
             offset = nowhere.scatter(1, cells[..., None].expand_as(offset), offset)
         field = REACH * F.pixel_shuffle(offset.transpose(1, 2).unflatten(2, (self.grid, self.grid)), self.side)
         size = shown.picture.shape[-1] // field.shape[-1]

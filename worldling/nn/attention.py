@@ -119,7 +119,8 @@ class SpaceAttention(nn.Module):
         if cells is None:
             return self.position[:, self.pair].float()
         pair = self.pair[cells[:, :, None], cells[:, None, :]]
-        return self.position[:, pair].float().transpose(0, 1).repeat_interleave(rows // len(cells), 0)
+        bias = self.position[:, pair].float().transpose(0, 1)
+        return bias if rows == len(cells) else bias.repeat_interleave(rows // len(cells), 0)
 
 
 class TimeAttention(nn.Module):

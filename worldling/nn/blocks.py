@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from worldling.nn.attention import Norm, SpaceAttention, TimeAttention
+from worldling.nn.cells import at, put
 from worldling.nn.sparse import SparsePattern
 
 
@@ -48,6 +49,8 @@ class SpaceLayer(nn.Module):
         if cells is None:
             plane = x.transpose(1, 2).unflatten(2, (self.grid, self.grid))
             return self.near(plane).flatten(2).transpose(1, 2)
+        if len(cells) == len(x):
+            return at(self.beside(put(x, cells, self.grid**2), None), cells)
         spot = cells.repeat_interleave(len(x) // len(cells), 0)[..., None].expand_as(x)
         whole = x.new_zeros(len(x), self.grid**2, x.shape[2]).scatter(1, spot, x)
         return self.beside(whole, None).gather(1, spot)

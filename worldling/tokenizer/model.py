@@ -69,6 +69,11 @@ class TokenizerConfig:
         return min(4 if self.size_px <= 64 else 8, self.cell_px)
 
     @property
+    def reach(self) -> int:
+        """How many cells away a cell may lie and still change a pixel of this one, when decoded."""
+        return 1 if len(self.widths) == 1 else 2  # 1 by the first convolution, 1/2 + 1/4 + ... by the others
+
+    @property
     def widths(self) -> tuple[int, ...]:
         """Channels from the grid to the finest feature map, one per doubling of the side."""
         doublings = (self.cell_px // self.patch).bit_length() - 1
@@ -118,5 +123,13 @@ class Tokenizer(nn.Module):
 
     def decode(self, latent: Float[Tensor, "B N C"]) -> Float[Tensor, "B 3 H H"]:
         """Turn latents `[B, N, C]` into images `[B, 3, H, W]`, roughly in [-1, 1]."""
+        return self.decode_cells(self.cells(latent))
+
+    def cells(self, latent: Float[Tensor, "B N C"]) -> Float[Tensor, "B n h w"]:
+        """Lay out latents `[B, N, C]` as a plane of cells with n codes each, `[B, n, cells, cells]`."""
         grid = latent.transpose(1, 2).unflatten(2, (self.config.grid, self.config.grid))
-        return F.pixel_shuffle(self.decoder(F.pixel_shuffle(grid, self.config.merge)), self.config.patch)
+        return F.pixel_shuffle(grid, self.config.merge)
+
+    def decode_cells(self, cells: Float[Tensor, "B n h w"]) -> Float[Tensor, "B 3 H W"]:
+        """Turn cells `[B, n, h, w]` of a rectangle into its pixels, as if nothing were around it."""
+        return F.pixel_shuffle(self.decoder(cells), self.config.patch)
