@@ -46,9 +46,14 @@ def test_shape_of_the_result(world):
     assert len(table(result).splitlines()) == 7
 
 
-def test_auto_is_measured_under_its_own_name(world):
-    result = bench(world, ["auto"], batches=(1,), seconds=0.05, latents=False, steps=2, starts=1)
-    assert {row["backend"] for row in result["rows"]} == {"reference", choose(world)[0]}
+@pytest.mark.parametrize("asked", ["auto", "auto+delta=0.5"])
+def test_auto_is_measured_under_its_own_name(world, asked):
+    chosen = choose(world)[0]
+    if "delta" in asked and chosen == "torch":
+        pytest.skip("needs openvino")
+    result = bench(world, [asked], batches=(1,), seconds=0.05, latents=False, steps=2, starts=1)
+    assert {row["backend"] for row in result["rows"]} == {"reference", asked.replace("auto", chosen)}
+    assert result["rows"][-1]["bound"] == BOUND[chosen]
 
 
 @pytest.mark.parametrize("wrong", [{"batches": (0,)}, {"batches": ()}, {"steps": 0}, {"seconds": 0}])

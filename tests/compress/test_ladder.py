@@ -57,32 +57,33 @@ def test_a_ladder_is_whole_and_goes_on(folder, square_data, quick, tmp_path, cap
     command += ["--starts", "6", "--horizon", "3", "--seconds", "0.05", "--target-drop", "100"]
     assert main(command) == 0
     found = json.loads(capsys.readouterr().out)["ladder"]
-    assert [row["name"] for row in found["rungs"]] == ["dense fp32", "3-bit weights, dense fp32"]
-    assert quick == ["dense fp32", "8.5-bit weights, dense fp32", "3-bit weights, dense fp32"]
-    first, last = found["rungs"]
+    names = ["dense fp32", "3-bit weights, dense fp32", "3-bit weights, dense fp32, delta"]
+    assert [row["name"] for row in found["rungs"]] == names
+    assert quick == [names[0], "8.5-bit weights, dense fp32", *names[1:]]
+    first, last, reusing = found["rungs"]
     assert all(first["lost"][name]["value"] in (0, None) for name in first["lost"])
-    assert last["file_mb"] < first["file_mb"] and last["gflop"] == first["gflop"] > 0
+    assert last["file_mb"] < first["file_mb"] and last["gflop"] == first["gflop"] >= reusing["gflop"] > 0
     assert first["speed"]["1"]["memory_mb"] > 0 and first["cost_per_user_hour"]["unit"].endswith("USD")
     assert set(first["speed"]) == {"1", "16", "64"} and first["speed"]["16"]["fps_p50"] > 0
     assert json.loads((out / "ladder.json").read_text())["starts"] == 6
     assert "3-bit weights" in (out / "ladder.html").read_text()
     assert main(command) == 0
-    assert len(quick) == 3, "nothing is rolled out again"
+    assert len(quick) == 4, "nothing is rolled out again"
     again = json.loads(capsys.readouterr().out)["ladder"]
     assert [row["value"] for row in again["rungs"]] == [row["value"] for row in found["rungs"]]
     assert main([*command[:-2], "--target-drop", "50", "--starts", "7"]) == 0
-    assert len(quick) == 6, "other starts are other rows"
+    assert len(quick) == 8, "other starts are other rows"
     other = load_world(folder)
     other.dynamics.head.stay.data += 1
     save_world(other, folder.parent / "other", half=False)
     assert main([command[0], str(folder.parent / "other"), *command[2:]]) == 0
-    assert len(quick) == 9, "and so is another world, whose narrow forms are its own"
+    assert len(quick) == 12, "and so is another world, whose narrow forms are its own"
 
 
 def test_the_last_row_is_the_narrowest_that_is_within(folder, square_data, quick, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "is_within", lambda lost, points: False)
     found = ladder(folder, square_data, tmp_path / "out", starts=4, horizon=2, seconds=0.05)
-    assert [row.name for row in found.rungs] == ["dense fp32"]
+    assert [row.name for row in found.rungs] == ["dense fp32", "dense fp32, delta"]
     assert "dense fp32" in ladder_text(found) and "dense fp32" in ladder_html(found)
 
 
@@ -105,6 +106,8 @@ def test_operations_do_not_depend_on_the_weights(folder, make_world):
     world = load_world(folder)
     assert gflop(world) == gflop(make_world(clips=True, seed=3)) > 1e-4
     assert gflop(make_world(clips=True, sparse="window:2+global:1")) < gflop(world)
+    assert gflop(world, "reference+delta=0", 3) == pytest.approx(gflop(world)), "nothing is kept"
+    assert gflop(world, "reference+delta=2", 3) < gflop(world), "whatever changes is kept"
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from worldling.backends.calibrate import rollout_actions
-from worldling.backends.choose import BACKENDS, BOUND, choose, use_backend
+from worldling.backends.choose import BACKENDS, DELTA, bound, choose, use_backend
 from worldling.backends.compiled import compiler
 from worldling.backends.deviation import Deviation, deviation
 from worldling.errors import BackendError
@@ -100,7 +100,7 @@ def bench(
         got = f"{list(batches)}, {steps} and {seconds}"
         raise BackendError(f"`batches`, `steps` and `seconds` must be above 0, got {got}. Use 1,8 and 256 and 6.")
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    asked = [choose(world)[0] if name == "auto" else name for name in (backends or available(world))]
+    asked = [_named(world, name) for name in (backends or available(world))]
     names = list(dict.fromkeys(["reference", *asked]))
     kinds = [("frames", batch) for batch in batches] + ([("latents", max(batches))] if latents else [])
     worlds, cases, start_s = {}, {}, {}
@@ -132,7 +132,7 @@ def bench(
                 "start_s": start_s[name],
                 "err": deviations[name].err,
                 "err_free": deviations[name].err_free,
-                "bound": BOUND[name],
+                "bound": bound(name),
                 "ratio_to_reference": against.p50_ms / speed.p50_ms,
             }
         )
@@ -169,6 +169,12 @@ def _take_turns(cases: Sequence[Case], seconds: float, quiet: bool) -> None:
             for place, case in enumerate(cases):
                 case.turn(min(TURN_S, seconds))
                 progress.update((turn * len(cases) + place + 1) * min(TURN_S, seconds))
+
+
+def _named(world: World, name: str) -> str:
+    """Return a backend's name with "auto" replaced by the one that would be chosen."""
+    kind, delta, threshold = name.partition(DELTA)
+    return (choose(world)[0] if kind == "auto" else kind) + delta + threshold
 
 
 def available(world: World) -> list[str]:

@@ -43,10 +43,13 @@ BACKENDS: dict[str, Start] = {
 
 # The bound of `err` (see deviation.py): relative error of a frame against the reference's, over 256-step roll-outs.
 BOUND = {"reference": 0.0, "torch": 0.02, "openvino-f32": 1e-3, "openvino-bf16": 0.02, "openvino-int8": 0.05}
-
-
 #: A backend's name with this and a threshold behind it keeps what changes by less (delta.py).
 DELTA = "+delta="
+
+
+def bound(name: str) -> float:
+    """Return the bound of `err` of backend `name`; with delta that of the same backend without."""
+    return BOUND[name.partition(DELTA)[0]]
 
 
 def use_backend(world: World, name: str = "auto", quiet: bool = False) -> World:

@@ -72,7 +72,7 @@ class Delta:
 
     def __init__(self, world: World, inner: CellBackend, threshold: float) -> None:
         self.inner, self.threshold, self.config = inner, threshold, world.dynamics.config
-        self.name, self.memory_dtype = inner.name, inner.memory_dtype
+        self.name, self.memory_dtype = f"{inner.name}+delta={threshold:g}", inner.memory_dtype
         self.reason = f"{inner.reason}; cells that change by less than {threshold:g} are kept"
         num = self.config.tokens
         self.sizes = [num // share for share in SHARES if num // share >= LEAST_CELLS]

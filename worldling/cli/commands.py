@@ -127,6 +127,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--max-sessions", type=int, default=16, help="players at the same time; others are asked to wait")
     p.add_argument("--fps", type=float, help="frames per second at speed 1 (default: that of the data)")
     p.add_argument("--backend", default="auto", help=BACKENDS)
+    p.add_argument("--delta", metavar="CHANGE", help="short for --backend NAME+delta=CHANGE, such as 0.02")
     p.add_argument(
         "--alarm",
         nargs="?",
@@ -232,6 +233,8 @@ def _play(a: argparse.Namespace) -> None:
 
     if isinstance(a.beside, str) and a.world is None and names_world(a.beside):
         a.world, a.beside = a.beside, True  # `play --beside pusht`
+    if a.delta is not None:
+        a.backend += f"+delta={a.delta}"
 
     def announce(url: str) -> None:
         told = {"url": url, "world": a.world, "backend": world and world.backend.name}

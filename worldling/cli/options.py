@@ -16,7 +16,10 @@ from worldling.plugin import names_code
 if TYPE_CHECKING:
     from worldling.protocol import WorldModel
 
-BACKENDS = "auto, reference, torch, openvino-f32, openvino-bf16 or openvino-int8"
+BACKENDS = (
+    "auto, reference, torch, openvino-f32, openvino-bf16 or openvino-int8; all but torch also as NAME+delta=0.02, "
+    "which makes only the cells of a frame that may change"
+)
 
 
 def parse_pairs(texts: list[str], option: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ turns. What was found of a row is kept in the folder `ladder` of `out`: the same
 from __future__ import annotations
 
 import copy
+import dataclasses
 import importlib.util
 import json
 from contextlib import closing
@@ -17,9 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from worldling.backend import Reference
 from worldling.backends.bench import commit, machine, measure_speed, num_parameters, versions
-from worldling.backends.choose import use_backend
+from worldling.backends.choose import DELTA, use_backend
 from worldling.compress.ladder_page import ladder_html
 from worldling.compress.quantize import refuse_packed
 from worldling.compress.run import Measured, float32_mb, identity_of, quantized
@@ -35,7 +35,6 @@ from worldling.folder_lock import only_writer
 from worldling.learn.latents import identity
 from worldling.machine import cpu_has_bf16, hardware
 from worldling.report.values import to_json
-from worldling.tick import FlatTick, Tick
 from worldling.world import World
 from worldling.world_files import load_world, save_world
 
@@ -43,6 +42,8 @@ from worldling.world_files import load_world, save_world
 BATCHES = (1, 16, 64)
 #: Bits of a weight that are tried, until one loses too much.
 WIDTHS = (8.5, 6.5, 5.5, 4.5, 4.0, 3.5, 3.0, 2.5)
+#: Change of a latent below which delta keeps it, and frames over which its operations are counted.
+CHANGE, REUSED_FRAMES = 0.02, 32
 
 
 @dataclass(frozen=True)
@@ -127,8 +128,11 @@ def ladder(
             narrowest, truths[step.name] = step, truth
         if narrowest is not None:
             steps.append(narrowest)
+        steps.append(reusing(steps[-1]))
+        truths[steps[-1].name] = kept.truth(steps[-1], test, quiet)
         speeds = measure_speed({step.name: step.make for step in steps}, BATCHES, seconds, quiet)
         flops, parameters = gflop(loaded), num_parameters(loaded)
+        fewer = gflop(loaded, f"reference{DELTA}{CHANGE:g}", REUSED_FRAMES)
         on, prices = hardware(loaded.device), read_prices()
         price = price_of(prices, prices.match(on.device, on.threads), on.device)
         fps = Amount(loaded.config.fps, "frames/s", ("world",))
@@ -141,7 +145,7 @@ def ladder(
                     about=step.about,
                     parameters=parameters,
                     file_mb=step.file_mb,
-                    gflop=flops,
+                    gflop=fewer if DELTA in step.backend else flops,
                     speed=speeds[step.name],
                     cost_per_user_hour=serving_row(many, "measured", price, fps, prices.currency).cost_per_user_hour,
                     value=test.value(truths[step.name]),
@@ -187,17 +191,34 @@ def narrow(world: World, bits: float, before: Step, work: Path, quiet: bool) -> 
     return Step(name, about, load_world(folder), before.backend, size)
 
 
+def reusing(before: Step) -> Step:
+    """Return the step from `before` to making only the cells of a frame that may change."""
+    about = "only cells that may change are made, only what they change is drawn (backends/delta.py)"
+    return dataclasses.replace(
+        before, name=f"{before.name}, delta", about=about, backend=f"{before.backend}{DELTA}{CHANGE:g}"
+    )
+
+
 @torch.no_grad()  # the counter looks at gradients of what is called with weights, and finds none in inference mode
-def gflop(world: World) -> float:
-    """Return the floating-point operations of one frame, in 10**9: matrix products and filters, two for a product."""
+def gflop(world: World, backend: str = "reference", frames: int = 1) -> float:
+    """Return the floating-point operations of a frame, in 10**9: matrix products and filters, two for a product.
+
+    The mean of some frames after the world's first clip, under its actions: with delta they differ. On `backend`, which
+    must be one of eager torch.
+    """
     from torch.utils.flop_counter import FlopCounterMode
 
-    world = copy.copy(world)
-    world.backend = Reference(world)
-    state = world.empty_state(1, torch.float32)
-    vectors = torch.zeros(1, world.action_space.size)
-    inputs = world.inputs(state, vectors, world.guess(state, vectors))
-    counter: Any = FlopCounterMode(display=False)
-    with counter:
-        FlatTick(Tick(world.tokenizer, world.dynamics, decode=True))(*inputs.flat())
-    return float(counter.get_total_flops()) / 1e9
+    world = use_backend(copy.copy(world), backend, quiet=True)
+    clip, count = world.contexts[0], world.config.context
+    state = world.start(clip.frames[:count], clip.actions[: count - 1])
+    actions = torch.from_numpy(world.action_space.encode(clip.actions))
+    counter: Any = FlopCounterMode(display=False)  # begins anew each time
+    total = 0.0
+    for frame in range(frames):
+        vectors = actions[(count - 1 + frame) % len(actions)][None]
+        inputs = world.inputs(state, vectors, world.guess(state, vectors))
+        with counter:
+            world.backend.tick(inputs, decode=True)
+        total += counter.get_total_flops()
+        world.advance(state, vectors)
+    return total / 1e9 / frames
