@@ -101,8 +101,11 @@ def test_data_are_those_of_the_training_if_they_are_there(folder, square_data, t
 @pytest.mark.parametrize(
     "options, said",
     [
-        ([], "`bits`, `sparse` or `size` must be given, one of them, got none"),
+        ([], "`bits`, `sparse`, `size` or `prune` must be given, one of them, got none"),
         (["--bits", "4", "--sparse", "window:4"], "one of them, got bits and sparse"),
+        (["--prune", "1"], "`prune` must be above 0 and below 1, got 1"),
+        (["--prune", "nan"], "`prune` must be above 0 and below 1, got nan"),
+        (["--prune", "0.001"], "`prune` must take 8 channels or more, got 0.001 of 128"),
         (["--size", "q"], "`size` must be one of xs, s, s+, m, l, g, got 'q'"),
         (["--size", "l"], "`size` must be smaller than the world's own"),
         (["--sparse", "window:3"], "`sparse` must have windows that divide the grid of 8"),

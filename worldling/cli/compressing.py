@@ -36,6 +36,13 @@ def add_compress(command: Command) -> None:
         metavar="SIZE",
         help="smaller dynamics, xs to l (see worldling train), that learn from the data and from this world",
     )
+    p.add_argument(
+        "--prune",
+        type=float,
+        metavar="SHARE",
+        help="share of the channels inside the MLPs to go, such as 0.5: those that are missed least; then trains on "
+        "--data, with this world as the teacher",
+    )
     p.add_argument("--data", help="to train on (default: what the world was trained on)")
     p.add_argument("--minutes", type=float, default=15.0, help="of training")
 
@@ -80,7 +87,7 @@ def _compress(a: argparse.Namespace) -> dict[str, Any] | None:
     from worldling.compress.run import compress
     from worldling.report.values import to_json
 
-    found = compress(a.world, a.out, a.bits, a.sparse, a.size, a.data, a.minutes, quiet=a.json)
+    found = compress(a.world, a.out, a.bits, a.sparse, a.size, a.prune, a.data, a.minutes, quiet=a.json)
     if a.json:
         return {"compressed": to_json(found)}
     ratio = found.megabytes_before / found.megabytes

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worldling.checkpoint import read_json
+from worldling.compress.compensate import input_products
 from worldling.compress.finetune import data_of, finetune, known_to_student, settings_of, sparse_shape, student_shape
+from worldling.compress.prune import pruned_shape, pruned_weights
 from worldling.compress.quantize import Quantized, check_mean_bits, quantize_weights, refuse_packed
 from worldling.compress.sensitivity import Probe, packable
 from worldling.config import write_atomic
 from worldling.dynamics.loss import Teacher
+from worldling.dynamics.model import DynamicsConfig
 from worldling.errors import CheckpointError, ConfigError
 from worldling.folder_lock import only_writer
 from worldling.frame_error import psnr_of
@@ -42,6 +45,7 @@ def compress(
     bits: float | None = None,
     sparse: str | None = None,
     size: str | None = None,
+    prune: float | None = None,
     data: str | Path | None = None,
     minutes: float = 15.0,
     steps: int = 0,
@@ -49,16 +53,20 @@ def compress(
 ) -> Compressed:
     """Write a smaller or cheaper form of the world in folder `world` (or a bundled one) to folder `out`.
 
-    One of three: bits: of a weight on average; sparse: a pattern of attention over space (nn/sparse.py); size: of
-    smaller dynamics, to which the world is the teacher. The last two are trained for `minutes` (or exactly `steps`) on
-    `data`, by default those that the world was trained on. What was done is kept in `out`, so that the same call goes
+    One of four: bits: of a weight on average; sparse: a pattern of attention over space (nn/sparse.py); size: of
+    smaller dynamics, to which the world is the teacher; prune: the share of the MLPs' channels to go, the world being
+    the teacher again. The last three are trained for `minutes` (or exactly `steps`) on `data`, by default those that
+    the world was trained on. What was done is kept in `out`, so that the same call goes
     on after an interruption. Raises `ConfigError`, `CheckpointError`, and for data that cannot be used `DatasetError`
     or `JudgeError`.
     """
-    given = [name for name, value in (("bits", bits), ("sparse", sparse), ("size", size)) if value is not None]
+    asked = {"bits": bits, "sparse": sparse, "size": size, "prune": prune}
+    given = [name for name, value in asked.items() if value is not None]
     if len(given) != 1:
         got = " and ".join(given) or "none"
-        raise ConfigError(f"`bits`, `sparse` or `size` must be given, one of them, got {got}. Take --bits 4.5.")
+        raise ConfigError(
+            f"`bits`, `sparse`, `size` or `prune` must be given, one of them, got {got}. Take --bits 4.5."
+        )
     if bits is not None:
         check_mean_bits(bits)
     source, target = find_world(world), Path(out)
@@ -66,7 +74,7 @@ def compress(
         raise ConfigError(f"`out` must be another folder than the world's own, got {str(out)!r}. Choose a new one.")
     loaded = load_world(source)
     refuse_packed(loaded)
-    task = {"world": identity_of(loaded), "kind": "bits" if bits is not None else f"{given[0]} {sparse or size}"}
+    task = {"world": identity_of(loaded), "kind": "bits" if bits is not None else f"{given[0]} {asked[given[0]]}"}
     refuse_other(target, task)
     probe = Probe(loaded)
     if bits is not None:
@@ -76,18 +84,28 @@ def compress(
             save_world(done.world, target, packing=done.packing)
         made, mean_bits = done.world, done.mean_bits
     else:
-        shape = sparse_shape(loaded, sparse) if sparse is not None else student_shape(loaded, str(size))
-        folder, config = data_of(loaded, data), settings_of(loaded, minutes, steps, anew=sparse is None)
+        shape = changed_shape(loaded, sparse, size, prune)
+        folder, config = data_of(loaded, data), settings_of(loaded, minutes, steps, anew=size is not None)
         with only_writer(target / "compress", ".compressing", "compressed"):
             write_atomic(target / "compress" / "task.json", json.dumps(task))
-            said = {given[0]: sparse or size, "of": loaded.config.name}
-            start, teacher = loaded.dynamics.state_dict(), None
-            if sparse is None:
-                start, teacher = known_to_student(loaded), Teacher(loaded.dynamics.requires_grad_(False))
+            said = {given[0]: asked[given[0]], "of": loaded.config.name}
+            start = loaded.dynamics.state_dict()
+            if size is not None:
+                start = known_to_student(loaded)
+            elif prune is not None:
+                start = pruned_weights(loaded, shape.hidden, input_products(loaded, probe))
+            teacher = None if sparse is not None else Teacher(loaded.dynamics.requires_grad_(False))
             made = finetune(loaded, shape, start, folder, target, config, said, quiet, teacher)
         mean_bits = None
     taken = (target / "weights.safetensors").stat().st_size
     return Compressed(str(target), taken / 1e6, float32_mb(loaded), float(psnr_of(probe.error(made))), mean_bits)
+
+
+def changed_shape(world: World, sparse: str | None, size: str | None, prune: float | None) -> DynamicsConfig:
+    """Return the shape of the dynamics that were asked for. Raises `ConfigError`."""
+    if prune is not None:
+        return pruned_shape(world, prune)
+    return student_shape(world, size) if size is not None else sparse_shape(world, sparse or "")
 
 
 def identity_of(world: World) -> str:

@@ -26,6 +26,8 @@ from worldling.nn.sparse import parse_pattern
 
 #: How sharply centred scores fall off at first: as those of eight levels do, however many there are.
 CENTERED_FALL = 3.5
+#: Widest MLPs, in widths.
+MOST_HIDDEN = 16
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class DynamicsConfig:
     has warp x warp parts that the head may fetch from elsewhere in the last frame (warp.py), 0 for none; keypoints K:
     points that are predicted before the frame (keypoints.py), 0 for none; keypoint_groups: of those that move as one,
     at most, 0 for 4; sparse: the pattern of attention over space, such as "window:4+global:8" (nn/sparse.py), "" for
-    dense.
+    dense; hidden: channels inside the MLPs, 0 for 4 D.
     """
 
     action_size: int = 1
@@ -58,6 +60,7 @@ class DynamicsConfig:
     keypoints: int = field(default=0, metadata={"if_set": True})
     keypoint_groups: int = field(default=0, metadata={"if_set": True})
     sparse: str = field(default="", metadata={"if_set": True})
+    hidden: int = field(default=0, metadata={"if_set": True})
 
     def __post_init__(self) -> None:
         if not self.backbone or set(self.backbone) - {"S", "T"} or "T" not in self.backbone:
@@ -78,6 +81,11 @@ class DynamicsConfig:
                 f"`keypoint_groups` must be 0 to {MOST_GROUPS}, got {self.keypoint_groups}. Use some more than there "
                 "are things that move."
             )
+        if not 0 <= self.hidden <= MOST_HIDDEN * self.width:
+            raise ConfigError(
+                f"`hidden` must be 0 to {MOST_HIDDEN} times the width, got {self.hidden} for a width of {self.width}. "
+                "Use 0 for 4 times."
+            )
         parse_pattern(self.sparse, self.grid)
 
     @property
@@ -95,7 +103,7 @@ class DynamicsConfig:
         pattern = parse_pattern(self.sparse, self.grid)
         if pattern is not None and pattern.is_full(number):
             pattern = None
-        return SpaceLayer(self.width, self.width // self.head_dim, self.grid, pattern)
+        return SpaceLayer(self.width, self.width // self.head_dim, self.grid, pattern, self.hidden)
 
     @property
     def time_layers(self) -> int:
@@ -129,7 +137,7 @@ class Backbone(nn.Module):
         self.place = nn.Parameter(0.02 * torch.randn(c.tokens, d))
         self.action_in = Embed(c.action_size, d)
         self.layers = nn.ModuleList(
-            c.space_layer(c.backbone[:place].count("S")) if kind == "S" else TimeLayer(d, heads, c.window)
+            c.space_layer(c.backbone[:place].count("S")) if kind == "S" else TimeLayer(d, heads, c.window, c.hidden)
             for place, kind in enumerate(c.backbone)
         )
 

@@ -11,12 +11,12 @@ from worldling.nn.sparse import SparsePattern
 
 
 class Mlp(nn.Module):
-    """Linear, tanh-GELU, linear: D to 4 D and back."""
+    """Linear, tanh-GELU, linear: D to `hidden` channels and back; 0 is 4 D."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, hidden: int = 0) -> None:
         super().__init__()
-        self.rise = nn.Linear(width, 4 * width)
-        self.fall = nn.Linear(4 * width, width)
+        self.rise = nn.Linear(width, hidden or 4 * width)
+        self.fall = nn.Linear(hidden or 4 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fall(F.gelu(self.rise(x), approximate="tanh"))
@@ -25,15 +25,17 @@ class Mlp(nn.Module):
 class SpaceLayer(nn.Module):
     """Depthwise 3x3 over the grid, attention over the grid, MLP; each added to its input.
 
-    pattern: of the attention, if it is sparse.
+    pattern: of the attention, if it is sparse; hidden: of the MLP.
     """
 
-    def __init__(self, width: int, heads: int, grid: int, pattern: SparsePattern | None = None) -> None:
+    def __init__(
+        self, width: int, heads: int, grid: int, pattern: SparsePattern | None = None, hidden: int = 0
+    ) -> None:
         super().__init__()
         self.grid = grid
         self.near = nn.Conv2d(width, width, 3, padding=1, groups=width)
         self.norm, self.attention = Norm(width), SpaceAttention(width, heads, grid, pattern)
-        self.mlp_norm, self.mlp = Norm(width), Mlp(width)
+        self.mlp_norm, self.mlp = Norm(width), Mlp(width, hidden)
 
     def forward(self, x: Tensor, cells: Tensor | None = None) -> Tensor:
         """Map `[B, N, D]` to `[B, N, D]`.
@@ -59,10 +61,10 @@ class SpaceLayer(nn.Module):
 class TimeLayer(nn.Module):
     """Attention of each cell to its own past, MLP; each added to its input."""
 
-    def __init__(self, width: int, heads: int, window: int) -> None:
+    def __init__(self, width: int, heads: int, window: int, hidden: int = 0) -> None:
         super().__init__()
         self.norm, self.attention = Norm(width), TimeAttention(width, heads, window)
-        self.mlp_norm, self.mlp = Norm(width), Mlp(width)
+        self.mlp_norm, self.mlp = Norm(width), Mlp(width, hidden)
 
     def forward(self, x: Tensor, age: Tensor) -> Tensor:
         """Map a clip `[B, T, N, D]` to `[B, T, N, D]`."""
