@@ -41,6 +41,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(module, "Probe", partial(Probe, rows=2, steps=2))
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(module, "WIDTHS", (8.5, 3.0))
+    monkeypatch.setattr(module, "SHARES", (0.5,))
     tested, run = [], TruthTest.run
 
     def noted(self, world, quiet=True, name=""):
@@ -57,27 +58,29 @@ def test_a_ladder_is_whole_and_goes_on(folder, square_data, quick, tmp_path, cap
     command += ["--starts", "6", "--horizon", "3", "--seconds", "0.05", "--target-drop", "100"]
     assert main(command) == 0
     found = json.loads(capsys.readouterr().out)["ladder"]
-    names = ["dense fp32", "3-bit weights, dense fp32", "3-bit weights, dense fp32, delta"]
+    thin = "dense fp32, 50 % pruned"
+    names = ["dense fp32", thin, f"{thin}, 3-bit weights", f"{thin}, 3-bit weights, delta"]
     assert [row["name"] for row in found["rungs"]] == names
-    assert quick == [names[0], "8.5-bit weights, dense fp32", *names[1:]]
-    first, last, reusing = found["rungs"]
+    assert quick == [*names[:2], f"{thin}, 8.5-bit weights", *names[2:]]
+    first, pruned, last, reusing = found["rungs"]
+    assert pruned["parameters"] == last["parameters"] < first["parameters"] and pruned["file_mb"] < first["file_mb"]
     assert all(first["lost"][name]["value"] in (0, None) for name in first["lost"])
-    assert last["file_mb"] < first["file_mb"] and last["gflop"] == first["gflop"] >= reusing["gflop"] > 0
+    assert last["file_mb"] < pruned["file_mb"] and first["gflop"] > last["gflop"] >= reusing["gflop"] > 0
     assert first["speed"]["1"]["memory_mb"] > 0 and first["cost_per_user_hour"]["unit"].endswith("USD")
     assert set(first["speed"]) == {"1", "16", "64"} and first["speed"]["16"]["fps_p50"] > 0
     assert json.loads((out / "ladder.json").read_text())["starts"] == 6
     assert "3-bit weights" in (out / "ladder.html").read_text()
     assert main(command) == 0
-    assert len(quick) == 4, "nothing is rolled out again"
+    assert len(quick) == 5, "nothing is rolled out again"
     again = json.loads(capsys.readouterr().out)["ladder"]
     assert [row["value"] for row in again["rungs"]] == [row["value"] for row in found["rungs"]]
     assert main([*command[:-2], "--target-drop", "50", "--starts", "7"]) == 0
-    assert len(quick) == 8, "other starts are other rows"
+    assert len(quick) == 10, "other starts are other rows"
     other = load_world(folder)
     other.dynamics.head.stay.data += 1
     save_world(other, folder.parent / "other", half=False)
     assert main([command[0], str(folder.parent / "other"), *command[2:]]) == 0
-    assert len(quick) == 12, "and so is another world, whose narrow forms are its own"
+    assert len(quick) == 15, "and so is another world, whose narrow forms are its own"
 
 
 def test_the_last_row_is_the_narrowest_that_is_within(folder, square_data, quick, tmp_path, monkeypatch):

@@ -73,3 +73,13 @@ def test_a_world_is_pruned_trained_and_saved(make_world, square_data, tmp_path):
 def test_shares_that_leave_all_or_nothing_are_refused(make_world, share):
     with pytest.raises(ConfigError, match="`prune` must"):
         pruned_shape(make_world(), share)
+
+
+def test_pruning_needs_no_data_if_it_is_not_trained(make_world, square_data, tmp_path):
+    world = make_world(clips=True)
+    world.card |= {"source": to_dict(open_dataset(square_data).meta)}
+    folder = save_world(world, tmp_path / "w", half=False)
+    found = compress(folder, tmp_path / "small", prune=0.25, minutes=0)
+    small = load_world(tmp_path / "small")
+    assert small.config.dynamics.hidden == 96 and small.card["compression"] == {"prune": 0.25, "of": "tiny"}
+    assert found.psnr_db > 15 and "compression" not in world.card

@@ -41,7 +41,7 @@ def add_compress(command: Command) -> None:
         type=float,
         metavar="SHARE",
         help="share of the channels inside the MLPs to go, such as 0.5: those that are missed least; then trains on "
-        "--data, with this world as the teacher",
+        "--data, with this world as the teacher, unless --minutes 0",
     )
     p.add_argument("--data", help="to train on (default: what the world was trained on)")
     p.add_argument("--minutes", type=float, default=15.0, help="of training")

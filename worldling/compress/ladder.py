@@ -20,7 +20,9 @@ import torch
 
 from worldling.backends.bench import commit, machine, measure_speed, num_parameters, versions
 from worldling.backends.choose import DELTA, use_backend
+from worldling.checkpoint import read_json
 from worldling.compress.ladder_page import ladder_html
+from worldling.compress.prune import pruned_world
 from worldling.compress.quantize import refuse_packed
 from worldling.compress.run import Measured, float32_mb, identity_of, quantized
 from worldling.compress.rungs import Ladder, Rung
@@ -40,6 +42,8 @@ from worldling.world_files import load_world, save_world
 
 #: Batch sizes at which speeds are measured.
 BATCHES = (1, 16, 64)
+#: Shares of the MLPs' channels to go that are tried, until one loses too much.
+SHARES = (0.25, 0.5, 0.75, 0.875)
 #: Bits of a weight that are tried, until one loses too much.
 WIDTHS = (8.5, 6.5, 5.5, 4.5, 4.0, 3.5, 3.0, 2.5)
 #: Change of a latent below which delta keeps it, and frames over which its operations are counted.
@@ -119,20 +123,22 @@ def ladder(
         kept = Kept(work, json.dumps([identity(dataset), starts, horizon, versions()]))
         steps = precisions(loaded)
         truths = {step.name: kept.truth(step, test, quiet) for step in steps}
-        reference, fastest, narrowest = truths[steps[0].name], steps[-1], None
-        for bits in WIDTHS:
-            step = narrow(loaded, bits, fastest, work, quiet)
-            truth = kept.truth(step, test, quiet)
-            if not is_within(test.lost(reference, truth), target_drop):
-                break
-            narrowest, truths[step.name] = step, truth
-        if narrowest is not None:
-            steps.append(narrowest)
-        steps.append(reusing(steps[-1]))
+        reference = truths[steps[0].name]
+        before = fastest(steps, work, seconds, quiet)
+        for smaller, amounts in ((thinned, SHARES), (narrow, WIDTHS)):
+            last = None
+            for amount in amounts:
+                step = smaller(before, amount, work, quiet)
+                truth = kept.truth(step, test, quiet)
+                if not is_within(test.lost(reference, truth), target_drop):
+                    break
+                last, truths[step.name] = step, truth
+            if last is not None:
+                steps.append(last)
+                before = last
+        steps.append(reusing(before))
         truths[steps[-1].name] = kept.truth(steps[-1], test, quiet)
         speeds = measure_speed({step.name: step.make for step in steps}, BATCHES, seconds, quiet)
-        flops, parameters = gflop(loaded), num_parameters(loaded)
-        fewer = gflop(loaded, f"reference{DELTA}{CHANGE:g}", REUSED_FRAMES)
         on, prices = hardware(loaded.device), read_prices()
         price = price_of(prices, prices.match(on.device, on.threads), on.device)
         fps = Amount(loaded.config.fps, "frames/s", ("world",))
@@ -143,9 +149,9 @@ def ladder(
                 Rung(
                     name=step.name,
                     about=step.about,
-                    parameters=parameters,
+                    parameters=num_parameters(step.world),
                     file_mb=step.file_mb,
-                    gflop=fewer if DELTA in step.backend else flops,
+                    gflop=operations(step),
                     speed=speeds[step.name],
                     cost_per_user_hour=serving_row(many, "measured", price, fps, prices.currency).cost_per_user_hour,
                     value=test.value(truths[step.name]),
@@ -180,15 +186,50 @@ def precisions(world: World) -> list[Step]:
     return steps
 
 
-def narrow(world: World, bits: float, before: Step, work: Path, quiet: bool) -> Step:
-    """Return the step from `before` to weights of `bits` on average; the world is kept in a folder of `work`."""
-    folder = work / f"{bits:g}-bits"
+def fastest(steps: list[Step], work: Path, seconds: float, quiet: bool) -> Step:
+    """Return the step that makes most frames for the largest batch, by a measurement that is kept in `work`."""
+    file, by_name = work / "fastest.json", {step.name: step for step in steps}
+    if not file.exists():
+        speeds = measure_speed({step.name: step.make for step in steps}, BATCHES[-1:], seconds, quiet)
+        best = max(by_name, key=lambda name: speeds[name][BATCHES[-1]].fps_p50)
+        write_atomic(file, json.dumps({"fastest": best}))
+    return by_name.get(str(read_json(file, "which step was fastest").get("fastest")), steps[-1])
+
+
+def thinned(before: Step, share: float, work: Path, quiet: bool) -> Step:
+    """Return the step from `before` to MLPs of fewer channels, without a share; the world is kept in `work`."""
+    name = f"{before.name}, {100 * share:g} % pruned"
+    folder = work / name.replace(" ", "-")
     if not (folder / "config.json").exists():
-        done = quantized(world, bits, Probe(world), Measured.of(world, work), quiet)
+        save_world(pruned_world(before.world, share, Probe(before.world)), folder)
+    about = "those channels of the MLPs that are missed least are gone, the others fitted"
+    return Step(name, about, load_world(folder), before.backend, size_mb(folder))
+
+
+def narrow(before: Step, bits: float, work: Path, quiet: bool) -> Step:
+    """Return the step from `before` to weights of `bits` on average; the world is kept in `work`."""
+    name = f"{before.name}, {bits:g}-bit weights"
+    folder = work / name.replace(" ", "-")
+    if not (folder / "config.json").exists():
+        own = work / identity_of(before.world)
+        own.mkdir(exist_ok=True)
+        measured = Measured.of(before.world, own)
+        done = quantized(before.world, bits, Probe(before.world), measured, quiet)
         save_world(done.world, folder, packing=done.packing)
-    size = (folder / "weights.safetensors").stat().st_size / 1e6
-    name, about = f"{bits:g}-bit weights, {before.name}", "bits by sensitivity, unpacked when loaded"
-    return Step(name, about, load_world(folder), before.backend, size)
+    about = "bits by sensitivity, unpacked when loaded"
+    return Step(name, about, load_world(folder), before.backend, size_mb(folder))
+
+
+def size_mb(folder: Path) -> float:
+    """Return what a world's weights take on disk, in MB."""
+    return (folder / "weights.safetensors").stat().st_size / 1e6
+
+
+def operations(step: Step) -> float:
+    """Return the floating-point operations of a frame of a step, in 10**9."""
+    if DELTA not in step.backend:
+        return gflop(step.world)
+    return gflop(step.world, f"reference{DELTA}{CHANGE:g}", REUSED_FRAMES)
 
 
 def reusing(before: Step) -> Step:

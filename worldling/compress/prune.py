@@ -6,14 +6,16 @@ Surgeon (Hassibi and Stork, 1993) of whole columns; the columns that stay are fi
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from worldling.compress.compensate import DAMPING
-from worldling.dynamics.model import DynamicsConfig
+from worldling.compress.compensate import DAMPING, input_products
+from worldling.compress.sensitivity import Probe
+from worldling.dynamics.model import Dynamics, DynamicsConfig
 from worldling.errors import ConfigError
 from worldling.nn.blocks import Mlp
 from worldling.world import World
@@ -34,6 +36,21 @@ def pruned_shape(world: World, share: float) -> DynamicsConfig:
             f"`prune` must take {MULTIPLE} channels or more, got {share:g} of {hidden}. Choose a larger share."
         )
     return dataclasses.replace(now, hidden=left)
+
+
+def pruned_world(world: World, share: float, probe: Probe) -> World:
+    """Return a copy of `world` without a share of its MLPs' channels, not trained since; probe: of the world.
+
+    Raises `ConfigError`.
+    """
+    shape = pruned_shape(world, share)
+    dynamics = Dynamics(shape).to(world.device)
+    dynamics.load_state_dict(pruned_weights(world, shape.hidden, input_products(world, probe)))
+    card = copy.deepcopy(world.card)
+    card["compression"] = {"prune": share, "of": world.config.name}
+    card["parameters"] = {**card.get("parameters", {}), "dynamics": sum(p.numel() for p in dynamics.parameters())}
+    config, contexts = dataclasses.replace(world.config, dynamics=shape), world.contexts
+    return World(config, world.tokenizer, dynamics, card, contexts, world.mean_frame, outcome=world.outcome)
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ from pathlib import Path
 from worldling.checkpoint import read_json
 from worldling.compress.compensate import input_products
 from worldling.compress.finetune import data_of, finetune, known_to_student, settings_of, sparse_shape, student_shape
-from worldling.compress.prune import pruned_shape, pruned_weights
+from worldling.compress.prune import pruned_shape, pruned_weights, pruned_world
 from worldling.compress.quantize import Quantized, check_mean_bits, quantize_weights, refuse_packed
 from worldling.compress.sensitivity import Probe, packable
 from worldling.config import write_atomic
@@ -56,7 +56,8 @@ def compress(
     One of four: bits: of a weight on average; sparse: a pattern of attention over space (nn/sparse.py); size: of
     smaller dynamics, to which the world is the teacher; prune: the share of the MLPs' channels to go, the world being
     the teacher again. The last three are trained for `minutes` (or exactly `steps`) on `data`, by default those that
-    the world was trained on. What was done is kept in `out`, so that the same call goes
+    the world was trained on; pruning can do without (0 minutes), as the channels that stay are fitted to make up for
+    those that go. What was done is kept in `out`, so that the same call goes
     on after an interruption. Raises `ConfigError`, `CheckpointError`, and for data that cannot be used `DatasetError`
     or `JudgeError`.
     """
@@ -83,6 +84,11 @@ def compress(
             done = quantized(loaded, bits, probe, Measured.of(loaded, target / "compress"), quiet)
             save_world(done.world, target, packing=done.packing)
         made, mean_bits = done.world, done.mean_bits
+    elif prune is not None and not minutes and not steps:
+        made, mean_bits = pruned_world(loaded, prune, probe), None
+        with only_writer(target / "compress", ".compressing", "compressed"):
+            write_atomic(target / "compress" / "task.json", json.dumps(task))
+            save_world(made, target)
     else:
         shape = changed_shape(loaded, sparse, size, prune)
         folder, config = data_of(loaded, data), settings_of(loaded, minutes, steps, anew=size is not None)
