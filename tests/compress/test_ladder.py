@@ -59,10 +59,11 @@ def test_a_ladder_is_whole_and_goes_on(folder, square_data, quick, tmp_path, cap
     assert main(command) == 0
     found = json.loads(capsys.readouterr().out)["ladder"]
     thin = "dense fp32, 50 % pruned"
-    names = ["dense fp32", thin, f"{thin}, 3-bit weights", f"{thin}, 3-bit weights, delta"]
-    assert [row["name"] for row in found["rungs"]] == names
-    assert quick == [*names[:2], f"{thin}, 8.5-bit weights", *names[2:]]
-    first, pruned, last, reusing = found["rungs"]
+    widths = [f"{thin}, {bits:g}-bit weights" for bits in (8.5, 3)]
+    names = ["dense fp32", thin, *widths, f"{widths[1]}, delta"]
+    assert [row["name"] for row in found["rungs"]] == quick == names
+    assert all(row["within"] for row in found["rungs"])
+    first, pruned, _, last, reusing = found["rungs"]
     assert pruned["parameters"] == last["parameters"] < first["parameters"] and pruned["file_mb"] < first["file_mb"]
     assert all(first["lost"][name]["value"] in (0, None) for name in first["lost"])
     assert last["file_mb"] < pruned["file_mb"] and first["gflop"] > last["gflop"] >= reusing["gflop"] > 0
@@ -86,7 +87,9 @@ def test_a_ladder_is_whole_and_goes_on(folder, square_data, quick, tmp_path, cap
 def test_the_last_row_is_the_narrowest_that_is_within(folder, square_data, quick, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "is_within", lambda lost, points: False)
     found = ladder(folder, square_data, tmp_path / "out", starts=4, horizon=2, seconds=0.05)
-    assert [row.name for row in found.rungs] == ["dense fp32", "dense fp32, delta"]
+    start = "dense fp32"  # from which each kind begins, as nothing is within
+    tried = [start, f"{start}, 50 % pruned", f"{start}, 8.5-bit weights", f"{start}, delta"]
+    assert [row.name for row in found.rungs] == tried and found.best.name == start
     assert "dense fp32" in ladder_text(found) and "dense fp32" in ladder_html(found)
 
 

@@ -105,7 +105,7 @@ def ladder(
 ) -> Ladder:
     """Measure `world` and its cheaper forms on held-out `data`; writes ladder.html and ladder.json to folder `out`.
 
-    target_drop: points of a share that the last row may lose, by the upper end of the interval; starts, horizon: of
+    target_drop: points of a share that a row may lose, by the upper end of the interval; starts, horizon: of
     roll-outs, in frames; seconds: of timing per row and batch size. Raises `ConfigError`, `JudgeError`, `DatasetError`
     or `CheckpointError`. Cost: some minutes for a world of 64 px.
     """
@@ -126,16 +126,15 @@ def ladder(
         reference = truths[steps[0].name]
         before = fastest(steps, work, seconds, quiet)
         for smaller, amounts in ((thinned, SHARES), (narrow, WIDTHS)):
-            last = None
+            last = before
             for amount in amounts:
                 step = smaller(before, amount, work, quiet)
-                truth = kept.truth(step, test, quiet)
-                if not is_within(test.lost(reference, truth), target_drop):
+                steps.append(step)
+                truths[step.name] = kept.truth(step, test, quiet)
+                if not is_within(test.lost(reference, truths[step.name]), target_drop):
                     break
-                last, truths[step.name] = step, truth
-            if last is not None:
-                steps.append(last)
-                before = last
+                last = step
+            before = last
         steps.append(reusing(before))
         truths[steps[-1].name] = kept.truth(steps[-1], test, quiet)
         speeds = measure_speed({step.name: step.make for step in steps}, BATCHES, seconds, quiet)
@@ -144,7 +143,7 @@ def ladder(
         fps = Amount(loaded.config.fps, "frames/s", ("world",))
         rungs = []
         for step in steps:
-            many = speeds[step.name][BATCHES[-1]]
+            many, lost = speeds[step.name][BATCHES[-1]], test.lost(reference, truths[step.name])
             rungs.append(
                 Rung(
                     name=step.name,
@@ -155,7 +154,8 @@ def ladder(
                     speed=speeds[step.name],
                     cost_per_user_hour=serving_row(many, "measured", price, fps, prices.currency).cost_per_user_hour,
                     value=test.value(truths[step.name]),
-                    lost=test.lost(reference, truths[step.name]),
+                    lost=lost,
+                    within=is_within(lost, target_drop),
                 )
             )
         found = Ladder(

@@ -21,19 +21,23 @@ WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 720, 300, 70, 46, 16
 def ladder_text(found: Ladder) -> str:
     """Return the table as text."""
     measures = [name for name in found.rungs[0].lost if name != "PSNR"]
-    head = f"{'':24} {'MB':>6} {'GFLOP':>6} {'FPS x1':>7} {'p99 ms':>7} {'x16':>7} {'x64':>7} {'times':>6} {'PSNR':>6}"
+    wide = max(len(row.name) for row in found.rungs)
+    columns = {"MB": 6, "GFLOP": 6, "FPS x1": 7, "p99 ms": 7, "x16": 7, "x64": 7, "times": 6, "PSNR": 6}
+    head = " " * (wide + 2) + "".join(f" {name:>{size}}" for name, size in columns.items())
     lines = [head + "".join(f"  {letter}" + " " * 16 for letter in LETTERS[: len(measures)])]
     first = found.rungs[0].speed[1].fps_p50
     for row in found.rungs:
         one, some, many = (row.speed[batch] for batch in (1, 16, 64))
+        mark = " " if row.within else "*"
         lines.append(
-            f"{row.name:24} {row.file_mb:6.2f} {row.gflop:6.2f} {one.fps_p50:7,.0f} {one.p99_ms:7.2f} "
+            f"{row.name:{wide}} {mark} {row.file_mb:6.2f} {row.gflop:6.2f} {one.fps_p50:7,.0f} {one.p99_ms:7.2f} "
             f"{some.fps_p50:7,.0f} {many.fps_p50:7,.0f} {many.fps_p50 / first:6.1f} {_short(row.value['PSNR'], 1):>6}"
             + "".join(f"  {_points(row.lost[name]):17}" for name in measures)
         )
     lines += [
         f"{letter}: points lost of {name!r}, with its interval" for letter, name in zip(LETTERS, measures, strict=False)
     ]
+    lines.append(f"*: may lose {found.target_drop:g} points or more; best of the others: {found.best.name}")
     lines.append(f"times: frames/s in all at 64 sessions, against the first row at one; {found.starts} starts, "
                  f"{found.horizon} frames ahead")  # fmt: skip
     return "\n".join(lines)
@@ -51,7 +55,7 @@ def _points(interval: Interval) -> str:
 
 def ladder_html(found: Ladder) -> str:
     """Return the page."""
-    first, last = found.rungs[0], found.rungs[-1]
+    first, last = found.rungs[0], found.best
     times = last.speed[64].fps_p50 / first.speed[1].fps_p50
     headlines = [
         Headline("Frames a second in all, 64 sessions", f"{times:.1f} times", f"those of {first.name}, one session"),
@@ -67,8 +71,8 @@ def ladder_html(found: Ladder) -> str:
     lost = Table(
         f"Lost against {first.name}, paired by start", ["", *names],
         [[row.name, *(_cell(name, row.lost[name]) for name in names)] for row in found.rungs[1:]],
-        "Below 0 where it is better. A row counts as good where the upper ends of all shares lie below "
-        f"{found.target_drop:g} %.",
+        f"Below 0 where it is better. Within {found.target_drop:g} points, by the upper ends of all shares: "
+        f"{', '.join(row.name for row in found.rungs if row.within)}.",
     )  # fmt: skip
     chart = Figure("Truth against cost", pareto(found.rungs), "To the right is faster, up is truer.")
     about = [

@@ -16,7 +16,8 @@ class Rung:
 
     file_mb: of the weights; gflop: of a frame; speed: by batch size; cost_per_user_hour: at the world's frame rate with
     the largest batch, of no value if no price is known of this machine; value: each measure ("PSNR" in dB, the
-    others shares); lost: against the first row, paired by start, below 0 where it is better.
+    others shares); lost: against the first row, paired by start, below 0 where it is better; within: whether the upper
+    ends of all shares lost are within the bound.
     """
 
     name: str
@@ -28,11 +29,12 @@ class Rung:
     cost_per_user_hour: Amount
     value: dict[str, Interval]
     lost: dict[str, Interval]
+    within: bool
 
 
 @dataclass(frozen=True)
 class Ladder:
-    """All rows of a world. target_drop: points that the last may lose; starts, horizon: of the roll-outs; reader."""
+    """All rows of a world. target_drop: points that a row may lose; starts, horizon: of the roll-outs; reader."""
 
     world: str
     target_drop: float
@@ -43,3 +45,9 @@ class Ladder:
     versions: dict[str, str]
     commit: str | None
     rungs: list[Rung]
+
+    @property
+    def best(self) -> Rung:
+        """The row within the bound that makes most frames for the largest batch; the first always is."""
+        within = [self.rungs[0], *(row for row in self.rungs if row.within)]
+        return max(within, key=lambda row: row.speed[max(row.speed)].fps_p50)
