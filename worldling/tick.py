@@ -23,7 +23,9 @@ class TickInputs(NamedTuple):
     of every memory slot, in frames; noise `[B, N, C]`: standard normal, zeros in deterministic worlds; shown uint8
     `[B, H, W, 3]`: the current frame as it was decoded, if the head warps (dynamics/warp.py), else None; hint
     `[B, N, E]`: of the keypoints of the next frame, in worlds that have them (dynamics/keypoints.py), else None;
-    memory: key, value, key, value ... of each T layer, each `[B, R, N, D]`.
+    memory: key, value, key, value ... of each T layer, each `[B, R, N, D]`; points `[B, 2, K, 2]`: keypoints of the
+    next frame and of the current one, in worlds that have them: no input of the computation, but they say where things
+    go.
     """
 
     latent: Tensor
@@ -34,6 +36,7 @@ class TickInputs(NamedTuple):
     shown: Tensor | None
     hint: Tensor | None
     memory: tuple[Tensor, ...]
+    points: Tensor | None = None
 
     @property
     def batch(self) -> int:
@@ -42,12 +45,12 @@ class TickInputs(NamedTuple):
 
     @property
     def small(self) -> tuple[Tensor, ...]:
-        """All tensors but the memory, in the order of the fields."""
+        """All tensors but memory and points, in the order of the fields."""
         extra = (tensor for tensor in (self.shown, self.hint) if tensor is not None)
         return (self.latent, self.previous, self.action, self.age, self.noise, *extra)
 
     def flat(self) -> tuple[Tensor, ...]:
-        """Return all tensors in the order of the fields, as graphs take them."""
+        """Return all tensors but the points, in the order of the fields, as graphs take them."""
         return (*self.small, *self.memory)
 
     @classmethod
@@ -61,7 +64,8 @@ class TickInputs(NamedTuple):
     def of(self, rows: Tensor) -> TickInputs:
         """Return copies of rows int64, of all but the memory, which stays whole."""
         few = [tensor[rows] for tensor in self.small]
-        return self.from_flat((*few, *self.memory), self.shown is not None, self.hint is not None)
+        part = self.from_flat((*few, *self.memory), self.shown is not None, self.hint is not None)
+        return part if self.points is None else part._replace(points=self.points[rows])
 
     def split(self, count: int) -> list[TickInputs]:
         """Return views of `count` parts of the rows, of equal size as far as possible."""

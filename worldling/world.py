@@ -251,6 +251,7 @@ class World:
             shown=state.shown,
             hint=hint,
             memory=tuple(state.memory.tensors),
+            points=None if guess is None else guess.points,
         )
 
     @torch.inference_mode()

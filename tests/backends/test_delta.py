@@ -174,3 +174,16 @@ def test_bad_thresholds_are_told(make_world, given):
 def test_a_backend_that_cannot_is_named(make_world):
     with pytest.raises(BackendError, match="must be used with openvino or the reference, got torch"):
         use_backend(make_world(), "torch+delta=0.1", quiet=True)
+
+
+def test_cells_to_which_a_point_goes_are_made(make_world, tiny_clip):
+    world = make_world(clips=True, keypoints=3)
+    backend, state = Delta(world, Reference(world), 2.0), world.start(*tiny_clip)
+    inputs = world.inputs(state, torch.eye(3))._replace(latent=state.latent, previous=state.latent)
+    assert not backend.active(inputs).any(), "without a guess only changes count"
+    still = torch.zeros(3, 3, 2)
+    goes = still.clone()
+    goes[1, 2] = torch.tensor([0.9, -0.9])  # to the last cell of the first row
+    active = backend.active(inputs._replace(points=torch.stack([goes, still], 1)))
+    assert not active[0].any() and not active[2].any()
+    assert active[1, 7] and active[1, 27] and active[1, 36] and not active[1, 56], "where it goes, and where it is"

@@ -1,6 +1,6 @@
 """Temporal reuse: make only the cells of a frame that may change, and draw only what they change.
 
-    active   cells that changed by the threshold or more in the last frame
+    active   cells that changed by the threshold or more in the last frame, or to which a keypoint goes
     made     the active ones, then their neighbours, those unlike the mean picture, and some of the others in turn
     kept     all other cells: their latent stays, and they remember what they remembered last
 
@@ -22,13 +22,16 @@ from torch import Tensor
 
 from worldling.backend import Backend
 from worldling.backends.repaint import Repaint
-from worldling.dynamics.keypoints import Guess
+from worldling.dynamics.keypoints import Guess, centres
 from worldling.errors import ConfigError
 from worldling.tick import TickInputs, TickOutputs
 from worldling.world import World
 
 #: Shares of the cells for which there is a smaller computation.
 SHARES = (8, 4, 2)
+#: A point that moves further than this between frames moves, of a picture 2 wide; how near a cell's centre must be to
+#: it, in cells.
+POINT_MOVES, BESIDE = 0.004, 1.0
 #: Fewer cells save nothing.
 LEAST_CELLS = 4
 
@@ -80,6 +83,7 @@ class Delta:
             self.usual = torch.zeros(1, num, self.config.channels)
         else:
             self.usual = inner.encode(torch.from_numpy(world.mean_frame.copy())[None])
+        self.centres = centres(self.config.grid)
         self.turns = (torch.arange(num) % self.config.window == torch.arange(self.config.window)[:, None]).float()
         self.repaint = Repaint(world.tokenizer, inner.decode, inner.decode_box)
         inner.warm_up(self.sizes, self.repaint.sides)
@@ -109,8 +113,18 @@ class Delta:
         return TickOutputs(latent, self.repaint.draw(latent) if decode else None, tuple(memory))
 
     def active(self, inputs: TickInputs) -> Tensor:
-        """Return which cells changed by the threshold or more in the last frame: bool `[B, N]`."""
-        return (inputs.latent - inputs.previous).abs().amax(-1) >= self.threshold
+        """Return which cells may well change: bool `[B, N]`.
+
+        Those that changed by the threshold or more in the last frame; in worlds with keypoints also those beside which
+        a point is, or will be, that moves.
+        """
+        active = (inputs.latent - inputs.previous).abs().amax(-1) >= self.threshold
+        if inputs.points is None:
+            return active
+        moves = (inputs.points[:, 0] - inputs.points[:, 1]).norm(dim=-1) > POINT_MOVES  # [B, K]
+        away = (inputs.points[:, :, :, None] - self.centres).abs().amax(-1)  # [B, 2, K, N]
+        near = (away < BESIDE * 2 / self.config.grid).any(1) & moves[..., None]
+        return active | near.any(1)
 
     def sizes_of(self, inputs: TickInputs) -> list[int]:
         """Return how many cells of each row are made: the least of `sizes` with room, or all N.
