@@ -68,7 +68,7 @@ def test_deviation_sees_a_wrong_backend(world):
             made = super().tick(inputs, decode)
             return made._replace(frame=255 - made.frame)
 
-    same, wrong = (kind(world.tokenizer, world.dynamics) for kind in (Reference, Wrong))
+    same, wrong = Reference(world), Wrong(world)
     found = deviation(world, {"same": same, "wrong": wrong}, steps=3, starts=2)
     assert found["same"] == Deviation(err=0.0, err_free=PSNR_LIMIT_DB)
     assert found["wrong"].err > BOUND["openvino-int8"] and found["wrong"].err_free < 40

@@ -139,8 +139,9 @@ def test_what_is_drawn_anew_is_what_drawing_all_gives(make_world, options):
 
 
 @pytest.mark.skipif(find_spec("openvino") is None, reason="needs openvino")
-@pytest.mark.parametrize("rows", [1, 3, 20])  # alone, and in parts
-def test_openvino_makes_the_same_cells(world, tiny_clip, rows):
+@pytest.mark.parametrize("kind, rows", [("plain", 20), ("warping", 1), ("pointed", 3)])  # in parts, alone, padded
+def test_openvino_makes_the_same_cells(make_world, tiny_clip, kind, rows):
+    world = make_world(clips=True, **KINDS[kind])
     fast, slow = with_delta(world, 0.5, "openvino-f32"), with_delta(world, 0.5)
     pick = np.arange(rows) % 3
     clip, actions = [part[pick] for part in tiny_clip], torch.eye(3)[pick]
@@ -165,7 +166,7 @@ def test_cells_go_back_where_they_came_from():
     assert torch.equal(at(whole, cells[:1], torch.tensor([1]))[0], whole[1][:, [3, 0]])
 
 
-@pytest.mark.parametrize("given", ["-0.1", "2.5", "nan", "x"])
+@pytest.mark.parametrize("given", ["-0.1", "2.5", "nan", "x", ""])
 def test_bad_thresholds_are_told(make_world, given):
     with pytest.raises(ConfigError, match=r"`delta` must be a number from 0 to 2"):
         use_backend(make_world(), f"reference+delta={given}", quiet=True)

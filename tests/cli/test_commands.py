@@ -6,7 +6,7 @@ import json
 import pytest
 
 import worldling
-from worldling.backends.choose import BACKENDS
+from worldling.backends.choose import BACKENDS, DELTA
 from worldling.cli import build_parser, commands, main
 from worldling.cli.options import BACKENDS as BACKEND_WORDS
 from worldling.cli.options import count, parse_ints
@@ -115,7 +115,8 @@ def test_ctrl_c_says_what_is_kept(command, says, monkeypatch, capsys):
 
 
 def test_help_names_every_backend():
-    assert set(BACKEND_WORDS.replace(" or ", ", ").split(", ")) == {"auto", *BACKENDS}
+    names, delta = BACKEND_WORDS.split("; ")
+    assert set(names.replace(" or ", ", ").split(", ")) == {"auto", *BACKENDS} and f"NAME{DELTA}0.02" in delta
 
 
 def test_errors_are_json_when_asked_for(tmp_path, capsys):

@@ -58,8 +58,8 @@ def use_backend(world: World, name: str = "auto", quiet: bool = False) -> World:
     "NAME+delta=0.02" keeps cells whose latent changes by less than that (delta.py). States started before still work,
     but slower. Raises `BackendError` if the backend is unknown, not installed or cannot be built, and `ConfigError`.
     """
-    name, _, given = name.partition(DELTA)
-    threshold = delta_threshold(given) if given else None
+    name, reuses, given = name.partition(DELTA)
+    threshold = delta_threshold(given) if reuses else None
     if name != "auto" and name not in BACKENDS:
         raise BackendError(
             f"`backend` must be auto or one of {', '.join(BACKENDS)}, got {name!r}. {nearest(name, BACKENDS)}"
@@ -67,6 +67,8 @@ def use_backend(world: World, name: str = "auto", quiet: bool = False) -> World:
     chosen, why = choose(world) if name == "auto" else (name, "as asked")
     built_from = copy.copy(world)  # backends are built from a world that runs on the reference
     built_from.backend = Reference(world)
+    if threshold is not None and world.device.type != "cpu":
+        raise BackendError(f"`device` must be cpu for delta, got {world.device}. Leave one of them out.")
     if threshold is None:
         world.backend = BACKENDS[chosen](built_from, why, quiet)
     elif chosen in PRECISION:
