@@ -157,9 +157,10 @@ def measure_speed(
 
 def _started(make: Callable[[], World]) -> tuple[World, float]:
     """Return what `make` returns, and the resident memory that its backend takes, in MB."""
-    before = _resident_mb()
+    before = {kind: _resident_mb(kind) for kind in ("cpu", "cuda")}
     world = make()
-    return world, _weights_mb(world) if world.backend.name == "reference" else _resident_mb(world) - before
+    kind = world.device.type
+    return world, _weights_mb(world) if world.backend.name == "reference" else _resident_mb(kind) - before[kind]
 
 
 def _take_turns(cases: Sequence[Case], seconds: float, quiet: bool) -> None:
@@ -241,7 +242,7 @@ def commit() -> str | None:
 
 
 def _case(world: World, batch: int, decode: bool, base_mb: float) -> Case:
-    resident, count = _resident_mb(world), world.config.context
+    resident, count = _resident_mb(world.device.type), world.config.context
     clips = [world.contexts[i % len(world.contexts)] for i in range(batch)]
     frames, actions = np.stack([c.frames[:count] for c in clips]), np.stack([c.actions[: count - 1] for c in clips])
     if batch == 1:
@@ -251,13 +252,14 @@ def _case(world: World, batch: int, decode: bool, base_mb: float) -> Case:
     case = Case(world, state, chosen[:, 0] if batch == 1 else chosen, decode, 0.0)
     for index in range(3):
         case.step(index)
-    case.memory_mb = base_mb + _resident_mb(world) - resident
+    case.memory_mb = base_mb + _resident_mb(world.device.type) - resident
     return case
 
 
-def _resident_mb(world: World | None = None) -> float:
-    if world is not None and world.device.type == "cuda":
-        return torch.cuda.memory_allocated(world.device) / 1e6
+def _resident_mb(kind: str) -> float:
+    """Return the memory that this process holds on devices of a kind, "cpu" or "cuda"."""
+    if kind == "cuda":
+        return torch.cuda.memory_allocated() / 1e6 if torch.cuda.is_available() else 0.0
     status = Path("/proc/self/statm")
     return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6 if status.exists() else 0.0
 

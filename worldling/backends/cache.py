@@ -43,6 +43,7 @@ SOURCES = (
     "tokenizer/model.py",
     "backends/openvino_graph.py",
     "backends/openvino.py",
+    "backends/openvino_cells.py",
     "backends/small_graphs.py",
     "backends/calibrate.py",
     "backends/compiled.py",

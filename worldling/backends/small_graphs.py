@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Numbers of rows that a graph is compiled for.
 MOST_SIZES = 8
+#: From so many rows on all threads have enough to do, even in a small graph.
+MANY = 16
 
 
 class Encode(nn.Module):
@@ -48,7 +50,7 @@ class Graph:
     name: of the cached file; example: its inputs, of two rows each. Cost to make: a tenth of a second
     from disk, else half a second. Raises `BackendError` if the graph on disk is damaged.
 
-    small: it runs on one thread, since waking the others takes longer than they save.
+    small: few rows run on one thread, since waking the others takes longer than they save.
 
     It is compiled for each of the first `MOST_SIZES` numbers of rows that it is asked for: with a free axis small
     graphs take half as long again.
@@ -85,7 +87,7 @@ class Graph:
                 model.reshape({i: [rows, *list(p.get_partial_shape())[1:]] for i, p in enumerate(model.inputs)})
             settings = {
                 "INFERENCE_PRECISION_HINT": "f32",
-                "INFERENCE_NUM_THREADS": 1 if self.small else torch.get_num_threads(),
+                "INFERENCE_NUM_THREADS": 1 if self.small and (rows or MANY) < MANY else torch.get_num_threads(),
                 "PERFORMANCE_HINT": "LATENCY",
             }
             self._compiled[rows] = openvino_graph.core().compile_model(model, "CPU", settings)

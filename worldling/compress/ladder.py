@@ -120,7 +120,7 @@ def ladder(
     with only_writer(target / "ladder", ".measuring", "measured"), closing(open_dataset(data)) as dataset:
         test = TruthTest(loaded, dataset, starts, horizon)
         work.mkdir(exist_ok=True)
-        kept = Kept(work, json.dumps([identity(dataset), starts, horizon, versions()]))
+        kept = Kept(work, json.dumps([identity(dataset), starts, horizon, versions(), commit()]))
         steps = precisions(loaded)
         truths = {step.name: kept.truth(step, test, quiet) for step in steps}
         reference = truths[steps[0].name]
