@@ -14,6 +14,18 @@ def pytest_configure(config):
     os.environ["WORLDLING_CACHE"] = str(config.cache.mkdir("worldling"))
 
 
+#: A physics exam, and the reports of suites that fit readouts or film long episodes.
+SLOW_FIXTURES = {"exam", "physion_reports", "horizon_values"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Count among the slow tests what needs a fixture that takes long to make."""
+    for item in items:
+        if SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+
+
 def build_world(passes=1, grid=8, size_px=64, seed=0, warp=0, clips=False, keypoints=0, sparse=""):
     """Return an untrained world of 64 tokens and width 32, whose frames still depend on everything it is given.
 

@@ -81,11 +81,15 @@ def nearest_level(values: Tensor, scale: Tensor, bits: int) -> Tensor:
     return _levels(_codes(values[:, None], scale[:, None], bits), scale[:, None], bits)[:, 0]
 
 
+def codes(weight: Tensor, bits: int, scale: Tensor) -> Tensor:
+    """Return the code of each weight `[rows, groups, GROUP]`, float32 from 0 to 2**bits - 1; scale: of `scales`."""
+    return _codes(_grouped(weight), scale, bits)
+
+
 def pack(name: str, weight: Tensor, bits: int, scale: Tensor | None = None) -> dict[str, Tensor]:
     """Return the tensors that hold `weight` in a file: its codes and its scales."""
     scale = scales(weight, bits) if scale is None else scale
-    codes = _codes(_grouped(weight), scale, bits).to(torch.uint8)
-    digits = (codes[..., None] >> torch.arange(bits, dtype=torch.uint8)) & 1
+    digits = (codes(weight, bits, scale).to(torch.uint8)[..., None] >> torch.arange(bits, dtype=torch.uint8)) & 1
     whole = (digits.flatten(1).unflatten(1, (-1, 8)) << torch.arange(8, dtype=torch.uint8)).sum(-1)
     return {f"{name}#codes": whole.to(torch.uint8), f"{name}#scales": scale.half()}
 
@@ -94,8 +98,8 @@ def unpack(tensors: Mapping[str, Tensor], name: str, shape: Sequence[int], bits:
     """Return the weight that `pack` has written, float32 of `shape`."""
     whole, scale = tensors[f"{name}#codes"], tensors[f"{name}#scales"].float()
     digits = ((whole[..., None] >> torch.arange(8, dtype=torch.uint8)) & 1).flatten(1)
-    codes = (digits.unflatten(1, (-1, bits)).int() << torch.arange(bits, dtype=torch.int32)).sum(-1)
-    levels = _levels(codes.float().unflatten(1, (-1, GROUP)), scale, bits)
+    whole = (digits.unflatten(1, (-1, bits)).int() << torch.arange(bits, dtype=torch.int32)).sum(-1)
+    levels = _levels(whole.float().unflatten(1, (-1, GROUP)), scale, bits)
     return levels.flatten(1)[:, : math.prod(shape[1:])].reshape(tuple(shape))
 
 

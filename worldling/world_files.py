@@ -147,6 +147,17 @@ def load_world(name_or_path: str | Path, device: str | torch.device = "cpu") -> 
     return World(config, card=card, contexts=contexts, mean_frame=mean, path=path, **networks)
 
 
+def read_packing(world: World) -> Packing:
+    """Return how the weights of `world` are packed in its folder; those that have changed since it was read are not."""
+    if world.path is None or not (world.path / "weights.safetensors").is_file():
+        return Packing()
+    own = weights_of(world)
+    shapes = {name: weight.shape for name, weight in own.items()}
+    tensors, meta = read_tensors(world.path / "weights.safetensors", shapes, boundary(world.path))
+    same = {name: int(bits) for name, bits in meta.get("bits", {}).items() if torch.equal(own[name], tensors[name])}
+    return Packing(same, {name: tensors[f"{name}#scales"].float() for name in same})
+
+
 def _networks(config: WorldConfig) -> dict[str, Any]:
     """Return the networks of a world, by the prefix of their tensors, with random weights."""
     shape = config.dynamics

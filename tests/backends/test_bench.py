@@ -46,6 +46,7 @@ def test_shape_of_the_result(world):
     assert len(table(result).splitlines()) == 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", ["auto", "auto+delta=0.5"])
 def test_auto_is_measured_under_its_own_name(world, asked):
     chosen = choose(world)[0]

@@ -11,7 +11,7 @@ from worldling.backends.choose import BOUND
 from worldling.backends.deviation import deviation
 from worldling.world_files import load_world, save_world
 
-pytestmark = pytest.mark.skipif(compiled.compiler() is None, reason="needs a C++ compiler")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(compiled.compiler() is None, reason="needs a C++ compiler")]
 
 
 @pytest.fixture(scope="module")

@@ -138,6 +138,7 @@ def test_what_is_drawn_anew_is_what_drawing_all_gives(make_world, options):
     assert len(set(sides)) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("openvino") is None, reason="needs openvino")
 @pytest.mark.parametrize("kind, rows", [("plain", 20), ("warping", 1), ("pointed", 3)])  # in parts, alone, padded
 def test_openvino_makes_the_same_cells(make_world, tiny_clip, kind, rows):

@@ -21,7 +21,9 @@ from worldling.world_files import load_world, save_world
 
 pytestmark = pytest.mark.skipif(find_spec("openvino") is None, reason="needs openvino")
 ACTIONS = np.random.default_rng(1).integers(0, 3, 12)
-NAMES = ["openvino-f32", "openvino-bf16", "openvino-int8"]
+#: Calibrating int8 takes long.
+INT8 = pytest.param("openvino-int8", marks=pytest.mark.slow)
+NAMES = ["openvino-f32", "openvino-bf16", INT8]
 
 
 def skip_without_nncf():
@@ -91,6 +93,7 @@ def test_it_reads_what_it_is_shown_as_the_reference_does(world, tiny_clip):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [3, 18])  # whole, and in parts
 def test_reading_remembers_what_making_the_frame_would(warping, rows):
     fast = use_backend(copy.copy(warping), "openvino-bf16", quiet=True)
@@ -102,6 +105,7 @@ def test_reading_remembers_what_making_the_frame_would(warping, rows):
     assert all(a.shape == b.shape and torch.equal(a, b) for a, b in zip(read, made, strict=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, alike", [("openvino-f32", "openvino-f32"), ("openvino-int8", "openvino-bf16"), ("reference", "reference")]
 )
@@ -202,6 +206,7 @@ def test_the_second_start_reads_the_graph(world, tmp_path, own_cache):
     assert "from the cache" in again.backend.reason
 
 
+@pytest.mark.slow
 def test_the_first_start_dreams_as_every_later_one_does(warping, tmp_path, tiny_clip, own_cache):
     path = saved(warping, tmp_path / "w")  # the file's numbers are halves: what is run must be what was kept
     first, again = (use_backend(load_world(path), "openvino-bf16", quiet=True) for _ in range(2))
@@ -217,6 +222,7 @@ def _inputs(world, clip):
     return world.inputs(state, torch.zeros(len(state.latent), world.action_space.size))
 
 
+@pytest.mark.slow
 def test_ctrl_c_after_two_worlds_were_dropped(world, tmp_path, own_cache):
     path = saved(world, tmp_path / "w")
     script = f"""

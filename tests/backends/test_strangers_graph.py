@@ -45,6 +45,7 @@ def inverted(world, folder, tmp_path, monkeypatch):
     return tmp_path / "theirs"
 
 
+@pytest.mark.slow
 @openvino
 @pytest.mark.parametrize("place", ["in the folder", "in the cache", "in the cache, with their key"])
 def test_an_inverted_graph_is_not_played(folder, inverted, place, own_cache, tiny_clip, capsys):
@@ -70,6 +71,7 @@ def test_an_inverted_graph_is_not_played(folder, inverted, place, own_cache, tin
     assert np.array_equal(frames(again, tiny_clip), frames(played, tiny_clip))
 
 
+@pytest.mark.slow
 @openvino
 def test_a_graph_that_was_edited_is_built_again(folder, own_cache, tiny_clip):
     first = frames(use_backend(load_world(folder), "openvino-bf16", quiet=True), tiny_clip)
@@ -152,6 +154,7 @@ def test_the_cache_stays_within_its_size(folder, own_cache, monkeypatch):
     assert {p.name for p in own_cache.glob("*.xml")} == {"0.xml", "3.xml"}
 
 
+@pytest.mark.slow
 def test_a_bundled_worlds_second_start_comes_from_the_cache(own_cache):
     backend = "openvino-bf16" if find_spec("openvino") else "torch" if compiled.compiler() else None
     if backend is None:

@@ -52,6 +52,7 @@ def quick(monkeypatch):
     return tested
 
 
+@pytest.mark.slow
 def test_a_ladder_is_whole_and_goes_on(folder, square_data, quick, tmp_path, capsys):
     out = tmp_path / "out"
     command = ["ladder", str(folder), "--data", str(square_data), "--out", str(out), "--json"]
@@ -84,6 +85,7 @@ def test_a_ladder_is_whole_and_goes_on(folder, square_data, quick, tmp_path, cap
     assert len(quick) == 15, "and so is another world, whose narrow forms are its own"
 
 
+@pytest.mark.slow
 def test_the_last_row_is_the_narrowest_that_is_within(folder, square_data, quick, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "is_within", lambda lost, points: False)
     found = ladder(folder, square_data, tmp_path / "out", starts=4, horizon=2, seconds=0.05)

@@ -149,6 +149,7 @@ def test_new_names_of_the_same_actions_are_no_change(tmp_path, monkeypatch):
     assert read_meta(tmp_path / "d").action_space.names == ()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="finds the workers in /proc")
 def test_workers_end_when_their_parent_is_killed(tmp_path):
     script = (

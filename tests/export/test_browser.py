@@ -11,6 +11,7 @@ from PIL import Image
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
+pytestmark = pytest.mark.slow
 
 from browser import PROGRAMS, open_tab
 
@@ -73,7 +74,7 @@ def pages(make_world, tmp_path_factory):
     def page(kind):
         if kind not in made:
             world, file = make_world(clips=True, **KINDS[kind]), tmp_path_factory.mktemp("page") / "w.html"
-            export_html(world, file, half=False)
+            export_html(world, file, bits=32)
             made[kind] = world, file
         return made[kind]
 
@@ -94,7 +95,7 @@ def test_frames_in_the_page_are_those_outside(browser, pages, kind, tmp_path):
 
     found, requests, errors = asyncio.run(play())
     graph = file.with_suffix(".onnx")
-    graph.write_bytes(build_graph(world, half=False).SerializeToString())
+    graph.write_bytes(build_graph(world, bits=32).SerializeToString())
     outside = World(str(graph))  # which is compared with the reference in test_graph.py
     outside.start(1)
     wanted = [outside.step(world.action_space.encode(action)) for action in actions]

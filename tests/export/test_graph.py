@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
@@ -14,16 +15,23 @@ from worldling.export import check, write
 from worldling.export.check import Agreement, compare
 from worldling.export.graph import about, build_graph, input_names
 from worldling.export.play_onnx import Noise, World
+from worldling.export.weights import narrowed
 from worldling.export.write import export_onnx
+from worldling.packed import scales
+from worldling.world_files import load_world, save_world, weights_of
 
 KINDS = {"plain": {}, "warp": {"warp": 2}, "keypoints": {"keypoints": 5}, "sparse": {"sparse": "window:4+global:3"}}
 
 
-@pytest.fixture(scope="module", params=KINDS)
+#: One kind is quick to test; the others run with the slow tests.
+PARAMS = [pytest.param(kind, marks=() if kind == "keypoints" else pytest.mark.slow) for kind in KINDS]
+
+
+@pytest.fixture(scope="module", params=PARAMS)
 def exported(request, make_world, tmp_path_factory):
     world = make_world(clips=True, **KINDS[request.param])
     file = tmp_path_factory.mktemp("export") / f"{request.param}.onnx"
-    export_onnx(world, file, half=False)
+    export_onnx(world, file, bits=32)
     return world, file
 
 
@@ -65,7 +73,7 @@ def test_actions_decide(exported):
 def test_several_passes_draw_the_same_noise_from_the_same_seed(make_world, tmp_path):
     world = make_world(passes=2, clips=True)
     file = tmp_path / "w.onnx"
-    file.write_bytes(build_graph(world, half=False).SerializeToString())
+    file.write_bytes(build_graph(world, bits=32).SerializeToString())
     frames = []
     for seed in (3, 3, 4):
         played = World(str(file))
@@ -82,15 +90,69 @@ def test_noise_is_standard_normal():
     assert len(np.unique(drawn)) > 0.99 * drawn.size
 
 
-def test_half_weights_are_half_as_large(make_world):
-    world = make_world(clips=True)
-    full, half = (sum(len(w.raw_data) for w in build_graph(world, part).graph.initializer) for part in (False, True))
-    assert half < 0.55 * full
+def halved(world):
+    """The world with weights as a file of a trained one holds them: float16."""
+    for weight in weights_of(world).values():
+        if weight.is_floating_point():
+            weight.copy_(weight.half())
+    return world
+
+
+def size(graph):
+    return sum(len(weight.raw_data) for weight in graph.graph.initializer)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_of_few_bits_are_smaller_and_the_same(kind, make_world, tmp_path):
+    """Codes are found whatever the graph calls its weights, and become the rounded weights, bit for bit."""
+    world, packing = narrowed(halved(make_world(clips=True, **KINDS[kind])), 8)
+    graphs = [build_graph(world, 32), build_graph(world, 16), build_graph(world, 8, packing)]
+    full, half, eight = (size(graph) for graph in graphs)
+    assert half < 0.55 * full and eight < 0.9 * half
+    frames = []
+    for graph in (graphs[0], graphs[2]):
+        (tmp_path / "w.onnx").write_bytes(graph.SerializeToString())
+        played = World(str(tmp_path / "w.onnx"))
+        played.start(0)
+        frames.append(np.stack([played.step(world.action_space.encode(t % 3)) for t in range(20)]))
+    assert np.array_equal(*frames)
+
+
+@pytest.mark.slow
+def test_what_rounding_changes_is_told(make_world, tmp_path, monkeypatch):
+    monkeypatch.setattr(check, "LEAST_DB", 0.0)  # random weights part from each other by a level sooner or later
+    world = halved(make_world(clips=True))
+    found = export_onnx(world, tmp_path / "w.onnx", 8).agreement["tiny"]
+    assert found.original_db is not None and 10 < found.original_db < 90
+    assert export_onnx(world, tmp_path / "w.onnx").agreement["tiny"].original_db is None
+
+
+def test_a_compressed_world_keeps_its_bits(make_world, tmp_path):
+    world, packing = narrowed(halved(make_world(clips=True)), 8)
+    packing.bits.update({name: 4 for name in packing.bits if "mlp" in name})
+    packing.scales.update(
+        {name: scales(weights_of(world)[name], 4) for name, bits in packing.bits.items() if bits == 4}
+    )
+    save_world(world, tmp_path / "small", packing=packing)
+    again = load_world(tmp_path / "small")
+    kept, found = narrowed(again, 16)
+    assert kept is again and found.bits == packing.bits
+    assert export_onnx(again, tmp_path / "w.onnx").agreement["tiny"].is_close
+    first = next(iter(found.bits))
+    with torch.no_grad():
+        weights_of(again)[first].add_(1.0)
+    assert first not in narrowed(again, 16)[1].bits, "a weight that has changed since is not what the file says"
+
+
+def test_bits_that_cannot_be_exported_are_refused(make_world, tmp_path):
+    with pytest.raises(ExportError, match=r"must be one of 32, 16, 8, got 5\. For fewer"):
+        export_onnx(make_world(clips=True), tmp_path / "w.onnx", 5)
 
 
 def test_a_world_that_is_not_near_enough_is_not_written(make_world, tmp_path, monkeypatch):
     monkeypatch.setattr(write, "compare", lambda *_: Agreement(192, 0.5, 31.0))
-    with pytest.raises(ExportError, match=r"31 dB, and 50% of 192.*--full"):
+    with pytest.raises(ExportError, match=r"31 dB, and 50% of 192.*--bits 32"):
         export_onnx(make_world(clips=True), tmp_path / "w.onnx")
     assert not list(tmp_path.iterdir())
 

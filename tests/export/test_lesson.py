@@ -168,6 +168,7 @@ def test_a_place_in_the_picture_is_found_on_its_plane(scene, name):
             assert np.abs(found - place[[0, 1 if up[1] else 2]]).max() < 0.03  # the centre of what is seen of it
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", bundled_lessons())
 def test_a_bundled_lesson_is_within_the_usual_error(scene, name, monkeypatch):
     monkeypatch.setattr(lessons, "OTHERS", 6)

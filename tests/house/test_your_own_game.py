@@ -50,6 +50,7 @@ def test_the_game_is_sixty_lines():
     assert game.count("\n") < 60
 
 
+@pytest.mark.slow
 def test_every_command_runs_in_order(desk, capsys):
     assert {shlex.split(command)[1] for command in COMMANDS} == set(SHORT)
     for command in COMMANDS:
@@ -83,6 +84,7 @@ def _play(given):
     assert world["beside"] and world["fps"] == 20 and world["action_space"]["names"] == ["NOOP", "LEFT", "RIGHT"]
 
 
+@pytest.mark.slow
 def test_its_python_runs(desk, capsys):
     exec(compile(FROM_PYTHON, "your_own_game.md", "exec"), {})
     assert (desk / "worlds/mine/config.json").exists()

@@ -56,6 +56,7 @@ def desk(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_every_command_runs_in_order(desk, capsys):
     assert {shlex.split(command)[1] for command in COMMANDS} == set(SHORT)
     for command in COMMANDS:

@@ -110,6 +110,7 @@ def test_nothing_starts_inside_something_else(scenario):
         assert not (trial.data.contact.dist < -0.005).any(), geometry
 
 
+@pytest.mark.slow
 def test_noisy_copies_count_as_flips_only_where_they_disagree():
     seen = set()
     for geometry in range(80):

@@ -79,8 +79,9 @@ def test_a_flood_leaves_the_others_their_frames(kind):
 
 
 def test_a_flood_is_read_no_faster_than_its_budget_and_then_closed(monkeypatch):
+    """The budget is far below what a loaded machine still sends: the test must not depend on the machine's speed."""
     monkeypatch.setattr(budgets, "FLOOD_S", 1.0)
-    monkeypatch.setattr(budgets, "MESSAGES", (200.0, 100.0))
+    monkeypatch.setattr(budgets, "MESSAGES", (20.0, 10.0))
     seen, parse = [], connection.parse
     monkeypatch.setattr(connection, "parse", lambda text: seen.append(time.monotonic()) or parse(text))
 
@@ -90,13 +91,14 @@ def test_a_flood_is_read_no_faster_than_its_budget_and_then_closed(monkeypatch):
             await other.after(0)
             other.acks = False
             seen.clear()
-            for _ in range(2000):
+            began = time.monotonic()
+            for _ in range(500):
                 await other.send("input", id=1, action=1)
             error = await other.text("error")
-            assert "`messages` must be at most 200 a second" in error["message"]
+            assert "`messages` must be at most 20 a second" in error["message"]
             assert (await ws.receive()).type.name in ("CLOSE", "BINARY", "TEXT")
-        least = 200 * (seen[-1] - seen[0])
-        assert least <= len(seen) + 100 and len(seen) <= least + 120, "100 at once, and 200 a second"
+        most = 10 + 20 * (seen[-1] - began)
+        assert 10 <= len(seen) <= most + 1, "10 at once, and 20 a second"
         await page.after(5)
 
     drive(work, fps=20.0)
@@ -136,7 +138,7 @@ def test_no_frames_are_made_for_one_who_does_not_read(monkeypatch):
 
 def test_pings_are_answered_and_counted(monkeypatch):
     monkeypatch.setattr(budgets, "FLOOD_S", 0.3)
-    monkeypatch.setattr(budgets, "MESSAGES", (100.0, 100.0))
+    monkeypatch.setattr(budgets, "MESSAGES", (20.0, 20.0))
 
     async def work(page):
         async with page.client.ws_connect("/ws", autoping=False) as ws:

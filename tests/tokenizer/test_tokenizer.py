@@ -106,6 +106,7 @@ def test_smoothness_counts_change_for_each_cell_that_moves():
     assert torch.isclose(smoothness_loss(bounded, images), torch.tensor(0.25))
 
 
+@pytest.mark.slow
 def test_a_calm_code_changes_less_at_the_same_picture():
     """One dot that moves by a pixel at a time: with a price on change, fewer levels change, and it is still drawn."""
     dots = torch.full((24, 3, 64, 64), -1.0)

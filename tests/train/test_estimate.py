@@ -35,6 +35,7 @@ def test_training_chooses_what_a_playable_world_needs_within_bounds(seconds, min
     assert f"training takes {known.chosen_minutes:g} (--minutes" in known.sentence(known.chosen_minutes, chosen=True)
 
 
+@pytest.mark.slow
 def test_a_step_is_timed_by_its_fastest():
     waits = iter([0.03, 0.0, 0.02, 0.01])
     import time

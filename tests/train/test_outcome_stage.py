@@ -47,6 +47,7 @@ def test_rare_steps_are_half_of_a_batch_and_weigh_as_much_as_they_occur(clips):
     assert np.mean(shares) == pytest.approx(len(rare) / len(rows), rel=0.05)
 
 
+@pytest.mark.slow
 def test_it_learns_points_and_ends(clips, make_world, tmp_path):
     config = outcome_config(clips.reward, clips.ends)
     settings = TrainConfig(steps=400)

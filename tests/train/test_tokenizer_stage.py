@@ -57,11 +57,13 @@ def test_a_good_and_flat_tokenizer_ends_the_stage_early(run):
     assert quality.is_good and stage.cooling_from == 40 and stage.step == 90
 
 
+@pytest.mark.slow
 def test_one_that_is_not_good_takes_the_longest_time(run):
     stage, quality = run(Check(False))
     assert not quality.is_good and stage.step == 5 * 60 * tokenizer_budget(CONFIG).minutes == 150
 
 
+@pytest.mark.slow
 def test_it_goes_on_with_more_minutes_only_if_it_was_not_good(run):
     before, _ = run(Check(False))
     longer = dataclasses.replace(CONFIG, minutes=2.0)

@@ -105,6 +105,7 @@ def test_latents_are_encoded_once_and_forgotten_at_the_end(square_data, tmp_path
     assert encoded == [1] and not list((tmp_path / "world" / "train").glob("*latents*"))
 
 
+@pytest.mark.slow
 def test_a_tokenizer_that_is_not_good_goes_on_and_the_dynamics_start_anew(square_data, tmp_path):
     for steps in (4, 9):
         world = train(square_data, tmp_path / "world", dataclasses.replace(QUICK, steps=steps), quiet=True)
@@ -139,6 +140,7 @@ def test_a_folder_is_trained_by_one_process_at_a_time(square_data, tmp_path):
     assert not (tmp_path / "w" / "train" / ".training").exists()
 
 
+@pytest.mark.slow
 def test_minutes_that_nobody_gave_are_chosen_once_and_kept(square_data, tmp_path, monkeypatch):
     told = []
 
@@ -154,6 +156,7 @@ def test_minutes_that_nobody_gave_are_chosen_once_and_kept(square_data, tmp_path
     assert len(told) == 2 and [given[1].minutes for given in told] == [30.0, 0.03]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["train.by_name", "cli.compressing"])
 def test_openmp_spins_briefly_unless_told_otherwise(module):
     code = f"""if True:
@@ -245,6 +248,7 @@ def test_a_run_goes_on_with_what_it_was_begun_with_or_not_at_all(square_data, tm
     )
 
 
+@pytest.mark.slow
 def test_a_world_with_keypoints_is_trained_and_resumed(square_data, tmp_path):
     config = dataclasses.replace(
         QUICK, steps=6, keypoints=3, mirror="x:0=2", sparse_share=0.25, dense_every=2, rollout_from=0.3

@@ -23,7 +23,15 @@ def add_export(command: Command) -> None:
         "--gallery", metavar="FOLDER", help="pages of these worlds, all bundled ones by default, and one to choose from"
     )
     p.add_argument("--onnx", metavar="FILE", help="the making of a frame as a graph, for Unity, Godot or C++")
-    p.add_argument("--full", action="store_true", help="weights as float32 instead of float16: twice the size")
+    _add_bits(p)
+
+
+def _add_bits(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
+        "--bits", type=int, default=16, help="of a weight: 16; 8 makes the file a quarter to half smaller; 32 is exact "
+        "(default: 16; a world from `worldling compress` keeps the bits that it has)"
+    )  # fmt: skip
+    p.add_argument("--full", dest="bits", action="store_const", const=32, help="the same as --bits 32")
 
 
 def add_lesson(command: Command) -> None:
@@ -31,7 +39,7 @@ def add_lesson(command: Command) -> None:
     p = command("lesson", _lesson, "write a physics lesson as a page: a scene to try, a plot, questions")
     p.add_argument("lesson", help="a TOML file (docs/export.md), or a bundled lesson: friction, ramp")
     p.add_argument("--html", metavar="FILE", required=True, help="the page to write; opens by a double click")
-    p.add_argument("--full", action="store_true", help="weights as float32 instead of float16: twice the size")
+    _add_bits(p)
 
 
 def _lesson(a: argparse.Namespace) -> dict[str, Any] | None:
@@ -40,7 +48,7 @@ def _lesson(a: argparse.Namespace) -> dict[str, Any] | None:
 
     lesson = read_lesson(a.lesson)
     _in_a_folder("html", Path(a.html))
-    found = export_lesson(lesson, a.html, not a.full, a.json)
+    found = export_lesson(lesson, a.html, a.bits, a.json)
     if a.json:
         return {"lesson": to_json(found)}
     print(f"{a.html}: {found.bytes / 1e6:.1f} MB", file=sys.stderr)
@@ -78,13 +86,13 @@ def _export(a: argparse.Namespace) -> dict[str, Any] | None:
     world, found = load_world(a.world[0]) if wanted.keys() != {"gallery"} else None, []
     for kind, path in wanted.items():
         if kind == "gallery":
-            found.append(export_gallery(path, a.world, not a.full, a.json))
+            found.append(export_gallery(path, a.world, a.bits, a.json))
         elif kind == "folder":
             assert world is not None
-            found.append(export_folder({world.config.name: world}, path, not a.full, a.json))
+            found.append(export_folder({world.config.name: world}, path, a.bits, a.json))
         else:
             assert world is not None
-            found.append((export_html if kind == "html" else export_onnx)(world, path, not a.full, a.json))
+            found.append((export_html if kind == "html" else export_onnx)(world, path, a.bits, a.json))
         if not a.json:
             print(f"{path}: {found[-1].bytes / 1e6:.1f} MB", file=sys.stderr)
             for name, agreement in found[-1].agreement.items():
@@ -93,4 +101,6 @@ def _export(a: argparse.Namespace) -> dict[str, Any] | None:
                     f"  {name}: {agreement.equal:.0%} of {agreement.frames} frames are those of the reference{worst}",
                     file=sys.stderr,
                 )
+                if agreement.original_db is not None:
+                    print(f"  rounding its weights changed them by {agreement.original_db:.1f} dB", file=sys.stderr)
     return {"exported": [to_json(one) for one in found]} if a.json else None

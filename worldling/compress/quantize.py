@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from worldling.backend import Reference
 from worldling.compress.allocate import allocate
 from worldling.compress.compensate import input_products, round_weights
 from worldling.compress.sensitivity import Probe, packable, sensitivities
@@ -53,6 +54,7 @@ def quantize_weights(
     done = copy.copy(world)
     done.tokenizer, done.dynamics = copy.deepcopy(world.tokenizer), copy.deepcopy(world.dynamics)
     done.outcome, done.card = copy.deepcopy(world.outcome), copy.deepcopy(world.card)
+    done.backend = Reference(done)
     found = dict(known or {})
     for name, errors in sensitivities(done, probe, found, quiet):
         found[name] = errors

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,12 +30,14 @@ class Agreement:
     """How far the frames of an exported world are those of the reference, over free roll-outs of the same actions.
 
     frames: compared; equal: share of them that are the same in every pixel; worst_db: PSNR of the worst, inf if all are
-    equal.
+    equal; original_db: PSNR, of the mean squared error, against the world before its weights were rounded, where they
+    were.
     """
 
     frames: int
     equal: float
     worst_db: float
+    original_db: float | None = None
 
     @property
     def is_close(self) -> bool:
@@ -54,12 +58,12 @@ class _SameNoise(Reference):
         return super().tick(inputs._replace(noise=drawn), decode)
 
 
-def compare(world: World, file: Path, quiet: bool = True) -> Agreement:
+def compare(world: World, file: Path, quiet: bool = True, original: World | None = None) -> Agreement:
     """Play `STARTS` roll-outs of `STEPS` frames in the graph at `file`, and in `world` on the reference backend.
 
-    Raises `ExportError` if the graph cannot be run.
+    original: the world before its weights were rounded, which is played too. Raises `ExportError` if the graph cannot
+    be run.
     """
-    world = copy.copy(world)
     try:
         exported = ExportedWorld(str(file))
     except Exception as error:  # onnxruntime has no tree of errors
@@ -68,22 +72,33 @@ def compare(world: World, file: Path, quiet: bool = True) -> Agreement:
         ) from None
     starts = min(STARTS, len(exported.about["starts"]))
     actions = rollout_actions(world, starts, STEPS, np.random.default_rng(1))
-    equal, worst, count = 0, math.inf, world.config.context
+    equal, worst, lost = 0, math.inf, list[float]()
     with Progress("comparing with the reference", starts * STEPS, "frames", quiet) as progress:
         for number in range(starts):
-            clip = world.contexts[number]
-            world.backend = _SameNoise(world, count - 1)
-            state = world.start(clip.frames[:count], clip.actions[: count - 1])
             exported.start(number)
-            for t in range(STEPS):
-                wanted = world.step(state, actions[number][t]).frame
-                assert wanted is not None, "it was decoded"
+            before = None if original is None else _frames(original, number, actions[number])
+            for t, wanted in enumerate(_frames(world, number, actions[number])):
                 found = exported.step(world.action_space.encode(actions[number][t]))
                 same = bool(np.array_equal(wanted, found))
                 equal += same
                 worst = worst if same else min(worst, decibels(found, wanted))
+                if before is not None:
+                    lost.append(float(np.square(found.astype(np.float64) - next(before)).mean()))
                 progress.update(number * STEPS + t + 1)
-    return Agreement(starts * STEPS, equal / (starts * STEPS), worst)
+    lost_db = float(10 * np.log10(255**2 / max(float(np.mean(lost)), 1e-9))) if lost else None
+    return Agreement(starts * STEPS, equal / (starts * STEPS), worst, lost_db)
+
+
+def _frames(world: World, number: int, actions: Sequence[Any]) -> Iterator[np.ndarray]:
+    """Yield the frames of a roll-out from start `number` on the reference backend."""
+    world, count = copy.copy(world), world.config.context
+    world.backend = _SameNoise(world, count - 1)
+    clip = world.contexts[number]
+    state = world.start(clip.frames[:count], clip.actions[: count - 1])
+    for action in actions:
+        frame = world.step(state, action).frame
+        assert frame is not None, "it was decoded"
+        yield frame
 
 
 def decibels(found: np.ndarray, wanted: np.ndarray) -> float:

@@ -19,7 +19,7 @@ from worldling.world_files import bundled_worlds, load_world
 STARTS_FPS = 4
 
 
-def export_gallery(folder: str | Path, names: Sequence[str] = (), half: bool = True, quiet: bool = True) -> Exported:
+def export_gallery(folder: str | Path, names: Sequence[str] = (), bits: int = 16, quiet: bool = True) -> Exported:
     """Write a page for each world, and index.html to choose one, into `folder`. Raises `ExportError`.
 
     names: of bundled worlds, or folders; all bundled ones by default.
@@ -30,7 +30,7 @@ def export_gallery(folder: str | Path, names: Sequence[str] = (), half: bool = T
     for name in names or bundled_worlds():
         world = load_world(name)
         id = Path(name).name
-        packed[id], agreement[id] = packed_world(world, id, half, quiet)
+        packed[id], agreement[id] = packed_world(world, id, bits, quiet)
         listings.append(listing(world, id))
     return exported(write_folder(packed, Path(folder), listings), agreement)
 

@@ -24,7 +24,9 @@ from worldling.config import finite
 from worldling.data.fit import picture_of
 from worldling.description import describe
 from worldling.errors import ExportError
+from worldling.export.weights import store
 from worldling.nn.lattice import to_levels
+from worldling.packed import Packing
 from worldling.tick import Tick, TickInputs
 from worldling.types import float_to_frames, frames_to_float
 from worldling.world import World
@@ -35,8 +37,6 @@ if TYPE_CHECKING:
 OPSET = 20
 #: The key of the metadata under which `about` lies, and its version.
 KEY, VERSION = "worldling", 1
-#: Weights of at least so many numbers are stored as float16.
-HALVED = 64
 #: Clips to start from that an exported world takes along.
 MOST_STARTS = 12
 
@@ -107,10 +107,11 @@ def import_onnx() -> Any:
 
 
 @torch.inference_mode()
-def build_graph(world: World, half: bool = True) -> onnx.ModelProto:
+def build_graph(world: World, bits: int = 16, packing: Packing | None = None) -> onnx.ModelProto:
     """Return the graph of `world`, on the CPU, with what is needed to play it in its metadata.
 
-    half: weights as float16, cast to float32 when the graph is loaded. Raises `ExportError`. Cost: some seconds.
+    bits, packing: how weights are stored (weights.py); they become float32 when the graph is loaded. Raises
+    `ExportError`. Cost: some seconds.
     """
     onnx = import_onnx()
     if not world.contexts:
@@ -123,26 +124,27 @@ def build_graph(world: World, half: bool = True) -> onnx.ModelProto:
         **dict(zip(_memory_names(world), full.memory, strict=True)),
     }  # fmt: skip
     example = tuple(values[name] for name in input_names(world))
-    model = _traced(ExportedTick(world), example, input_names(world), output_names(world), half)
+    model = _traced(ExportedTick(world), example, input_names(world), output_names(world))
+    store(model, world, packing or Packing(), bits)
+    onnx.checker.check_model(model)
     onnx.helper.set_model_props(model, {KEY: json.dumps(about(world))})
     return model
 
 
 @torch.inference_mode()
-def build_encoder(world: World, half: bool = True) -> onnx.ModelProto:
+def build_encoder(world: World, bits: int = 16, packing: Packing | None = None) -> onnx.ModelProto:
     """Return the graph of `ExportedEncoder`: `picture` in; `latent`, `frame` and in some worlds `points` out."""
-    import_onnx()
+    onnx = import_onnx()
     example = torch.zeros(1, world.size_px, world.size_px, 3, dtype=torch.uint8)
     outputs = ["latent", "frame", *(["points"] if world.dynamics.config.keypoints else [])]
-    return _traced(ExportedEncoder(world), (example,), ["picture"], outputs, half)
+    model = _traced(ExportedEncoder(world), (example,), ["picture"], outputs)
+    store(model, world, packing or Packing(), bits)
+    onnx.checker.check_model(model)
+    return model
 
 
-def _traced(
-    module: nn.Module, example: tuple[Tensor, ...], inputs: list[str], outputs: list[str], half: bool
-) -> onnx.ModelProto:
-    """Return a module's computation as a graph with these names; half: as in `build_graph`."""
-    import onnx
-
+def _traced(module: nn.Module, example: tuple[Tensor, ...], inputs: list[str], outputs: list[str]) -> onnx.ModelProto:
+    """Return a module's computation as a graph with these names and float32 weights."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     names: dict[str, Any] = {"input_names": inputs, "output_names": outputs}
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -150,10 +152,7 @@ def _traced(
         program = torch.onnx.export(module.eval(), example, dynamo=True, opset_version=OPSET, verbose=False, **names)
     assert program is not None, "a program is returned where no file is named"
     model = program.model_proto
-    if half:
-        _halve(model)
     del model.metadata_props[:]
-    onnx.checker.check_model(model)
     return model
 
 
@@ -162,24 +161,6 @@ def without_metadata(graph: bytes) -> bytes:
     model = import_onnx().load_from_string(graph)
     del model.metadata_props[:]
     return model.SerializeToString()
-
-
-def _halve(model: onnx.ModelProto) -> None:
-    """Store large float32 weights as float16, with a cast in front of the graph, in place."""
-    from onnx import TensorProto, helper, numpy_helper
-
-    casts = []
-    for weight in model.graph.initializer:
-        if weight.data_type != TensorProto.FLOAT or np.prod(weight.dims) < HALVED:
-            continue
-        name, small = weight.name, numpy_helper.to_array(weight).astype(np.float16)
-        if not np.isfinite(small).all():
-            continue
-        weight.CopyFrom(numpy_helper.from_array(small, f"{name}.half"))
-        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
 
 
 def about(world: World) -> dict[str, Any]:

@@ -185,10 +185,10 @@ def read_lesson(name: str | Path) -> Lesson:
         raise ConfigError(f"`{file}` must be TOML, got: {error}. Mend that line.") from None
 
 
-def export_lesson(lesson: Lesson, file: str | Path, half: bool = True, quiet: bool = True) -> ExportedLesson:
+def export_lesson(lesson: Lesson, file: str | Path, bits: int = 16, quiet: bool = True) -> ExportedLesson:
     """Write `lesson` as a page of one file. Raises `ConfigError`, `EnvError` or `ExportError`.
 
-    half: weights as float16. Cost: a minute, most of it to compare the page's world with the reference.
+    bits: of a weight, 32, 16 or 8. Cost: a minute, most of it to compare the page's world with the reference.
     """
     world = load_world(lesson.world)
     if world.card.get("source", {}).get("env_id") not in PHYSICS_IDS:
@@ -204,7 +204,7 @@ def export_lesson(lesson: Lesson, file: str | Path, half: bool = True, quiet: bo
         scene.close()
     shown = copy.copy(world)
     shown.contexts = [runs.clip]
-    packed, agreement = packed_world(shown, "lesson", half, quiet)
+    packed, agreement = packed_world(shown, "lesson", bits, quiet)
     write_atomic(file, lesson_page(packed, lesson.title, told(lesson, runs, usual, world.config.fps or 1)))
     errors = runs.error.mean(1)
     return ExportedLesson(

@@ -174,6 +174,7 @@ def test_a_fork_is_made_from_its_number_and_the_engine_goes_on_from_its_state(en
     assert not np.array_equal(*ends), "perturbed, it goes elsewhere"
 
 
+@pytest.mark.slow
 def test_a_world_in_which_nothing_happens_is_at_the_bottom(engine):
     pytest.importorskip("sklearn")
     case = Case(Foreign(), None, Settings(resamples=50, scenes=("collide", "drop")), quiet=True)

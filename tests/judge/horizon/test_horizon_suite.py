@@ -51,7 +51,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def judged(folder):
+def horizon_values(folder):
     """Run the suite on the three, filming only once: values by name."""
     with pytest.MonkeyPatch.context() as patch:
         for module, names in (
@@ -83,8 +83,8 @@ def at(table):
     return [table[h].value for h in HORIZONS]
 
 
-def test_the_truth_reaches_every_limit(judged):
-    values = judged["truth"]
+def test_the_truth_reaches_every_limit(horizon_values):
+    values = horizon_values["truth"]
     assert at(values.permanence.kept["world"].both) == [1.0] * 3
     assert at(values.motion.spatial_iou["world"]) == at(values.motion.spatiotemporal_iou["world"]) == [1.0] * 3
     assert at(values.kinetic["world"]) == pytest.approx([1.0] * 3)
@@ -98,26 +98,26 @@ def test_the_truth_reaches_every_limit(judged):
     assert others[12].value < values.motion.spatiotemporal_iou["simulator"][12].value, "other pushes, other motion"
 
 
-def test_a_still_picture_keeps_things_and_loses_motion(judged):
-    values = judged["still"]
+def test_a_still_picture_keeps_things_and_loses_motion(horizon_values):
+    values = horizon_values["still"]
     assert min(at(values.permanence.kept["world"].both)) > 0.8
     assert at(values.motion.spatial_iou["world"]) == [0.0] * 3 == at(values.kinetic["world"])
     for key in ("place_error", "kinetic"):
         assert getattr(values, key)["world"] == getattr(values, key)["copy_last"], key
 
 
-def test_what_is_stolen_is_missed(judged):
-    values = judged["thief"]
+def test_what_is_stolen_is_missed(horizon_values):
+    values = horizon_values["thief"]
     assert at(values.permanence.kept["world"].red) == [0.0] * 3
     assert min(at(values.permanence.kept["world"].yellow)) > 0.9
     assert at(values.alarm.rollouts["lost"]) == [1.0] * 3
 
 
-def test_the_page_tells_it_and_the_alarm_is_kept_beside_the_world(judged, folder):
-    first, section = judged["truth"], page(judged["truth"])
+def test_the_page_tells_it_and_the_alarm_is_kept_beside_the_world(horizon_values, folder):
+    first, section = horizon_values["truth"], page(horizon_values["truth"])
     assert first.alarm.rate == 0.005 and first.alarm.faults["noise"].value == 1.0
     assert to_json(first.timing)["alarm_kept"] and DriftAlarm.load(folder).rate == 0.005
-    assert not judged["thief"].timing.alarm.alarm_kept, "a world without a folder cannot keep it"
+    assert not horizon_values["thief"].timing.alarm.alarm_kept, "a world without a folder cannot keep it"
     words = " ".join(block.title for block in section.blocks if hasattr(block, "title"))
     for title in ("Object permanence", "Where motion happens", "False alarms", "Film strips"):
         assert title in words

@@ -77,12 +77,12 @@ def judged(world, stimuli, out=None):
 
 
 @pytest.fixture(scope="module")
-def reports(stimuli):
+def physion_reports(stimuli):
     return {world.__name__: judged(world(stimuli), stimuli) for world in (CopyWorld, PerfectWorld)}
 
 
-def test_a_perfect_world_is_as_good_as_the_truth(reports):
-    found = reports["PerfectWorld"]["suites"]["physion"]["mean"]
+def test_a_perfect_world_is_as_good_as_the_truth(physion_reports):
+    found = physion_reports["PerfectWorld"]["suites"]["physion"]["mean"]
     assert found["B"] == found["A"] and found["B_latent"] == found["A_latent"], "the same frames, the same answers"
     assert found["direct"] == found["direct_truth"]
     assert found["A"]["value"] >= 0.9
@@ -90,14 +90,17 @@ def test_a_perfect_world_is_as_good_as_the_truth(reports):
     assert found["B_minus_C"]["low"] > 0
 
 
-def test_a_copying_world_gains_nothing(reports):
-    found = reports["CopyWorld"]["suites"]["physion"]["mean"]
+def test_a_copying_world_gains_nothing(physion_reports):
+    found = physion_reports["CopyWorld"]["suites"]["physion"]["mean"]
     assert found["B"] == found["copy_last"], "the self-check runs through the same code"
-    assert found["B_minus_C"]["low"] <= 0 and found["A"] == reports["PerfectWorld"]["suites"]["physion"]["mean"]["A"]
+    assert (
+        found["B_minus_C"]["low"] <= 0
+        and found["A"] == physion_reports["PerfectWorld"]["suites"]["physion"]["mean"]["A"]
+    )
 
 
-def test_what_the_stimuli_are_like_is_told(reports):
-    found = reports["CopyWorld"]["suites"]["physion"]
+def test_what_the_stimuli_are_like_is_told(physion_reports):
+    found = physion_reports["CopyWorld"]["suites"]["physion"]
     assert found["n"] == 25 and list(found["scenarios"]) == ["dominoes"] and found["left_out"] == ["drop"]
     assert found["mean"]["majority"] == 0.6 and found["mean"]["contact"] == 0.4
     assert found["mean"]["contact_while_shown"] == found["mean"]["contact_after_the_end"] == 0
@@ -106,7 +109,7 @@ def test_what_the_stimuli_are_like_is_told(reports):
     assert {row["n"] for row in found["mean"].values() if isinstance(row, dict)} == {25}
 
 
-def test_its_numbers_stand_apart(reports, stimuli, tmp_path):
+def test_its_numbers_stand_apart(physion_reports, stimuli, tmp_path):
     report = judged(CopyWorld(stimuli, seed=stimuli.meta.seed, fps=30.0), stimuli, tmp_path)
     page = (tmp_path / "report.html").read_text()
     assert list(report["suites"]) == ["physion"]
@@ -114,7 +117,7 @@ def test_its_numbers_stand_apart(reports, stimuli, tmp_path):
         "Physion-style" in page and "must not be compared" in page and "never tried on the real Physion files" in page
     )
     assert "trained on these very stimuli" in page and "another speed" in page
-    ours, theirs = report["suites"]["physion"], reports["CopyWorld"]["suites"]["physion"]
+    ours, theirs = report["suites"]["physion"], physion_reports["CopyWorld"]["suites"]["physion"]
     assert ours["mean"] == theirs["mean"] and ours["held_out"] is False, "the same seed gives the same figures"
 
 

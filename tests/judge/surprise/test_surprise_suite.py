@@ -49,6 +49,7 @@ def found(gain, out=None):
     ]["surprise"]
 
 
+@pytest.mark.slow
 def test_a_world_that_sees_what_jumps_is_told_from_one_that_does_not(few, tmp_path):
     seeing, blind = found(1.0, tmp_path), found(0.0)
     share = seeing["all"]["world"]["max"]["value"]

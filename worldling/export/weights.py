@@ -1,0 +1,143 @@
+"""How the weights of an exported graph are stored: as float32, float16, or codes of few bits with scales.
+
+Weights of few bits (packed.py) are stored as one byte each, whatever their bits: what is left over, the gzip of a page
+takes away. The nodes that turn codes into float32 weights stand in front of the graph, and onnxruntime folds them into
+constants when it loads it, so that a frame costs what it costs with float32 weights.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from worldling.backend import Reference
+from worldling.errors import ExportError
+from worldling.packed import Packing, can_pack, codes, rounded, scales
+from worldling.world import World
+from worldling.world_files import read_packing, weights_of
+
+if TYPE_CHECKING:
+    import onnx
+
+#: Bits that the weights of an exported world may have. Fewer than 8 need `worldling compress`, which chooses them.
+EXPORT_BITS = (32, 16, 8)
+#: Weights of at least so many numbers are stored in fewer than 32 bits.
+LEAST = 64
+
+
+def check_bits(bits: int) -> None:
+    """Raise `ExportError` unless weights can be exported in `bits`."""
+    if bits not in EXPORT_BITS:
+        known = ", ".join(map(str, EXPORT_BITS))
+        raise ExportError(
+            f"`bits` must be one of {known}, got {bits}. For fewer: worldling compress WORLD --bits 4.5, then export."
+        )
+
+
+@torch.inference_mode()
+def narrowed(world: World, bits: int) -> tuple[World, Packing]:
+    """Return the world to export, and how its weights are packed.
+
+    bits: 8 rounds a copy to 8 bits a weight; 16 or 32 leave `world` as it is, whose weights may be of few bits already.
+    """
+    before = read_packing(world)
+    if bits != 8 or before.bits:
+        return world, before if bits < 32 else Packing()
+    found = copy.copy(world)
+    found.tokenizer, found.dynamics = copy.deepcopy(world.tokenizer), copy.deepcopy(world.dynamics)
+    packing = Packing()
+    for name, weight in weights_of(found).items():
+        if weight.dtype is torch.float32 and weight.numel() >= LEAST and can_pack(weight.shape):
+            packing.bits[name], packing.scales[name] = bits, scales(weight, bits)
+            weight.copy_(rounded(weight, bits, packing.scales[name]))
+    found.backend = Reference(found)
+    return found, packing
+
+
+def store(model: onnx.ModelProto, world: World, packing: Packing, bits: int) -> None:
+    """Store the large weights of a graph of `world` in few bits, in place.
+
+    Those of `packing` as codes, others as float16 unless `bits` is 32; beside codes only those that float16 holds
+    exactly, since what an exporter has computed from rounded weights, such as a table of biases, must go with them.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    packed = _by_shape(world, packing)
+    nodes: list[onnx.NodeProto] = []
+    kept: list[onnx.TensorProto] = []
+    for weight in model.graph.initializer:
+        values = numpy_helper.to_array(weight)
+        if values.dtype != np.float32 or values.size < LEAST:
+            kept.append(weight)
+            continue
+        for name, turned in packed(values):
+            found = _unpacking(weight.name, weights_of(world)[name], packing, name, turned)
+            kept += found[0]
+            nodes += found[1]
+            break
+        else:
+            small = values.astype(np.float16)
+            if bits == 32 or not np.isfinite(small).all() or (packing.bits and not np.array_equal(small, values)):
+                kept.append(weight)
+                continue
+            kept.append(numpy_helper.from_array(small, f"{weight.name}.half"))
+            nodes.append(helper.make_node("Cast", [f"{weight.name}.half"], [weight.name], to=TensorProto.FLOAT))
+    nodes += model.graph.node
+    del model.graph.initializer[:], model.graph.node[:]
+    model.graph.initializer.extend(kept)
+    model.graph.node.extend(nodes)
+
+
+def _by_shape(world: World, packing: Packing) -> Callable[[np.ndarray], Iterator[tuple[str, bool]]]:
+    """Return a function from an array to the packed weight that it is, and whether it is its transpose.
+
+    An exporter names weights as it likes, and turns matrices over, so they are known by their values.
+    """
+    own = {name: weight.numpy() for name, weight in weights_of(world).items() if name in packing.bits}
+
+    def find(values: np.ndarray) -> Iterator[tuple[str, bool]]:
+        for name, weight in own.items():
+            if weight.shape == values.shape and np.array_equal(weight, values):
+                yield name, False
+            elif weight.ndim == 2 and weight.T.shape == values.shape and np.array_equal(weight.T, values):
+                yield name, True
+
+    return find
+
+
+def _unpacking(target: str, weight: Tensor, packing: Packing, name: str, turned: bool) -> tuple[list[Any], list[Any]]:
+    """Return the tensors that hold a packed weight, and the nodes that make it float32 under the name `target`."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    bits, scale = packing.bits[name], packing.scales[name]
+    code = codes(weight, bits, scale).to(torch.uint8).numpy()
+    rows, count, flat = len(weight), int(np.prod(weight.shape[1:])), code.shape[1] * code.shape[2]
+    shape = np.array(weight.shape, np.int64)
+    held = {
+        "codes": code, "scales": scale.half().numpy()[..., None], "middle": np.float32((2**bits - 1) / 2),
+        "flat": np.array([rows, flat], np.int64), "from": np.array([0], np.int64), "to": np.array([count], np.int64),
+        "axis": np.array([1], np.int64), "shape": shape,
+    }  # fmt: skip
+    tensors = [numpy_helper.from_array(np.asarray(value), f"{target}.{key}") for key, value in held.items()]
+
+    def node(kind: str, inputs: list[str], output: str, **options: Any) -> Any:
+        return helper.make_node(kind, [f"{target}.{key}" for key in inputs], [output], **options)
+
+    shaped = f"{target}.shaped" if turned else target
+    nodes = [
+        node("Cast", ["codes"], f"{target}.whole", to=TensorProto.FLOAT),
+        node("Cast", ["scales"], f"{target}.scale", to=TensorProto.FLOAT),
+        node("Sub", ["whole", "middle"], f"{target}.centred"),
+        node("Mul", ["centred", "scale"], f"{target}.levels"),
+        node("Reshape", ["levels", "flat"], f"{target}.rows"),
+        node("Slice", ["rows", "from", "to", "axis"], f"{target}.cut"),
+        node("Reshape", ["cut", "shape"], shaped),
+    ]
+    if turned:
+        nodes.append(helper.make_node("Transpose", [shaped], [target], perm=[1, 0]))
+    return tensors, nodes
