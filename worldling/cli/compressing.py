@@ -23,7 +23,8 @@ def add_compress(command: Command) -> None:
         type=float,
         metavar="N",
         help="bits of a weight on average, 1.5 to 8.5 with their scales: most for the weights that matter most. "
-        "The file gets smaller, not the time: weights are unpacked when the world is loaded",
+        "The file gets smaller, not the time: weights are unpacked when the world is loaded. With --minutes they are "
+        "then trained, rounded in every step, with this world as the teacher: for less than about 4 bits",
     )
     p.add_argument(
         "--sparse",
@@ -44,7 +45,7 @@ def add_compress(command: Command) -> None:
         "--data, with this world as the teacher, unless --minutes 0",
     )
     p.add_argument("--data", help="to train on (default: what the world was trained on)")
-    p.add_argument("--minutes", type=float, default=15.0, help="of training")
+    p.add_argument("--minutes", type=float, help="of training (default: 15; none for --bits)")
 
 
 def add_ladder(command: Command) -> None:

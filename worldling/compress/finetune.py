@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from worldling.checkpoint import read_json
+from worldling.compress.rounding import round_in_steps, settled
 from worldling.config import from_dict, renamed, to_dict
 from worldling.data.store import open_dataset
 from worldling.dynamics.loss import Teacher
@@ -24,6 +25,7 @@ from worldling.learn.latents import encode_episodes, find_points, forget_latents
 from worldling.learn.precision import autocast_for
 from worldling.learn.reflection import reflections
 from worldling.learn.stage import Budget, Stage
+from worldling.packed import Packing
 from worldling.train.dynamics_stage import train_dynamics
 from worldling.train.quality import TokenizerCheck, check_world
 from worldling.train.recipe import SIZES, TrainConfig
@@ -79,11 +81,13 @@ def finetune(
     said: dict[str, Any],
     quiet: bool = True,
     teacher: Teacher | None = None,
+    packing: Packing | None = None,
 ) -> World:
     """Train dynamics of `shape` for `config.minutes`, and write the world with them to folder `out`.
 
     start: weights to begin with, by name; those that are not there begin at random. said: of the change, for the card's
-    `compression`; teacher: whose scores are to be met. Run again to go on. Raises `ConfigError`, `DatasetError` or
+    `compression`; teacher: whose scores are to be met; packing: of a world with weights of few bits, which are rounded
+    in every step and when they are written. Run again to go on. Raises `ConfigError`, `DatasetError` or
     `JudgeError` (data that do not fit).
     """
     folder, device = out / "train", world.device
@@ -91,6 +95,8 @@ def finetune(
     torch.manual_seed(config.seed)
     dynamics = Dynamics(shape).to(device)
     dynamics.load_state_dict(start, strict=False)
+    if packing is not None:
+        round_in_steps(dynamics, packing)
     with closing(open_dataset(data)) as dataset:
         check_fits(world, dataset.meta, data)
         training, held = split(dataset, config.clip_frames)
@@ -102,6 +108,7 @@ def finetune(
         seen = TokenizerCheck(dataset, held, np.asarray(mean), device).measure(world.tokenizer)
 
         def show(dynamics: Dynamics, stage: Stage[Dynamics]) -> World:
+            dynamics = settled(dynamics)
             made = World(
                 dataclasses.replace(world.config, dynamics=shape), world.tokenizer, dynamics,
                 copy.deepcopy(world.card), world.contexts, np.asarray(mean), outcome=world.outcome,
@@ -112,7 +119,7 @@ def finetune(
                 for name, network in (("tokenizer", world.tokenizer), ("dynamics", dynamics))
             }
             made.card["quality"] = check_world(made, dataset, held, seen, out).card()
-            save_world(made, out)
+            save_world(made, out, packing=packing)
             return made
 
         budget = Budget(config.minutes, config.steps)

@@ -23,6 +23,9 @@ from worldling.packed import BITS
 from worldling.world import World
 from worldling.world_files import find_world, load_world, save_world, weights_of
 
+#: Of training, where it is needed and nothing else is said.
+MINUTES = 15.0
+
 
 @dataclass(frozen=True)
 class Compressed:
@@ -47,7 +50,7 @@ def compress(
     size: str | None = None,
     prune: float | None = None,
     data: str | Path | None = None,
-    minutes: float = 15.0,
+    minutes: float | None = None,
     steps: int = 0,
     quiet: bool = True,
 ) -> Compressed:
@@ -55,11 +58,12 @@ def compress(
 
     One of four: bits: of a weight on average; sparse: a pattern of attention over space (nn/sparse.py); size: of
     smaller dynamics, to which the world is the teacher; prune: the share of the MLPs' channels to go, the world being
-    the teacher again. The last three are trained for `minutes` (or exactly `steps`) on `data`, by default those that
-    the world was trained on; pruning can do without (0 minutes), as the channels that stay are fitted to make up for
-    those that go. What was done is kept in `out`, so that the same call goes
-    on after an interruption. Raises `ConfigError`, `CheckpointError`, and for data that cannot be used `DatasetError`
-    or `JudgeError`.
+    the teacher again. The last three are trained for `minutes` (15 by default, or exactly `steps`) on `data`, by
+    default those that the world was trained on. Pruning can do without (0 minutes), as the channels that stay are
+    fitted to make up for those that go. Weights of few bits are trained if `minutes` or `steps` are given, rounded in
+    every step, the world being the teacher. What was done is kept in `out`, so that the same call goes on after an
+    interruption. Raises `ConfigError`, `CheckpointError`, and for data that cannot be used `DatasetError` or
+    `JudgeError`.
     """
     asked = {"bits": bits, "sparse": sparse, "size": size, "prune": prune}
     given = [name for name, value in asked.items() if value is not None]
@@ -75,34 +79,35 @@ def compress(
         raise ConfigError(f"`out` must be another folder than the world's own, got {str(out)!r}. Choose a new one.")
     loaded = load_world(source)
     refuse_packed(loaded)
-    task = {"world": identity_of(loaded), "kind": "bits" if bits is not None else f"{given[0]} {asked[given[0]]}"}
+    if minutes is None:
+        minutes = 0.0 if bits is not None else MINUTES
+    trains = bool(minutes or steps)
+    kind = "bits" if bits is not None and not trains else f"{given[0]} {asked[given[0]]}"
+    task = {"world": identity_of(loaded), "kind": kind}
     refuse_other(target, task)
-    probe = Probe(loaded)
-    if bits is not None:
-        with only_writer(target / "compress", ".compressing", "compressed"):
-            write_atomic(target / "compress" / "task.json", json.dumps(task))
+    probe, packing, mean_bits = Probe(loaded), None, None
+    shape = loaded.config.dynamics if bits is not None else changed_shape(loaded, sparse, size, prune)
+    folder = data_of(loaded, data) if trains else None
+    with only_writer(target / "compress", ".compressing", "compressed"):
+        write_atomic(target / "compress" / "task.json", json.dumps(task))
+        made = loaded
+        if bits is not None:
             done = quantized(loaded, bits, probe, Measured.of(loaded, target / "compress"), quiet)
-            save_world(done.world, target, packing=done.packing)
-        made, mean_bits = done.world, done.mean_bits
-    elif prune is not None and not minutes and not steps:
-        made, mean_bits = pruned_world(loaded, prune, probe), None
-        with only_writer(target / "compress", ".compressing", "compressed"):
-            write_atomic(target / "compress" / "task.json", json.dumps(task))
-            save_world(made, target)
-    else:
-        shape = changed_shape(loaded, sparse, size, prune)
-        folder, config = data_of(loaded, data), settings_of(loaded, minutes, steps, anew=size is not None)
-        with only_writer(target / "compress", ".compressing", "compressed"):
-            write_atomic(target / "compress" / "task.json", json.dumps(task))
-            said = {given[0]: asked[given[0]], "of": loaded.config.name}
-            start = loaded.dynamics.state_dict()
+            made, packing, mean_bits = done.world, done.packing, done.mean_bits
+        elif prune is not None and not trains:
+            made = pruned_world(loaded, prune, probe)
+        if folder is None:
+            save_world(made, target, packing=packing)
+        else:
+            config = settings_of(loaded, minutes, steps, anew=size is not None)
+            said = {given[0]: asked[given[0]] if mean_bits is None else round(mean_bits, 3), "of": loaded.config.name}
+            start = made.dynamics.state_dict()
             if size is not None:
                 start = known_to_student(loaded)
             elif prune is not None:
                 start = pruned_weights(loaded, shape.hidden, input_products(loaded, probe))
             teacher = None if sparse is not None else Teacher(loaded.dynamics.requires_grad_(False))
-            made = finetune(loaded, shape, start, folder, target, config, said, quiet, teacher)
-        mean_bits = None
+            made = finetune(made, shape, start, folder, target, config, said, quiet, teacher, packing)
     taken = (target / "weights.safetensors").stat().st_size
     return Compressed(str(target), taken / 1e6, float32_mb(loaded), float(psnr_of(probe.error(made))), mean_bits)
 
