@@ -18,7 +18,7 @@ from worldling.export.play_onnx import Noise, World
 from worldling.export.weights import narrowed
 from worldling.export.write import export_onnx
 from worldling.packed import scales
-from worldling.world_files import load_world, save_world, weights_of
+from worldling.world_files import load_world, networks_of, save_world, weights_of
 
 KINDS = {"plain": {}, "warp": {"warp": 2}, "keypoints": {"keypoints": 5}, "sparse": {"sparse": "window:4+global:3"}}
 
@@ -143,6 +143,16 @@ def test_a_compressed_world_keeps_its_bits(make_world, tmp_path):
     with torch.no_grad():
         weights_of(again)[first].add_(1.0)
     assert first not in narrowed(again, 16)[1].bits, "a weight that has changed since is not what the file says"
+
+
+def test_narrowing_leaves_the_world_as_it_was(make_world):
+    world = make_world(clips=True, keypoints=5)
+    before = {name: weight.clone() for name, weight in weights_of(world).items()}
+    found, packing = narrowed(world, 8)
+    assert packing.bits and all(torch.equal(before[name], weight) for name, weight in weights_of(world).items())
+    assert all(not torch.equal(before[name], weights_of(found)[name]) for name in packing.bits)
+    shared = {id(part) for part in networks_of(world).values()} & {id(part) for part in networks_of(found).values()}
+    assert not shared
 
 
 def test_bits_that_cannot_be_exported_are_refused(make_world, tmp_path):

@@ -50,6 +50,7 @@ def narrowed(world: World, bits: int) -> tuple[World, Packing]:
         return world, before if bits < 32 else Packing()
     found = copy.copy(world)
     found.tokenizer, found.dynamics = copy.deepcopy(world.tokenizer), copy.deepcopy(world.dynamics)
+    found.outcome = copy.deepcopy(world.outcome)
     packing = Packing()
     for name, weight in weights_of(found).items():
         if weight.dtype is torch.float32 and weight.numel() >= LEAST and can_pack(weight.shape):
