@@ -8,7 +8,7 @@ constants when it loads it, so that a frame costs what it costs with float32 wei
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,47 +68,39 @@ def store(model: onnx.ModelProto, world: World, packing: Packing, bits: int) -> 
     """
     from onnx import TensorProto, helper, numpy_helper
 
-    packed = _by_shape(world, packing)
+    own = {name: weight for name, weight in weights_of(world).items() if name in packing.bits}
     nodes: list[onnx.NodeProto] = []
     kept: list[onnx.TensorProto] = []
     for weight in model.graph.initializer:
         values = numpy_helper.to_array(weight)
-        if values.dtype != np.float32 or values.size < LEAST:
-            kept.append(weight)
-            continue
-        for name, turned in packed(values):
-            found = _unpacking(weight.name, weights_of(world)[name], packing, name, turned)
-            kept += found[0]
-            nodes += found[1]
-            break
-        else:
-            small = values.astype(np.float16)
-            if bits == 32 or not np.isfinite(small).all() or (packing.bits and not np.array_equal(small, values)):
-                kept.append(weight)
-                continue
+        large = values.dtype == np.float32 and values.size >= LEAST
+        small, known = values.astype(np.float16) if large else values, _which(own, values) if large else None
+        if known is not None:
+            tensors, unpacking = _unpacking(weight.name, own[known[0]], packing, *known)
+            kept += tensors
+            nodes += unpacking
+        elif large and bits < 32 and np.isfinite(small).all() and (not own or np.array_equal(small, values)):
             kept.append(numpy_helper.from_array(small, f"{weight.name}.half"))
             nodes.append(helper.make_node("Cast", [f"{weight.name}.half"], [weight.name], to=TensorProto.FLOAT))
+        else:
+            kept.append(weight)
     nodes += model.graph.node
     del model.graph.initializer[:], model.graph.node[:]
     model.graph.initializer.extend(kept)
     model.graph.node.extend(nodes)
 
 
-def _by_shape(world: World, packing: Packing) -> Callable[[np.ndarray], Iterator[tuple[str, bool]]]:
-    """Return a function from an array to the packed weight that it is, and whether it is its transpose.
+def _which(own: Mapping[str, Tensor], values: np.ndarray) -> tuple[str, bool] | None:
+    """Return the name of the weight that an array is, and whether it is its transpose; None if it is none of them.
 
     An exporter names weights as it likes, and turns matrices over, so they are known by their values.
     """
-    own = {name: weight.numpy() for name, weight in weights_of(world).items() if name in packing.bits}
-
-    def find(values: np.ndarray) -> Iterator[tuple[str, bool]]:
-        for name, weight in own.items():
-            if weight.shape == values.shape and np.array_equal(weight, values):
-                yield name, False
-            elif weight.ndim == 2 and weight.T.shape == values.shape and np.array_equal(weight.T, values):
-                yield name, True
-
-    return find
+    for name, weight in own.items():
+        for turned in (False, True) if weight.ndim == 2 else (False,):
+            wanted = weight.t() if turned else weight
+            if wanted.shape == values.shape and np.array_equal(wanted.numpy(), values):
+                return name, turned
+    return None
 
 
 def _unpacking(target: str, weight: Tensor, packing: Packing, name: str, turned: bool) -> tuple[list[Any], list[Any]]:
