@@ -64,7 +64,7 @@ def test_other_cpus_are_assumed_and_more_cores_make_no_session_faster():
         (dict(size_px=256), "carries it cheapest: vm-2"),
         (dict(size_px=128), "No device class was measured with size s at 128 px"),
         (dict(fps=5000), "Ask for fewer"),
-        (dict(size="l"), "m at 256 px, s at 64 px"),
+        (dict(size="l"), "s at 256 px, s at 64 px"),
     ],
 )
 def test_the_answer_comes_first_and_what_is_missing_is_named(asked, words):
