@@ -157,6 +157,23 @@ def test_openvino_makes_the_same_cells(make_world, tiny_clip, kind, rows):
         assert torch.allclose(a, b, atol=1e-3)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("openvino") is None, reason="needs openvino")
+def test_int8_makes_any_number_of_cells(make_world, tiny_clip):
+    """It was calibrated with a quarter of them: no scale may be one for each cell."""
+    world = make_world(clips=True, **KINDS["pointed"])
+    fast, slow = with_delta(world, 0.5, "openvino-int8"), with_delta(world, 0.5)
+    state = fast.start(*tiny_clip)
+    inputs = fast.inputs(state, torch.eye(3), fast.guess(state, torch.eye(3)))
+    for count in (8, 16, 32, 64):
+        cells, order = slow.backend.choose(inputs, count), torch.arange(3)
+        with torch.inference_mode():
+            ours, theirs = (w.backend.inner.tick_cells(inputs, cells, order) for w in (fast, slow))
+        assert ours.latent.shape == theirs.latent.shape == (3, count, world.dynamics.config.channels)
+        for a, b in zip(ours.memory, theirs.memory, strict=True):
+            assert (a.float() - b).norm() < 0.1 * b.norm()
+
+
 def test_cells_go_back_where_they_came_from():
     whole = torch.rand(2, 5, 9, 4)
     cells = torch.tensor([[3, 0], [8, 4]])
