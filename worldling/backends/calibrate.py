@@ -50,7 +50,7 @@ def quantize(world: World, model: ov.Model, quiet: bool = True, cells: bool = Fa
     except ImportError as error:
         raise BackendError(f'`backend` must be installed, got {error}. Run: pip install "worldling[fast]".') from None
     samples = rollout_samples(world, quiet, cells)
-    # A scale for each "channel" of an activation may be one for each cell, of which a graph of some cells has any number.
+    # Scales by "channel" of an activation may be one for each cell, of which a graph of some cells has any number.
     whole = QuantizationParameters(per_channel=False) if cells else None
     names = [op.get_friendly_name() for op in model.get_ops()]
     patterns = [p for p in NOT_QUANTIZED if any(re.fullmatch(p, name) for name in names)]
