@@ -108,7 +108,7 @@ def finetune(
         seen = TokenizerCheck(dataset, held, np.asarray(mean), device).measure(world.tokenizer)
 
         def show(dynamics: Dynamics, stage: Stage[Dynamics]) -> World:
-            dynamics = settled(dynamics)
+            dynamics = dynamics if packing is None else settled(dynamics)
             made = World(
                 dataclasses.replace(world.config, dynamics=shape), world.tokenizer, dynamics,
                 copy.deepcopy(world.card), world.contexts, np.asarray(mean), outcome=world.outcome,

@@ -35,7 +35,6 @@ def test_an_exam_is_the_same_in_a_folder_that_holds_more(exam):
     assert part.checksums() != exam.checksums() == Exam(exam.path).checksums()
 
 
-@pytest.mark.slow
 def test_an_unfinished_chunk_is_made_again_with_the_same_pixels(exam, tmp_path):
     import shutil
 
