@@ -21,6 +21,7 @@ COUNTS = {
     "tokenizer.channels": (1, 4096),
     "tokenizer.levels": (2, 256),
     "tokenizer.merge": (1, 16),
+    "tokenizer.seen_px": (0, 512),
     "dynamics.action_size": (1, 65536),
     "dynamics.width": (8, 8192),
     "dynamics.head_dim": (4, 8192),

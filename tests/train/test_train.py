@@ -270,7 +270,7 @@ def test_a_world_with_keypoints_is_trained_and_resumed(square_data, tmp_path):
     assert taken.card["cost"]["minutes"]["keypoints"] == 0 and taken.config.dynamics.keypoints == 3
     for name, weight in load_world(tmp_path / "other").dynamics.keypoints.state_dict().items():
         assert torch.equal(weight, loaded.dynamics.keypoints.state_dict()[name]), "taken over as they are"
-    with pytest.raises(ConfigError, match="same grid and actions"):
+    with pytest.raises(ConfigError, match="of the same grid or one"):
         train(square_data, tmp_path / "more", dataclasses.replace(other, grid=4), quiet=True)
 
 

@@ -152,11 +152,11 @@ class Painter(nn.Module):
 
     def __init__(self, count: int, grid: int) -> None:
         super().__init__()
-        self.sines = Sines()
+        self.sines, self.patch_px = Sines(), SEEN_PX // grid
         self.rise = nn.Linear(2 * count * Sines.SIZE, HINT_SIZE)
         self.place = nn.Parameter(0.02 * torch.randn(grid**2, HINT_SIZE))
         self.middle, self.fall = nn.Linear(HINT_SIZE, HINT_SIZE), nn.Linear(HINT_SIZE, HINT_SIZE)
-        self.out = nn.Linear(HINT_SIZE, 3 * (SEEN_PX // grid) ** 2)
+        self.out = nn.Linear(HINT_SIZE, 3 * self.patch_px**2)
         self.register_buffer("centres", centres(grid), persistent=False)
 
     def forward(self, points: Float[Tensor, "B K 2"], cells: Int[Tensor, "B N"] | None = None) -> Tensor:

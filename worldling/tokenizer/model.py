@@ -5,8 +5,11 @@ moves; the decoder sees its neighbours. No convolution runs at full resolution: 
 opens and a pixel shuffle closes.
 """
 
+from __future__ import annotations
+
+import dataclasses
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
@@ -24,7 +27,8 @@ class TokenizerConfig:
     """The tokenizer's shape.
 
     size_px: side of a frame; grid: tokens a side; channels C of a token; levels L that a channel can take; merge: a
-    token holds the latents of merge x merge cells, side by side in its channels.
+    token holds the latents of merge x merge cells, side by side in its channels; seen_px: side of the pictures that the
+    encoder looks at, if they are smaller than a frame (which is then averaged down to them), 0 for a frame as it is.
     """
 
     size_px: int = 64
@@ -32,6 +36,7 @@ class TokenizerConfig:
     channels: int = 32
     levels: int = 4
     merge: int = 1
+    seen_px: int = field(default=0, metadata={"if_set": True})
 
     def __post_init__(self) -> None:
         if self.cells * self.cell_px != self.size_px or self.cell_px not in CELL_SIDES:
@@ -47,6 +52,11 @@ class TokenizerConfig:
             )
         if not 2 <= self.levels <= 256:
             raise ConfigError(f"`levels` must be 2 to 256, got {self.levels}. Use 8, or 32 for a fine lattice.")
+        if self.seen_px and self.size_px not in (2 * self.seen_px, 4 * self.seen_px, 8 * self.seen_px):
+            raise ConfigError(
+                f"`seen_px` must be 0, or a half, a quarter or an eighth of `size_px` ({self.size_px}), got "
+                f"{self.seen_px}. Record pictures of another size."
+            )
 
     @property
     def cells(self) -> int:
@@ -74,9 +84,19 @@ class TokenizerConfig:
         return 1 if len(self.widths) == 1 else 2  # 1 by the first convolution, 1/2 + 1/4 + ... by the others
 
     @property
+    def seen(self) -> TokenizerConfig:
+        """The tokenizer of the pictures that the encoder looks at."""
+        return dataclasses.replace(self, size_px=self.seen_px, seen_px=0) if self.seen_px else self
+
+    @property
     def widths(self) -> tuple[int, ...]:
         """Channels from the grid to the finest feature map, one per doubling of the side."""
         doublings = (self.cell_px // self.patch).bit_length() - 1
+        if self.seen_px:
+            found = self.seen.widths
+            while len(found) <= doublings:
+                found += (max(32, found[-1] // (4 if len(found) == 1 else 2)),)
+            return found
         return ((256,), (256, 64), (256, 96, 48), (256, 128, 64, 32), (256, 128, 96, 64, 32))[doublings]
 
 
@@ -98,13 +118,14 @@ class Tokenizer(nn.Module):
     def __init__(self, config: TokenizerConfig) -> None:
         super().__init__()
         self.config = config
-        widths, pixels = config.widths, 3 * config.patch**2
+        widths, pixels = config.seen.widths, 3 * config.seen.patch**2
         gelu = partial(nn.GELU, approximate="tanh")
         encoder: list[nn.Module] = [nn.Conv2d(pixels, 2 * widths[-1], 3, padding=1)]
         for fine, coarse in zip((2 * widths[-1], *widths[-2:0:-1]), widths[-2::-1], strict=False):
             encoder += [gelu(), nn.Conv2d(fine, coarse, 2, stride=2)]
         encoder += [gelu(), nn.Conv2d(widths[0] if len(widths) > 1 else 2 * widths[0], config.codes, 1)]
         self.encoder = nn.Sequential(*encoder)
+        widths, pixels = config.widths, 3 * config.patch**2
         decoder: list[nn.Module] = [nn.Conv2d(config.codes, widths[0], 3, padding=1)]
         for coarse, fine in itertools.pairwise(widths):
             decoder += [gelu(), nn.Conv2d(coarse, 4 * fine, 1), nn.PixelShuffle(2), Residual(fine)]
@@ -113,7 +134,9 @@ class Tokenizer(nn.Module):
 
     def bounded(self, images: Float[Tensor, "B 3 H H"]) -> Float[Tensor, "B N C"]:
         """Return latents `[B, N, C]` bounded by tanh, before they are put on the lattice."""
-        grid = self.encoder(F.pixel_unshuffle(images, self.config.patch))
+        if self.config.seen_px:
+            images = F.avg_pool2d(images, self.config.size_px // self.config.seen_px)
+        grid = self.encoder(F.pixel_unshuffle(images, self.config.seen.patch))
         tokens = F.pixel_unshuffle(torch.tanh(grid.float()), self.config.merge)
         return tokens.flatten(2).transpose(1, 2)
 

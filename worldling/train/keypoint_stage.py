@@ -34,7 +34,6 @@ from worldling.learn.reflection import Reflection
 from worldling.learn.stage import Budget, Stage
 from worldling.train.recipe import TrainConfig
 from worldling.types import frames_to_float
-from worldling.world_files import find_world, load_world
 
 Network = TypeVar("Network", Keypoints, Motion)
 SAVE_EVERY_S = 60.0
@@ -59,30 +58,6 @@ MOVE_RATE, MOVES, MOVE_NOISE, ALONE = 3e-3, 512, 0.005, 0.1
 UNROLL_FROM, UNROLL = 0.5, 4
 #: Scale of the motion's error, where its loss turns from a square into an absolute value.
 ERROR_SCALE = 0.01
-
-
-def keypoints_of(name: str) -> Keypoints | None:
-    """Return the trained keypoints of the world `name`, a bundled one or a folder; None if `name` is "".
-
-    Raises `ConfigError` if it has none, and what `load_world` raises.
-    """
-    if not name:
-        return None
-    keypoints = load_world(find_world(name)).dynamics.keypoints
-    if keypoints is None:
-        raise ConfigError(f"`keypoints_from` must be a world with keypoints, got {name}. Train one with keypoints=14.")
-    return keypoints.requires_grad_(False)
-
-
-def take_over(keypoints: Keypoints, trained: Keypoints, name: str) -> None:
-    """Copy the weights of `trained`, of the world `name`, into `keypoints`. Raises `ConfigError` where they differ."""
-    wanted, got = ({key: t.shape for key, t in part.state_dict().items()} for part in (keypoints, trained))
-    if wanted != got:
-        raise ConfigError(
-            f"`keypoints_from` must be a world of the same grid and actions, got {name}, which has others. Train "
-            "keypoints for this world: leave `keypoints_from` out."
-        )
-    keypoints.load_state_dict(trained.state_dict())
 
 
 def train_keypoints(

@@ -69,6 +69,12 @@ class TrainConfig:
     """Tokens per side of the grid; 0 takes the default of `size`."""
     merge: int = 1
     """A token is made of merge x merge cells (tokenizer/model.py)."""
+    tokenizer_from: str = ""
+    """A world whose tokenizer is taken over as it is, so that all minutes go to the dynamics: its name or folder. Its
+    pictures must be as large, in as many cells (grid times merge), and its `levels` the same."""
+    enlarges: str = ""
+    """A world that is to have the larger pictures of these data, its name or folder: its encoder and dynamics are
+    taken over as they are, and all minutes go to a decoder. Other settings of the networks are its own."""
 
     # Dynamics
 
@@ -89,7 +95,8 @@ class TrainConfig:
     this, now on that."""
     keypoints_from: str = ""
     """A world whose keypoints and their motion are taken over as they are, such as that of the same game in coarser
-    pictures: its name or folder. Its grid and actions must be the same; its `keypoints` and `keypoint_groups` count."""
+    pictures: its name or folder. Its actions must be the same, its grid the same or coarser; its `keypoints` and
+    `keypoint_groups` count."""
     keypoint_share: float = 0.25
     """Share of `minutes` for finding keypoints and learning their motion, in worlds that have them."""
     keypoint_jitter: float = 0.004

@@ -28,7 +28,9 @@ FLAT_DB, LEAST_STEPS, CHECK_EVERY, LONGEST = 0.7, 1_000, 200, 1.6
 
 
 def tokenizer_budget(config: TrainConfig) -> Budget:
-    """Return the most that the first stage may take."""
+    """Return the most that the first stage may take: all, where there is no other."""
+    if config.enlarges:
+        return Budget(config.minutes, config.steps)
     return Budget(config.minutes * min(0.5, LONGEST * config.tokenizer_share), config.steps)
 
 
@@ -44,8 +46,8 @@ def train_tokenizer(
     """Train on random pairs of frames, each step in one of the reflections.
 
     pool: lies on the tokenizer's device; check: measures the tokenizer now and then. Returns the finished stage, whose
-    `ema` is the tokenizer to use, and how good that is. A stage that had ended with a tokenizer that is not good goes
-    on if the budget has grown.
+    `ema` is the tokenizer to use, and how good that is. A stage that had ended goes on if the budget has grown, unless
+    its tokenizer was good and dynamics know it. What needs no gradient stays as it is.
     """
     stage = Stage(
         "tokenizer",
@@ -61,7 +63,7 @@ def train_tokenizer(
     )
     history = [(int(step), float(db)) for step, db in stage.extra.get("history", torch.zeros(0, 2)).tolist()]
     stage.keep = lambda: {"history": torch.tensor(history, dtype=torch.float64).view(-1, 2)}
-    if stage.finished and stage.has_time and not check.measure(stage.ema).is_good:
+    if stage.finished and stage.has_time and (config.enlarges or not check.measure(stage.ema).is_good):
         stage.reopen()
     tokenizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs leave it out
     autocast = autocast_for(pool.device)

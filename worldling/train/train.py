@@ -30,11 +30,20 @@ from worldling.machine import cpu_name, find_device, keep_memory
 from worldling.tokenizer.model import Tokenizer, TokenizerConfig
 from worldling.train.dynamics_stage import train_dynamics
 from worldling.train.estimate import estimate, wanted_minutes
-from worldling.train.keypoint_stage import keypoints_of, take_over, train_keypoints, train_motion
+from worldling.train.keypoint_stage import train_keypoints, train_motion
 from worldling.train.outcome_stage import train_outcome
 from worldling.train.pictures import draw_curves
 from worldling.train.quality import CONTEXT_FRAMES, PLAYS_WELL, TokenizerCheck, check_world
 from worldling.train.recipe import TrainConfig, world_config
+from worldling.train.take_over import (
+    begin_decoder,
+    enlarged_config,
+    enlarged_world,
+    keypoints_of,
+    smaller_world,
+    take_over,
+    tokenizer_of,
+)
 from worldling.train.tokenizer_stage import train_tokenizer
 from worldling.types import Episode
 from worldling.world import World
@@ -86,7 +95,11 @@ def _train(
     if known_points is not None:
         count, groups = known_points.motion.groups.shape
         config = dataclasses.replace(config, keypoints=count, keypoint_groups=groups, keypoint_share=0.0)
-    networks = world_config(Path(out).name, config, dataset.meta.size_px, dataset.meta.action_space, dataset.meta.fps)
+    name, meta, small = Path(out).name, dataset.meta, smaller_world(config, dataset.meta)
+    if small is None:
+        networks = world_config(name, config, meta.size_px, meta.action_space, meta.fps)
+    else:
+        networks = enlarged_config(small, name, meta.size_px)
     training, held = split(dataset, config.clip_frames)
     if not quiet and (line := short_episodes(dataset, config.clip_frames)):
         print(line, file=sys.stderr, flush=True)
@@ -104,24 +117,72 @@ def _train(
     write_settings(folder, {"data": str(data), **to_dict(config), "minutes": known}, made_of, _upgrade)
     pool = frame_pool(dataset, training, config.pool_frames, quiet)
     mean = pool.mean_frame()
-    network = Tokenizer(networks.tokenizer).to(where)
-    check = TokenizerCheck(dataset, held, mean, where)
+    network = Tokenizer(networks.tokenizer)
+    if small is not None:
+        begin_decoder(network, small.tokenizer)
+    is_known = tokenizer_of(config.tokenizer_from, network)
+    network, check = network.to(where), TokenizerCheck(dataset, held, mean, where)
     pool = pool.to(where)
     say = partial(print, file=sys.stderr, flush=True) if not quiet else lambda *_: None
     go_on = f"worldling train {data} --out {out} --minutes"
     needed = None
-    if not config.steps and deadline is None:
+    if small is None and not config.steps and deadline is None:
         num_frames = sum(dataset.lengths[i] for i in training) * len(every_reflection)
         needed = estimate(networks, config, pool, num_frames, where)
         if chooses:
             config = dataclasses.replace(config, minutes=needed.chosen_minutes)
             write_settings(folder, {"data": str(data), **to_dict(config)}, made_of, _upgrade)
         say(needed.sentence(config.minutes, chooses))
-    first, seen = train_tokenizer(network, pool, check, every_reflection, folder, config, quiet)
-    tokenizer = first.ema
+    if is_known:
+        tokenizer, tokenizer_s, tokenizer_steps = network.eval().requires_grad_(False), 0.0, 0
+        seen = check.measure(tokenizer)
+    else:
+        first, seen = train_tokenizer(network, pool, check, every_reflection, folder, config, quiet)
+        tokenizer, tokenizer_s, tokenizer_steps = first.ema, first.seconds, first.step
     if not seen.is_good:
         say(f"{seen.sentence}; the world will not be playable. To go on: {go_on} {wanted_minutes(needed, config)}")
-    num_pool = 2 * len(pool.pairs)
+    num_pool, contexts, source = 2 * len(pool.pairs), starting_clips(dataset, held), to_dict(meta)
+
+    def card_of(dynamics: Dynamics, taken: dict[str, float], steps: dict[str, int]) -> dict[str, Any]:
+        """Return the card of a world of this training; taken: seconds of each stage; steps: of each."""
+        return {
+            "source": source,
+            "data": {
+                "episodes": len(training),
+                "frames": sum(dataset.lengths[i] for i in training),
+                "tokenizer_frames": num_pool,
+                "held_out_episodes": len(held),
+            },
+            "training": to_dict(config),
+            "cost": {
+                "minutes": {name: round(seconds / 60, 2) for name, seconds in taken.items()},
+                "steps": steps,
+                "device": device_name(where),
+                "threads": torch.get_num_threads(),
+                "energy_joules": "not measured",
+            },
+            "parameters": {
+                "tokenizer": sum(p.numel() for p in tokenizer.parameters()),
+                "dynamics": sum(p.numel() for p in dynamics.parameters()),
+            },
+            "versions": {"torch": torch.__version__, "python": platform.python_version()},
+            "trained": time.strftime("%Y-%m-%d", time.gmtime(began)),
+        }
+
+    def finish(world: World, stage: Stage[Any]) -> World:
+        """Write `world` as it is after `stage`, with what its roll-outs are worth."""
+        quality = check_world(world, dataset, held, seen, Path(out))
+        world.card["quality"] = quality.card()
+        stage.log(**quality.by_horizon())
+        save_world(world, out)
+        draw_curves(folder / "metrics.jsonl", folder / "curves.png")
+        return world
+
+    if small is not None:
+        card = card_of(small.dynamics, {"tokenizer": tokenizer_s}, {"tokenizer": tokenizer_steps})
+        world = enlarged_world(small, networks, tokenizer, card, contexts=contexts, mean_frame=mean)
+        say(seen.sentence)
+        return finish(world, first)
     dynamics, for_keypoints = Dynamics(networks.dynamics).to(where), 0.0
     if dynamics.keypoints is not None and known_points is not None:
         take_over(dynamics.keypoints, known_points, config.keypoints_from)
@@ -137,50 +198,17 @@ def _train(
     if predicted.is_there:
         outcome = train_outcome(predicted, clips, tokenizer, folder, config, where, quiet)
         networks = dataclasses.replace(networks, outcome=predicted)
-    spent = first.seconds + time.time() - began_encoding
+    spent = tokenizer_s + time.time() - began_encoding
     if dynamics.keypoints is not None and known_points is None:
         for_keypoints += train_motion(dynamics.keypoints, clips, folder, config, where, quiet)
     spent += for_keypoints
-    contexts = starting_clips(dataset, held)
-    source = to_dict(dataset.meta)
-
-    def world_of(dynamics: Dynamics, stage: Stage[Dynamics]) -> World:
-        taken = {"tokenizer": first.seconds, "keypoints": for_keypoints, "dynamics": stage.seconds}
-        if dynamics.keypoints is None:
-            del taken["keypoints"]
-        card = {
-            "source": source,
-            "data": {
-                "episodes": len(training),
-                "frames": sum(dataset.lengths[i] for i in training),
-                "tokenizer_frames": num_pool,
-                "held_out_episodes": len(held),
-            },
-            "training": to_dict(config),
-            "cost": {
-                "minutes": {name: round(seconds / 60, 2) for name, seconds in taken.items()},
-                "steps": {"tokenizer": first.step, "dynamics": stage.step},
-                "device": device_name(where),
-                "threads": torch.get_num_threads(),
-                "energy_joules": "not measured",
-            },
-            "parameters": {
-                "tokenizer": sum(p.numel() for p in tokenizer.parameters()),
-                "dynamics": sum(p.numel() for p in dynamics.parameters()),
-            },
-            "versions": {"torch": torch.__version__, "python": platform.python_version()},
-            "trained": time.strftime("%Y-%m-%d", time.gmtime(began)),
-        }
-        return World(networks, tokenizer, dynamics, card, contexts, mean, outcome=outcome)
 
     def show(dynamics: Dynamics, stage: Stage[Dynamics]) -> World:
-        world = world_of(dynamics.eval(), stage)
-        quality = check_world(world, dataset, held, seen, Path(out))
-        world.card["quality"] = quality.card()
-        stage.log(**quality.by_horizon())
-        save_world(world, out)
-        draw_curves(folder / "metrics.jsonl", folder / "curves.png")
-        return world
+        taken = {"tokenizer": tokenizer_s, "keypoints": for_keypoints, "dynamics": stage.seconds}
+        if dynamics.keypoints is None:
+            del taken["keypoints"]
+        card = card_of(dynamics.eval(), taken, {"tokenizer": tokenizer_steps, "dynamics": stage.step})
+        return finish(World(networks, tokenizer, dynamics, card, contexts, mean, outcome=outcome), stage)
 
     keep_memory()
     minutes = max(config.minutes - spent / 60, LEAST_SHARE * config.minutes)
