@@ -3,10 +3,11 @@
 import json
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
 
 from worldling.backend import Reference
-from worldling.backends.bench import bench, table
+from worldling.backends.bench import Case, bench, table
 from worldling.backends.choose import BOUND, choose
 from worldling.backends.deviation import Deviation, deviation
 from worldling.errors import BackendError
@@ -57,10 +58,21 @@ def test_auto_is_measured_under_its_own_name(world, asked):
     assert result["rows"][-1]["bound"] == BOUND[chosen]
 
 
-@pytest.mark.parametrize("wrong", [{"batches": (0,)}, {"batches": ()}, {"steps": 0}, {"seconds": 0}])
+@pytest.mark.parametrize("wrong", [{"batches": (0,)}, {"batches": ()}, {"steps": 0}, {"seconds": 0}, {"hold": 0}])
 def test_nothing_to_measure_is_told(world, wrong):
     with pytest.raises(BackendError, match="must be above 0"):
         bench(world, ["reference"], **wrong)
+
+
+def test_an_action_is_kept_for_as_long_as_asked(world):
+    case = Case(world, world.start(world.contexts[0].frames, world.contexts[0].actions), np.arange(64), False, 0.0, 3)
+    given, world.step = [], lambda state, action, decode: given.append(int(action))
+    try:
+        for index in range(8):
+            case.step(index)
+    finally:
+        del world.step
+    assert given == [0, 0, 0, 1, 1, 1, 2, 2]
 
 
 def test_deviation_sees_a_wrong_backend(world):

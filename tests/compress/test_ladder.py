@@ -95,6 +95,42 @@ def test_the_last_row_is_the_narrowest_that_is_within(folder, square_data, quick
     assert "dense fp32" in ladder_text(found) and "dense fp32" in ladder_html(found)
 
 
+def test_forms_that_were_made_before_are_rows_of_their_own(folder, square_data, quick, tmp_path, make_world, capsys):
+    other = load_world(folder)
+    other.dynamics.head.stay.data += 1
+    other.card["compression"] = {"sparse": "window:4", "of": "w", "minutes": 3.0}
+    save_world(other, tmp_path / "mine")
+    command = ["ladder", str(folder), "--data", str(square_data), "--out", str(tmp_path / "out"), "--json"]
+    command += [
+        "--starts",
+        "6",
+        "--horizon",
+        "3",
+        "--seconds",
+        "0.05",
+        "--forms",
+        "none",
+        "--with",
+        str(tmp_path / "mine"),
+    ]
+    assert main(command) == 0
+    rows = json.loads(capsys.readouterr().out)["ladder"]["rungs"]
+    assert [row["name"] for row in rows] == quick == ["dense fp32", "dense fp32, mine"]
+    assert rows[1]["about"] == "sparse window:4, minutes 3.0"
+    other.dynamics.head.stay.data -= 1
+    save_world(other, tmp_path / "mine")
+    assert main(command) == 0
+    assert quick[2:] == ["dense fp32, mine"], "another world of the same name is measured anew"
+    save_world(make_world(size_px=32), tmp_path / "small")
+    for wrong, said in (
+        (["--with", str(tmp_path / "small")], "`also` must be forms of"),
+        (["--with", str(tmp_path / "mine")], "folders of different names"),
+        (["--forms", "prunned"], "Did you mean 'pruned'"),
+    ):
+        assert main([*command, *wrong]) == 2
+        assert said in capsys.readouterr().err
+
+
 def test_what_is_lost_is_paired_by_start(folder, square_data):
     world = load_world(folder)
     with closing(open_dataset(square_data)) as data:

@@ -49,13 +49,14 @@ class Speed(SpeedRow):
 
 @dataclass
 class Case:
-    """One row of the result: a backend at a batch size, with its own state."""
+    """One row of the result: a backend at a batch size, with its own state; hold: frames that an action is kept for."""
 
     world: World
     state: State
     actions: np.ndarray
     decode: bool
     memory_mb: float
+    hold: int = 1
     times: list[float] = field(default_factory=list)
 
     def speed(self, batch: int) -> Speed:
@@ -65,7 +66,7 @@ class Case:
 
     def step(self, index: int) -> None:
         """Make one frame for every row."""
-        self.world.step(self.state, self.actions[index % ACTIONS], self.decode)
+        self.world.step(self.state, self.actions[index // self.hold % ACTIONS], self.decode)
         if self.world.device.type == "cuda" and not self.decode:
             torch.cuda.synchronize()
 
@@ -84,21 +85,25 @@ def bench(
     steps: int = 256,
     starts: int = 4,
     quiet: bool = True,
+    hold: int = 1,
 ) -> dict[str, Any]:
     """Measure `world`; returns `{machine, versions, commit, world, rows}` as json values.
 
     backends: names (None: all that this machine can start); the reference is always included. batches: batch sizes;
     latents: also the largest batch without decoding. seconds: of timing per row.
     steps, starts: length and number of the roll-outs that measure `err` and `err_free` (at batch 1, see deviation.py).
+    hold: frames that each action is kept for while speed is measured; with many the picture comes to rest in between.
     Row: backend, kind, size_px, batch, fps_p50 (frames of all rows a second, at the median step), p50_ms,
     p99_ms, num_steps, memory_mb (resident memory added: weights, graph, state), start_s, err, bound, err_free,
     ratio_to_reference (of fps_p50 at the same batch and kind). Raises `BackendError`.
     """
     if not world.contexts:
         raise BackendError("`world.contexts` must hold a clip to start from, got none. Train the world again.")
-    if min(batches, default=0) < 1 or steps < 1 or seconds <= 0:
-        got = f"{list(batches)}, {steps} and {seconds}"
-        raise BackendError(f"`batches`, `steps` and `seconds` must be above 0, got {got}. Use 1,8 and 256 and 6.")
+    if min(batches, default=0) < 1 or steps < 1 or seconds <= 0 or hold < 1:
+        got = f"{list(batches)}, {steps}, {seconds} and {hold}"
+        raise BackendError(
+            f"`batches`, `steps`, `seconds` and `hold` must be above 0, got {got}. Use 1,8 and 256 and 6 and 1."
+        )
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     asked = [_named(world, name) for name in (backends or available(world))]
     names = list(dict.fromkeys(["reference", *asked]))
@@ -110,7 +115,7 @@ def bench(
             worlds[name], base = _started(partial(use_backend, copy.copy(world), name, quiet=True))
             start_s[name] = time.perf_counter() - began
             for kind, batch in kinds:
-                cases[name, kind, batch] = _case(worlds[name], batch, kind == "frames", base)
+                cases[name, kind, batch] = _case(worlds[name], batch, kind == "frames", base, hold)
                 progress.update(len(cases), name)
     others = {name: w.backend for name, w in worlds.items() if name != "reference"}
     deviations = {"reference": Deviation(0.0, PSNR_LIMIT_DB), **deviation(world, others, steps, starts, quiet)}
@@ -241,7 +246,7 @@ def commit() -> str | None:
         return None
 
 
-def _case(world: World, batch: int, decode: bool, base_mb: float) -> Case:
+def _case(world: World, batch: int, decode: bool, base_mb: float, hold: int = 1) -> Case:
     resident, count = _resident_mb(world.device.type), world.config.context
     clips = [world.contexts[i % len(world.contexts)] for i in range(batch)]
     frames, actions = np.stack([c.frames[:count] for c in clips]), np.stack([c.actions[: count - 1] for c in clips])
@@ -249,7 +254,7 @@ def _case(world: World, batch: int, decode: bool, base_mb: float) -> Case:
         frames, actions = frames[0], actions[0]
     state = world.start(frames, actions)
     chosen = rollout_actions(world, batch, ACTIONS, np.random.default_rng(2)).swapaxes(0, 1)
-    case = Case(world, state, chosen[:, 0] if batch == 1 else chosen, decode, 0.0)
+    case = Case(world, state, chosen[:, 0] if batch == 1 else chosen, decode, 0.0, hold)
     for index in range(3):
         case.step(index)
     case.memory_mb = base_mb + _resident_mb(world.device.type) - resident

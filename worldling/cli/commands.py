@@ -17,8 +17,8 @@ from typing import Any
 
 from worldling.cli.compressing import add_compress, add_ladder
 from worldling.cli.exporting import add_export, add_lesson
-from worldling.cli.judging import add_cost, add_judge
-from worldling.cli.options import BACKENDS, Parser, count, names_world, open_worlds, parse_ints, parse_pairs
+from worldling.cli.judging import add_bench, add_cost, add_judge
+from worldling.cli.options import BACKENDS, Parser, count, names_world, open_worlds, parse_pairs
 from worldling.cli.recording import add_record, record_by_hand
 from worldling.config import finite, to_dict
 from worldling.data.formats.registry import import_data, known_formats
@@ -204,18 +204,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     add_judge(command)
 
-    p = command("bench", _bench, "measure speed, memory and error of every backend against the fp32 reference")
-    p.add_argument("world", help="folder of a world, or name of a bundled one")
-    p.add_argument("--backend", action="append", help=BACKENDS + "; repeatable (default: all that are installed)")
-    p.add_argument("--batches", default="1,8", help="batch sizes, with commas")
-    p.add_argument("--seconds", type=float, default=6.0, help="seconds of timing per backend and batch size")
-    p.add_argument("--steps", type=int, default=256, help="length of the roll-outs that measure the error")
-    p.add_argument(
-        "--latents",
-        action="store_true",
-        help="also time the largest batch without decoding, as planners and agents run",
-    )
-
+    add_bench(command)
     add_cost(command)
     add_compress(command)
     add_ladder(command)
@@ -315,20 +304,6 @@ def _train(a: argparse.Namespace) -> dict[str, Any]:
     settings["minutes"] = a.minutes or 0.0
     world = train_by_name(a.data, a.out, a.device, a.json, **{**settings, **parse_pairs(a.set, "set")})
     return {"world": str(a.out), **{k: world.card[k] for k in ("quality", "cost", "parameters")}}
-
-
-def _bench(a: argparse.Namespace) -> dict[str, Any] | None:
-    from worldling.backends.bench import bench, table
-    from worldling.backends.load import load
-
-    world = load(a.world, backend="reference", quiet=True)
-    report = bench(
-        world, a.backend, parse_ints(a.batches, "batches"), a.seconds, a.latents, steps=a.steps, quiet=a.json
-    )
-    if a.json:
-        return report
-    print(table(report), file=a.answers)
-    return None
 
 
 def _info(a: argparse.Namespace) -> dict[str, Any]:

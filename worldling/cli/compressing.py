@@ -59,6 +59,14 @@ def add_ladder(command: Command) -> None:
         "--target-drop", type=float, default=0.9, metavar="POINTS",
         help="points of 100 that the last row may lose of any share, by the upper end of its interval",
     )  # fmt: skip
+    p.add_argument(
+        "--with", action="append", default=[], metavar="FOLDER", dest="also",
+        help="a form of the world that worldling compress made, as a row of its own; repeatable",
+    )  # fmt: skip
+    p.add_argument(
+        "--forms", default="pruned,bits,delta", metavar="KINDS",
+        help="which cheaper forms are made and tried, with commas; none for those of --with alone",
+    )  # fmt: skip
     p.add_argument("--starts", type=count, default=1000, help="held-out starts of roll-outs")
     p.add_argument("--horizon", type=count, default=10, help="frames ahead at which is looked")
     p.add_argument("--seconds", type=float, default=3.0, help="of timing for each row and batch size")
@@ -73,7 +81,8 @@ def _ladder(a: argparse.Namespace) -> dict[str, Any] | None:
     if a.out is None:
         source = find_world(a.world)
         a.out = f"ladder/{source.name}" if source.parent == BUNDLED else str(source / "ladder")
-    found = ladder(a.world, a.data, a.out, a.target_drop, a.starts, a.horizon, a.seconds, a.json)
+    forms = [] if a.forms == "none" else a.forms.split(",")
+    found = ladder(a.world, a.data, a.out, a.target_drop, a.starts, a.horizon, a.seconds, a.json, a.also, forms)
     if a.json:
         return {"ladder": to_json(found)}
     print(ladder_text(found), file=a.answers)

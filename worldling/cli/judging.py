@@ -1,4 +1,4 @@
-"""The commands `worldling judge` and `worldling cost`."""
+"""The commands `worldling judge`, `worldling bench` and `worldling cost`."""
 
 from __future__ import annotations
 
@@ -155,4 +155,38 @@ def _cost(a: argparse.Namespace) -> dict[str, Any] | None:
     if a.json:
         return found
     print(text, file=a.answers)
+    return None
+
+
+def add_bench(command: Command) -> None:
+    """Add `worldling bench`."""
+    p = command("bench", _bench, "measure speed, memory and error of every backend against the fp32 reference")
+    p.add_argument("world", help="folder of a world, or name of a bundled one")
+    p.add_argument("--backend", action="append", help=BACKENDS + "; repeatable (default: all that are installed)")
+    p.add_argument("--batches", default="1,8", help="batch sizes, with commas")
+    p.add_argument("--seconds", type=float, default=6.0, help="seconds of timing per backend and batch size")
+    p.add_argument("--steps", type=int, default=256, help="length of the roll-outs that measure the error")
+    p.add_argument(
+        "--hold", type=count, default=1, metavar="FRAMES",
+        help="keep each action for so many frames: with 50 a scene comes to rest, as --backend NAME+delta=0.02 likes",
+    )  # fmt: skip
+    p.add_argument(
+        "--latents",
+        action="store_true",
+        help="also time the largest batch without decoding, as planners and agents run",
+    )
+
+
+def _bench(a: argparse.Namespace) -> dict[str, Any] | None:
+    from worldling.backends.bench import bench, table
+    from worldling.backends.load import load
+
+    world = load(a.world, backend="reference", quiet=True)
+    report = bench(
+        world, a.backend, parse_ints(a.batches, "batches"), a.seconds, a.latents,
+        steps=a.steps, quiet=a.json, hold=a.hold,
+    )  # fmt: skip
+    if a.json:
+        return report
+    print(table(report), file=a.answers)
     return None

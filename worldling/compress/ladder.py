@@ -10,6 +10,7 @@ import copy
 import dataclasses
 import importlib.util
 import json
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ from worldling.config import write_atomic
 from worldling.cost.ledger import Amount, price_of, serving_row
 from worldling.cost.prices import read_prices
 from worldling.data.store import open_dataset
-from worldling.errors import ConfigError
+from worldling.errors import ConfigError, nearest
 from worldling.folder_lock import only_writer
 from worldling.learn.latents import identity
 from worldling.machine import cpu_has_bf16, hardware
@@ -40,6 +41,8 @@ from worldling.report.values import to_json
 from worldling.world import World
 from worldling.world_files import load_world, save_world
 
+#: Cheaper forms that are made here, in this order.
+FORMS = ("pruned", "bits", "delta")
 #: Batch sizes at which speeds are measured.
 BATCHES = (1, 16, 64)
 #: Shares of the MLPs' channels to go that are tried, until one loses too much.
@@ -74,17 +77,18 @@ class Kept:
 
     def truth(self, step: Step, test: TruthTest, quiet: bool) -> Truth:
         """Return what is kept of a step, or run the test and keep what it finds."""
+        key = self.key + identity_of(step.world)
         file = self.folder / f"{step.name.replace(' ', '-')}.npz"
         if file.exists():
             with np.load(file, allow_pickle=False) as held:
-                if str(held["key"]) == self.key:
+                if str(held["key"]) == key:
                     return Truth(held["psnr_db"], dict(zip(held["names"].tolist(), held["right"], strict=True)))
         truth = test.run(step.make(), quiet, step.name)
         names, right = list(truth.right), list(truth.right.values())
         whole = file.with_suffix(".part.npz")
         np.savez(
             whole,
-            key=np.array(self.key),
+            key=np.array(key),
             psnr_db=truth.psnr_db,
             names=np.array(names, dtype=str),
             right=np.stack(right) if right else np.zeros((0, len(truth.psnr_db))),
@@ -102,20 +106,30 @@ def ladder(
     horizon: int = 10,
     seconds: float = 3.0,
     quiet: bool = True,
+    also: Sequence[str | Path] = (),
+    forms: Sequence[str] = FORMS,
 ) -> Ladder:
     """Measure `world` and its cheaper forms on held-out `data`; writes ladder.html and ladder.json to folder `out`.
 
     target_drop: points of a share that a row may lose, by the upper end of the interval; starts, horizon: of
-    roll-outs, in frames; seconds: of timing per row and batch size. Raises `ConfigError`, `JudgeError`, `DatasetError`
-    or `CheckpointError`. Cost: some minutes for a world of 64 px.
+    roll-outs, in frames; seconds: of timing per row and batch size; also: folders of forms of the world that were made
+    before, a row each; forms: those that are made and tried here, of `FORMS`. Raises `ConfigError`, `JudgeError`,
+    `DatasetError` or `CheckpointError`. Cost: some minutes for a world of 64 px.
     """
     if not 0 < target_drop <= 100:
         raise ConfigError(f"`target_drop` must be above 0, in points of 100, got {target_drop:g}. Use 0.9.")
     if starts < 2 or horizon < 1 or seconds <= 0:
         got = f"{starts}, {horizon} and {seconds:g}"
         raise ConfigError(f"`starts`, `horizon` and `seconds` must be above 1, 0 and 0, got {got}. Use 1000, 10 and 3.")
+    if unknown := [name for name in forms if name not in FORMS]:
+        raise ConfigError(
+            f"`forms` must be some of {', '.join(FORMS)}, got {unknown[0]!r}. {nearest(unknown[0], FORMS)}"
+        )
     loaded, target = load_world(world), Path(out)
     refuse_packed(loaded)
+    others = [form_of(loaded, folder) for folder in also]
+    if len({Path(folder).name for folder in also}) < len(also):
+        raise ConfigError(f"`also` must be folders of different names, got {', '.join(map(str, also))}. Rename one.")
     work = target / "ladder" / identity_of(loaded)  # another world has another folder
     with only_writer(target / "ladder", ".measuring", "measured"), closing(open_dataset(data)) as dataset:
         test = TruthTest(loaded, dataset, starts, horizon)
@@ -124,10 +138,10 @@ def ladder(
         steps = precisions(loaded)
         truths = {step.name: kept.truth(step, test, quiet) for step in steps}
         reference = truths[steps[0].name]
-        before = fastest(steps, work, seconds, quiet)
-        for smaller, amounts in ((thinned, SHARES), (narrow, WIDTHS)):
+        fast = before = fastest(steps, work, seconds, quiet)
+        for kind, smaller, amounts in (("pruned", thinned, SHARES), ("bits", narrow, WIDTHS)):
             last = before
-            for amount in amounts:
+            for amount in amounts if kind in forms else ():
                 step = smaller(before, amount, work, quiet)
                 steps.append(step)
                 truths[step.name] = kept.truth(step, test, quiet)
@@ -135,8 +149,9 @@ def ladder(
                     break
                 last = step
             before = last
-        steps.append(reusing(before))
-        truths[steps[-1].name] = kept.truth(steps[-1], test, quiet)
+        more = [given(fast, other) for other in others] + ([reusing(before)] if "delta" in forms else [])
+        steps += more
+        truths |= {step.name: kept.truth(step, test, quiet) for step in more}
         speeds = measure_speed({step.name: step.make for step in steps}, BATCHES, seconds, quiet)
         on, prices = hardware(loaded.device), read_prices()
         price = price_of(prices, prices.match(on.device, on.threads), on.device)
@@ -218,6 +233,26 @@ def narrow(before: Step, bits: float, work: Path, quiet: bool) -> Step:
         save_world(done.world, folder, packing=done.packing)
     about = "bits by sensitivity, unpacked when loaded"
     return Step(name, about, load_world(folder), before.backend, size_mb(folder))
+
+
+def form_of(world: World, folder: str | Path) -> World:
+    """Return the world in `folder`, a form of `world`. Raises `ConfigError` if it makes other pictures or actions."""
+    form = load_world(folder)
+    same = form.size_px == world.size_px and form.action_space.same_actions(world.action_space)
+    if not same or form.config.context != world.config.context:
+        raise ConfigError(
+            f"`also` must be forms of {world.config.name}, with its pictures and actions, got {str(folder)!r}. Take "
+            "what worldling compress made of it."
+        )
+    return form
+
+
+def given(fast: Step, form: World) -> Step:
+    """Return the step to a form of the world that was made before, on the backend of `fast`."""
+    done = form.card.get("compression", {})
+    about = ", ".join(f"{name} {value}" for name, value in done.items() if name != "of") or "as it is"
+    assert form.path is not None, "it was read from a folder"
+    return Step(f"{fast.name}, {form.path.name}", about, form, fast.backend, size_mb(form.path))
 
 
 def size_mb(folder: Path) -> float:
