@@ -229,6 +229,13 @@ def _play(a: argparse.Namespace) -> None:
         told = {"url": url, "world": a.world, "backend": world and world.backend.name}
         print(json.dumps(told), file=a.answers, flush=True)
 
+    if a.world and names_world(a.world) and a.backend == "auto":
+        from worldling.compress.recommended import recommended
+
+        if form := recommended(a.world):
+            a.world, a.backend = str(form.folder), form.backend
+            if not a.json:
+                print(f"playing {form.about} (--backend NAME plays it as it is)", file=sys.stderr, flush=True)
     world = open_worlds([a.world], a.world_arg, a.backend, quiet=a.json)[0] if a.world else None
     play(
         world,

@@ -54,7 +54,11 @@ def add_ladder(command: Command) -> None:
     p = command("ladder", _ladder, "make a world cheaper step by step, each step beside what it costs in truth", kept)
     p.add_argument("world", help="folder of a world, or name of a bundled one")
     p.add_argument("--data", required=True, help="a data set the world has not seen")
-    p.add_argument("--out", metavar="FOLDER", help="for ladder.html and ladder.json (default: ladder/ in the world)")
+    p.add_argument(
+        "--out",
+        metavar="FOLDER",
+        help="for ladder.html and ladder.json (default: ladder/ in the world, where worldling play finds the best row)",
+    )
     p.add_argument(
         "--target-drop", type=float, default=0.9, metavar="POINTS",
         help="points of 100 that the last row may lose of any share, by the upper end of its interval",

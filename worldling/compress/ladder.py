@@ -10,6 +10,7 @@ import copy
 import dataclasses
 import importlib.util
 import json
+import os
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -171,10 +172,13 @@ def ladder(
                     value=test.value(truths[step.name]),
                     lost=lost,
                     within=is_within(lost, target_drop),
+                    backend=step.backend,
+                    folder=folder_of(step.world, loaded, target),
                 )
             )
         found = Ladder(
             world=loaded.config.name,
+            identity=identity_of(loaded),
             target_drop=target_drop,
             starts=len(test.starts),
             horizon=horizon,
@@ -253,6 +257,13 @@ def given(fast: Step, form: World) -> Step:
     about = ", ".join(f"{name} {value}" for name, value in done.items() if name != "of") or "as it is"
     assert form.path is not None, "it was read from a folder"
     return Step(f"{fast.name}, {form.path.name}", about, form, fast.backend, size_mb(form.path))
+
+
+def folder_of(form: World, world: World, ladder: Path) -> str | None:
+    """Return where the weights of a form lie, seen from the folder of the ladder; None if they are the world's own."""
+    if form.path is None or form.path == world.path:
+        return None
+    return os.path.relpath(form.path.resolve(), ladder.resolve())
 
 
 def size_mb(folder: Path) -> float:

@@ -17,7 +17,8 @@ class Rung:
     file_mb: of the weights; gflop: of a frame; speed: by batch size; cost_per_user_hour: at the world's frame rate with
     the largest batch, of no value if no price is known of this machine; value: each measure ("PSNR" in dB, the
     others shares); lost: against the first row, paired by start, below 0 where it is better; within: whether the upper
-    ends of all shares lost are within the bound.
+    ends of all shares lost are within the bound; backend: that it was measured on; folder: of its weights, seen from
+    that of the ladder, None where they are the world's own.
     """
 
     name: str
@@ -30,13 +31,19 @@ class Rung:
     value: dict[str, Interval]
     lost: dict[str, Interval]
     within: bool
+    backend: str
+    folder: str | None
 
 
 @dataclass(frozen=True)
 class Ladder:
-    """All rows of a world. target_drop: points that a row may lose; starts, horizon: of the roll-outs; reader."""
+    """All rows of a world.
+
+    identity: of its weights; target_drop: points that a row may lose; starts, horizon: of the roll-outs; reader.
+    """
 
     world: str
+    identity: str
     target_drop: float
     starts: int
     horizon: int
