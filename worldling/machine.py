@@ -32,6 +32,19 @@ def cpu_has_bf16() -> bool:
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
+def cpu_has_int8() -> bool:
+    """Return whether this CPU has instructions for products of int8 (VNNI); without, int8 is slower than fp32.
+
+    True for other kinds of CPU than x86, of which nothing is known.
+    """
+    import torch
+
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return True
+    flags = Path("/proc/cpuinfo")  # torch asks for the kind of AVX-512 only
+    return torch.cpu._is_vnni_supported() or (flags.exists() and " avx_vnni" in flags.read_text())
+
+
 @dataclass(frozen=True)
 class Hardware:
     """What computes. device: its name; cores: of the machine, None if not known; threads: of torch."""

@@ -34,8 +34,9 @@ class Named(Reference):
 @pytest.mark.parametrize(
     "has, chosen",
     [
-        ({"openvino", "int8"}, "openvino-int8"),
-        ({"openvino", "g++"}, "openvino-bf16"),
+        ({"openvino", "int8", "vnni"}, "openvino-int8"),
+        ({"openvino", "int8"}, "openvino-bf16"),
+        ({"openvino", "g++", "vnni"}, "openvino-bf16"),
         ({"g++"}, "torch"),
         (set(), "reference"),
     ],
@@ -43,6 +44,7 @@ class Named(Reference):
 def test_auto_takes_the_best_there_is_and_says_why(world, monkeypatch, capsys, has, chosen):
     monkeypatch.setattr(choose.importlib.util, "find_spec", lambda name: name if name in has else None)
     monkeypatch.setattr(openvino_graph, "is_built", lambda world, name: "int8" in has)
+    monkeypatch.setattr(choose, "cpu_has_int8", lambda: "vnni" in has)
     monkeypatch.setattr(compiled, "compiler", lambda: "g++" if "g++" in has else None)
     monkeypatch.setitem(BACKENDS, chosen, lambda world, why, quiet: Named(world, chosen, f"{why}; built"))
     used = use_backend(copy.copy(world), "auto")

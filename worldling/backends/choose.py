@@ -21,6 +21,7 @@ from worldling.backends.delta import Delta, delta_threshold
 from worldling.backends.openvino import PRECISION, OpenVino
 from worldling.backends.openvino_cells import OpenVinoCells
 from worldling.errors import BackendError, nearest
+from worldling.machine import cpu_has_int8
 from worldling.world import World
 
 # start(world that runs on the reference, why this backend was chosen, quiet)
@@ -87,6 +88,8 @@ def choose(world: World) -> tuple[str, str]:
     if world.device.type != "cpu":
         return "torch", f"the world is on {world.device}"
     if importlib.util.find_spec("openvino") is not None:
+        if not cpu_has_int8():
+            return "openvino-bf16", "this CPU has no instructions for int8, so that is no faster"
         if openvino_graph.is_built(world, "openvino-int8"):
             return "openvino-int8", "fastest on a CPU"
         return "openvino-bf16", "starts at once; `worldling bench` or `--backend openvino-int8` builds the faster int8"
