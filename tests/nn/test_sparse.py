@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from worldling.dynamics.memory import clip_age
 from worldling.dynamics.model import Dynamics, DynamicsConfig
 from worldling.errors import ConfigError
-from worldling.nn.attention import SpaceAttention
+from worldling.nn.attention import SpaceAttention, linear_attention
 from worldling.nn.sparse import SparsePattern, from_windows, parse_pattern, same_window, to_windows
 from worldling.world_files import load_world, save_world
 
@@ -64,7 +64,22 @@ def test_windows_are_folded_and_unfolded(window):
     assert same_window(number, GRID, window).all(), "each holds the cells of one window"
 
 
+@torch.inference_mode()
+def test_linear_attention_is_the_sum_over_pairs():
+    torch.manual_seed(0)
+    q, k, v = torch.randn(3, 2, 2, 5, 8).unbind()
+    asked, keys = (torch.nn.functional.elu(x) + 1 for x in (q, k))
+    weight = (asked[:, :, :, None] * keys[:, :, None]).sum(-1)
+    wanted = (weight / weight.sum(-1, keepdim=True)) @ v
+    assert torch.allclose(linear_attention(q, k, v), wanted, atol=1e-5)
+    layer, x = attention(parse_pattern("linear", GRID)), cells()
+    order = torch.randperm(GRID**2)
+    assert torch.allclose(layer(x[:, order], order[None]), layer(x)[:, order], atol=1e-5), "cells come in any order"
+
+
 def test_patterns_are_read():
+    assert parse_pattern("linear", 8) == SparsePattern(0)
+    assert parse_pattern("linear+full:2", 8).is_full(1) and not parse_pattern("linear+full:2", 8).is_full(0)
     assert parse_pattern("", 8) is None
     assert parse_pattern("window:4", 8) == SparsePattern(4)
     assert parse_pattern("window:4+global:8", 16) == SparsePattern(4, 8)
@@ -75,7 +90,7 @@ def test_patterns_are_read():
 @pytest.mark.parametrize(
     "text",
     ["window", "window:3", "window:0", "window:16", "global:8", "window:4+globl:8", "window:4,global:8", "window:4+",
-     "window:4+window:2", "window:-4", "4", "window:4+global:65", "global:2+window:4 "],
+     "window:4+window:2", "window:-4", "4", "window:4+global:65", "global:2+window:4 ", "linear+global:2", "lineal"],
 )  # fmt: skip
 def test_other_patterns_are_refused(text):
     with pytest.raises(ConfigError, match="`sparse` must"):
@@ -92,6 +107,7 @@ def test_operations_fall_with_the_windows():
         return counter.get_total_flops() - 2 * 1024 * 4 * 64**2
 
     assert flops(SparsePattern(8, 8)) < 0.4 * flops(None)
+    assert flops(SparsePattern(0)) < 0.1 * flops(None)
     assert flops(SparsePattern(32)) == flops(None) == 4 * 1024**2 * 64
 
 
@@ -103,8 +119,9 @@ def test_layers_are_sparse_as_said():
 
 
 @torch.inference_mode()
-def test_a_sparse_backbone_streams_what_it_computes_as_a_whole(make_world, tiny_clip, tmp_path):
-    world = make_world(sparse="window:2+global:3")
+@pytest.mark.parametrize("pattern", ["window:2+global:3", "linear"])
+def test_a_sparse_backbone_streams_what_it_computes_as_a_whole(make_world, tiny_clip, tmp_path, pattern):
+    world = make_world(sparse=pattern)
     frames, actions = tiny_clip
     latent = world.encode(frames)
     previous = torch.cat([latent[:, :1], latent[:, :-1]], 1)
@@ -116,6 +133,6 @@ def test_a_sparse_backbone_streams_what_it_computes_as_a_whole(make_world, tiny_
     assert torch.allclose(h, whole[:, 3], atol=1e-4)
     world.card["source"] |= {"fps": 10.0}
     again = load_world(save_world(world, tmp_path / "w", half=False))
-    assert again.config.dynamics.sparse == "window:2+global:3"
+    assert again.config.dynamics.sparse == pattern
     made = [w.rollout(w.start(frames, actions), [1, 2, 0]) for w in (world, again)]
     assert (made[0] == made[1]).all()

@@ -29,8 +29,8 @@ def add_compress(command: Command) -> None:
     p.add_argument(
         "--sparse",
         metavar="PATTERN",
-        help="attention within windows and to summaries of the frame, such as window:4+global:8; trains on --data. "
-        "Pays from about 500 tokens a frame on",
+        help="attention within windows and to summaries of the frame, such as window:4+global:8, or linear; trains on "
+        "--data. Pays from about 500 tokens a frame on",
     )
     p.add_argument(
         "--size",

@@ -40,8 +40,8 @@ class DynamicsConfig:
     centre and a width for the scores of each channel, else they fall off from the level the channel has; warp: a token
     has warp x warp parts that the head may fetch from elsewhere in the last frame (warp.py), 0 for none; keypoints K:
     points that are predicted before the frame (keypoints.py), 0 for none; keypoint_groups: of those that move as one,
-    at most, 0 for 4; sparse: the pattern of attention over space, such as "window:4+global:8" (nn/sparse.py), "" for
-    dense; hidden: channels inside the MLPs, 0 for 4 D.
+    at most, 0 for 4; sparse: the pattern of attention over space, such as "window:4+global:8" or "linear"
+    (nn/sparse.py), "" for dense; hidden: channels inside the MLPs, 0 for 4 D.
     """
 
     action_size: int = 1

@@ -28,7 +28,7 @@ class SpaceAttention(nn.Module):
 
     The bias starts as one bump per head around a nearby cell, so that heads begin as a local filter
     and learn to look further (after ConViT, arXiv 2103.10697). pattern: cells look at their window only, and at
-    summaries of the frame, which learned queries gather in each layer.
+    summaries of the frame, which learned queries gather in each layer; or at all of them by linear attention.
     """
 
     pair: Tensor
@@ -37,9 +37,12 @@ class SpaceAttention(nn.Module):
     def __init__(self, width: int, heads: int, grid: int, pattern: SparsePattern | None = None) -> None:
         super().__init__()
         self.heads, self.grid, self.pattern = heads, grid, pattern
+        self.is_linear = pattern is not None and pattern.is_linear
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.out = nn.Linear(width, width, bias=False)
         self.q_norm, self.k_norm = Norm(width // heads), Norm(width // heads)
+        if self.is_linear:
+            return
         cells = torch.stack(torch.meshgrid(torch.arange(grid), torch.arange(grid), indexing="ij"), -1).view(-1, 2)
         offset = cells[:, None] - cells[None] + grid - 1
         self.register_buffer("pair", offset[..., 0] * (2 * grid - 1) + offset[..., 1], persistent=False)
@@ -67,7 +70,8 @@ class SpaceAttention(nn.Module):
         q, k, v = self.qkv(x).view(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
         q, k = self.q_norm(q), self.k_norm(k)
         if self.pattern is not None:
-            return self.out(self._sparse(q, k, v, cells).transpose(1, 2).reshape(b, n, d))
+            mixed = linear_attention(q, k, v) if self.is_linear else self._sparse(q, k, v, cells)
+            return self.out(mixed.transpose(1, 2).reshape(b, n, d))
         scores = (q @ k.transpose(-1, -2)).float() * (d // self.heads) ** -0.5 + self.bias(b, cells)
         mixed = scores.softmax(-1).to(v.dtype) @ v
         return self.out(mixed.transpose(1, 2).reshape(b, n, d))
@@ -121,6 +125,14 @@ class SpaceAttention(nn.Module):
         pair = self.pair[cells[:, :, None], cells[:, None, :]]
         bias = self.position[:, pair].float().transpose(0, 1)
         return bias if rows == len(cells) else bias.repeat_interleave(rows // len(cells), 0)
+
+
+def linear_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Mix values `[B, heads, N, d]` by positive features of queries and keys, ELU + 1, instead of a softmax."""
+    asked, keys = F.elu(q.float()) + 1, F.elu(k.float()) + 1
+    gathered = keys.transpose(-1, -2) @ v.float() / k.shape[-2]
+    total = asked @ keys.mean(-2, keepdim=True).transpose(-1, -2)
+    return (asked @ gathered / total).to(v.dtype)
 
 
 class TimeAttention(nn.Module):

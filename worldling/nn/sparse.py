@@ -2,6 +2,10 @@
 
 A pattern is written as "window:4+global:8": windows of 4 x 4 cells, 8 summaries a layer. With "+full:2" every second
 layer stays dense. A window as wide as the grid, without summaries, is dense attention: the same numbers come out.
+
+"linear", or "linear+full:2", is attention without a softmax (Katharopoulos et al., arXiv 2006.16236): all cells are
+looked at, by the products of keys and values summed once a frame, so that its cost grows with the cells, not with their
+pairs. It has no bias by relative position: the filter before it is what is near.
 """
 
 from __future__ import annotations
@@ -20,11 +24,19 @@ MOST_GLOBAL = 64
 
 @dataclass(frozen=True)
 class SparsePattern:
-    """Which cells look at which. window: side of a window in cells; num_global: summaries; full_every: 0 for none."""
+    """Which cells look at which.
+
+    window: side of a window in cells, 0 for linear attention; num_global: summaries; full_every: 0 for none.
+    """
 
     window: int
     num_global: int = 0
     full_every: int = 0
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether cells look at all others through sums."""
+        return not self.window
 
     def is_full(self, layer: int) -> bool:
         """Whether space layer number `layer`, from 0, stays dense."""
@@ -35,11 +47,13 @@ def parse_pattern(text: str, grid: int) -> SparsePattern | None:
     """Return the pattern that `text` says for a grid of that side; None for no text. Raises `ConfigError`."""
     if not text:
         return None
+    if linear := re.fullmatch(r"linear(?:\+full:(\d+))?", text):
+        return SparsePattern(0, full_every=int(linear[1] or 0))
     parts = dict(re.findall(r"(window|global|full):(\d+)(?:\+|$)", text))
     if "+".join(f"{name}:{number}" for name, number in parts.items()) != text or "window" not in parts:
         raise ConfigError(
-            f'`sparse` must be like "window:4+global:8", with "+full:2" for a dense layer in two, got {text!r}. '
-            "Use that."
+            f'`sparse` must be like "window:4+global:8", or "linear", with "+full:2" for a dense layer in two, got '
+            f"{text!r}. Use that."
         )
     pattern = SparsePattern(*(int(parts.get(name, 0)) for name in ("window", "global", "full")))
     if not pattern.window or grid % pattern.window:

@@ -30,7 +30,7 @@ from worldling.world import World
 
 #: Tokens a side, and cells of a token a side: 256 px in 16 x 16 or 32 x 32 cells.
 GRIDS = {8: 2, 16: 1, 32: 1}
-PATTERNS = ("", "window:4", "window:4+global:8", "window:8+global:8", "window:4+global:8+full:2")
+PATTERNS = ("", "window:4", "window:4+global:8", "window:8+global:8", "window:4+global:8+full:2", "linear")
 SIZE_PX = 256
 
 

@@ -85,8 +85,8 @@ class TrainConfig:
     warp: bool = False
     """Whether the head may copy cells from elsewhere in the last frame, by optical flow (dynamics/warp.py)."""
     sparse: str = ""
-    """Attention within windows and to a few summaries of the frame, such as "window:4+global:8" (nn/sparse.py); pays
-    from about 500 tokens a frame on. "" is dense."""
+    """Attention within windows and to a few summaries of the frame, such as "window:4+global:8", or linear attention,
+    "linear" (nn/sparse.py); pays from about 500 tokens a frame on. "" is dense."""
     keypoints: int = 0
     """Points that are found in the pictures without labels and predicted before the frame (dynamics/keypoints.py);
     0 for none. About 4 a moving thing."""
