@@ -112,6 +112,18 @@ class Residual(nn.Module):
         return x + self.fall(F.gelu(self.rise(x), approximate="tanh"))
 
 
+class Light(nn.Module):
+    """x + 1x1(gelu(depthwise 3x3(x))): a tenth of the operations of `Residual`, for the finest feature maps."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.near = nn.Conv2d(width, width, 3, padding=1, groups=width)
+        self.mix = nn.Conv2d(width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.mix(F.gelu(self.near(x), approximate="tanh"))
+
+
 class Tokenizer(nn.Module):
     """Encode images `[B, 3, H, W]` in [-1, 1] to latents `[B, N, C]` on the lattice, and decode them."""
 
@@ -127,8 +139,9 @@ class Tokenizer(nn.Module):
         self.encoder = nn.Sequential(*encoder)
         widths, pixels = config.widths, 3 * config.patch**2
         decoder: list[nn.Module] = [nn.Conv2d(config.codes, widths[0], 3, padding=1)]
-        for coarse, fine in itertools.pairwise(widths):
-            decoder += [gelu(), nn.Conv2d(coarse, 4 * fine, 1), nn.PixelShuffle(2), Residual(fine)]
+        for number, (coarse, fine) in enumerate(itertools.pairwise(widths), 1):
+            block = Residual if number < len(config.seen.widths) else Light
+            decoder += [gelu(), nn.Conv2d(coarse, 4 * fine, 1), nn.PixelShuffle(2), block(fine)]
         decoder += [gelu(), nn.Conv2d(widths[-1], pixels, 1)]
         self.decoder = nn.Sequential(*decoder)
 
