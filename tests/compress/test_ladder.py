@@ -131,6 +131,13 @@ def test_forms_that_were_made_before_are_rows_of_their_own(folder, square_data, 
         assert said in capsys.readouterr().err
 
 
+def test_int8_is_a_form_that_can_be_left_out(folder, monkeypatch):
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: name)
+    names = [step.name for step in module.precisions(load_world(folder))]
+    assert names[0] == "dense fp32" and names[-1] == "int8"
+    assert [step.name for step in module.precisions(load_world(folder), int8=False)] == names[:-1]
+
+
 def test_what_is_lost_is_paired_by_start(folder, square_data):
     world = load_world(folder)
     with closing(open_dataset(square_data)) as data:

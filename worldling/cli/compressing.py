@@ -68,7 +68,7 @@ def add_ladder(command: Command) -> None:
         help="a form of the world that worldling compress made, as a row of its own; repeatable",
     )  # fmt: skip
     p.add_argument(
-        "--forms", default="pruned,bits,delta", metavar="KINDS",
+        "--forms", default="int8,pruned,bits,delta", metavar="KINDS",
         help="which cheaper forms are made and tried, with commas; none for those of --with alone",
     )  # fmt: skip
     p.add_argument("--starts", type=count, default=1000, help="held-out starts of roll-outs")

@@ -43,7 +43,7 @@ from worldling.world import World
 from worldling.world_files import load_world, save_world
 
 #: Cheaper forms that are made here, in this order.
-FORMS = ("pruned", "bits", "delta")
+FORMS = ("int8", "pruned", "bits", "delta")
 #: Batch sizes at which speeds are measured.
 BATCHES = (1, 16, 64)
 #: Shares of the MLPs' channels to go that are tried, until one loses too much.
@@ -136,7 +136,7 @@ def ladder(
         test = TruthTest(loaded, dataset, starts, horizon)
         work.mkdir(exist_ok=True)
         kept = Kept(work, json.dumps([identity(dataset), starts, horizon, versions(), commit()]))
-        steps = precisions(loaded)
+        steps = precisions(loaded, "int8" in forms)
         truths = {step.name: kept.truth(step, test, quiet) for step in steps}
         reference = truths[steps[0].name]
         fast = before = fastest(steps, work, seconds, quiet)
@@ -193,14 +193,14 @@ def ladder(
     return found
 
 
-def precisions(world: World) -> list[Step]:
-    """Return the steps that leave the weights as they are: the reference, and what computes faster."""
+def precisions(world: World, int8: bool = True) -> list[Step]:
+    """Return the steps that leave the weights as they are: the reference, and what computes faster; int8: that, too."""
     whole = float32_mb(world)
     steps = [Step("dense fp32", "eager torch, the reference", world, "reference", whole)]
     if importlib.util.find_spec("openvino") is not None:
         name = "bf16" if cpu_has_bf16() else "fp32 compiled"
         steps.append(Step(name, "OpenVINO; weights kept as float16", world, "openvino-bf16", whole / 2))
-        if importlib.util.find_spec("nncf") is not None:
+        if int8 and importlib.util.find_spec("nncf") is not None:
             steps.append(Step("int8", "OpenVINO, calibrated on roll-outs", world, "openvino-int8", whole / 2))
     return steps
 
