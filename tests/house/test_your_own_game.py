@@ -31,6 +31,7 @@ SHORT = {
     "train": ["--steps", "3", "--size", "xs"],
     "play": ["--no-browser", "--port", "0", "--backend", "reference"],
     "judge": ["--starts", "4", "--horizons", "1,2", "--suite", "fidelity", "--backend", "reference"],
+    "ladder": ["--starts", "4", "--horizon", "2", "--seconds", "0.05", "--forms", "none"],
     "cost": ["--backend", "reference", "--seconds", "0.1", "--batch", "2"],
 }
 
