@@ -113,6 +113,19 @@ class Reference:
         guess: Guess = keypoints(points, action)
         return guess
 
+    def move(self, points: Tensor, action: Tensor) -> Tensor:
+        """Guess the keypoints alone, `Guess.points`, as `guess` does."""
+        keypoints = self.ticks[False].dynamics.keypoints
+        assert keypoints is not None, "only a world with keypoints has points"
+        return keypoints.move(points, action)
+
+    def paint(self, points: Tensor, cells: Tensor | None) -> Tensor:
+        """Return the hint `[B, M, E]` of cells int64 `[B, M]`, or of all, for keypoints `[B, K, 2]` to come."""
+        keypoints = self.ticks[False].dynamics.keypoints
+        assert keypoints is not None, "only a world with keypoints has points"
+        hint: Tensor = keypoints.painter(points, cells)
+        return hint
+
     def outcome(self, latent: Tensor, following: Tensor, action: Tensor) -> Tensor:
         """Return the scores of a step, as in `Backend.outcome`."""
         assert self.scorer is not None, "only a world that predicts outcomes has scores of them"

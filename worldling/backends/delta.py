@@ -24,6 +24,7 @@ from worldling.backend import Backend
 from worldling.backends.repaint import Repaint
 from worldling.dynamics.keypoints import Guess, centres
 from worldling.errors import ConfigError
+from worldling.nn.cells import put
 from worldling.tick import TickInputs, TickOutputs
 from worldling.world import World
 
@@ -52,6 +53,14 @@ class CellBackend(Backend, Protocol):
 
         The memory of `inputs` may have more rows: rows int64 `[B]` says which are theirs.
         """
+        ...
+
+    def move(self, points: Tensor, action: Tensor) -> Tensor:
+        """Guess the keypoints of the next frame, `Guess.points`, from points `[B, 2, K, 2]` and actions `[B, A]`."""
+        ...
+
+    def paint(self, points: Tensor, cells: Tensor | None) -> Tensor:
+        """Return the hint `[B, M, E]` of cells int64 `[B, M]`, or of all, for keypoints `[B, K, 2]` to come."""
         ...
 
     def decode_box(self, cells: Tensor) -> Tensor:
@@ -92,7 +101,7 @@ class Delta:
         """Make the next frame, as in `Backend.tick`."""
         sizes = self.sizes_of(inputs)
         if min(sizes) == self.config.tokens:
-            made = self.inner.tick(inputs, decode)
+            made = self.inner.tick(self.hinted(inputs), decode)
             if made.frame is not None:
                 self.repaint.keep(made.latent, made.frame)
             return made
@@ -101,16 +110,24 @@ class Delta:
         for size in sorted(set(sizes)):
             rows = torch.tensor([row for row, own in enumerate(sizes) if own == size])
             if size == self.config.tokens:
-                part = inputs.of(rows)
+                part = self.hinted(inputs.of(rows))
                 made = self.inner.tick(part._replace(memory=tuple(past[rows] for past in inputs.memory)), False)
                 spot: tuple[Tensor, ...] = (rows,)
             else:
                 part = inputs.of(rows) if len(rows) < inputs.batch else inputs
                 cells = self.choose(part, size)
-                made, spot = self.inner.tick_cells(part, cells, rows), (rows[:, None], cells)
+                made = self.inner.tick_cells(self.hinted(part, cells), cells, rows)
+                spot = rows[:, None], cells
             for whole, fresh in zip((latent, *memory), (made.latent, *made.memory), strict=True):
                 whole[spot] = fresh
         return TickOutputs(latent, self.repaint.draw(latent) if decode else None, tuple(memory))
+
+    def hinted(self, inputs: TickInputs, cells: Tensor | None = None) -> TickInputs:
+        """Return `inputs` with the hint that `guess` left out: of cells int64 `[B, M]`, zeros elsewhere, or of all."""
+        if inputs.points is None:
+            return inputs
+        hint = self.inner.paint(inputs.points[:, 0], cells)
+        return inputs._replace(hint=hint if cells is None else put(hint, cells, self.config.tokens))
 
     def active(self, inputs: TickInputs) -> Tensor:
         """Return which cells may well change: bool `[B, N]`.
@@ -157,8 +174,8 @@ class Delta:
         return self.inner.remember(inputs)
 
     def guess(self, points: Tensor, action: Tensor) -> Guess:
-        """Guess the keypoints of the next frame, as in `Backend.guess`."""
-        return self.inner.guess(points, action)
+        """Guess the keypoints of the next frame, as in `Backend.guess`, without the hint: it is of few cells."""
+        return Guess(self.inner.move(points, action), None)
 
     def outcome(self, latent: Tensor, following: Tensor, action: Tensor) -> Tensor:
         """Return the scores of a step, as in `Backend.outcome`."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from worldling.backends.openvino import SPLIT_FROM, Call, OpenVino, build
-from worldling.backends.small_graphs import Graph
+from worldling.backends.small_graphs import Graph, mover, painter
 from worldling.tick import TickInputs, TickOutputs
 from worldling.tokenizer.model import Tokenizer
 from worldling.types import float_to_frames
@@ -32,6 +32,8 @@ class OpenVinoCells(OpenVino):
         self._compiled_cells: dict[tuple[int, ...], ov.CompiledModel] = {}
         self._cell_calls: dict[tuple[int, ...], Call] = {}
         self._boxes: dict[int, Graph] = {}
+        self._painters: dict[int, Graph] = {}
+        self._mover = None if world.dynamics.keypoints is None else mover(world)
 
     def tick_cells(self, inputs: TickInputs, cells: Tensor, rows: Tensor) -> TickOutputs:
         """Make cells int64 `[B, M]` of the next frame alone, as `CellTick` does; rows int64 `[B]`: of the memory."""
@@ -52,8 +54,27 @@ class OpenVinoCells(OpenVino):
         """Compile the graphs of one row for so many cells, and for squares of so many cells a side."""
         for count in counts:
             self.prepare_cells(1, 1, count)
+            if self._mover is not None:
+                self.prepare_painter(count)
         for side in sides:
             self.prepare_box(side)
+
+    def move(self, points: Tensor, action: Tensor) -> Tensor:
+        """Guess the keypoints of the next frame, `Guess.points`, as `guess` does."""
+        assert self._mover is not None, "only a world with keypoints has points"
+        return self._mover(points, action)
+
+    def paint(self, points: Tensor, cells: Tensor | None) -> Tensor:
+        """Return the hint `[B, M, E]` of cells int64 `[B, M]`, or of all, for keypoints `[B, K, 2]` to come."""
+        if cells is None:
+            return self.prepare_painter(0)(points)
+        return self.prepare_painter(cells.shape[1])(points, cells)
+
+    def prepare_painter(self, count: int) -> Graph:
+        """Return the graph of the hint of `count` cells, 0 for all, building it if needed."""
+        if count not in self._painters:
+            self._painters[count] = painter(self.world, count)
+        return self._painters[count]
 
     def like(self, world: World) -> OpenVinoCells:
         """Return a backend of the same precision for `world`, as `OpenVino.like`."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from worldling.backends import cache, openvino_graph
+from worldling.dynamics.keypoints import Keypoints
 from worldling.tokenizer.model import Tokenizer
 from worldling.types import float_to_frames, frames_to_float
 from worldling.world import World
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Numbers of rows that a graph is compiled for.
 MOST_SIZES = 8
+#: Cells whose hints one thread makes as fast as two.
+FEW_CELLS = 64
 #: From so many rows on all threads have enough to do, even in a small graph.
 MANY = 16
 
@@ -113,6 +116,35 @@ def guesser(world: World) -> Graph | None:
         return None
     example = torch.zeros(2, 2, world.config.dynamics.keypoints, 2), torch.zeros(2, world.action_space.size)
     return Graph(world, "keypoints", keypoints, *example, small=True)
+
+
+class Move(nn.Module):
+    """Motion of keypoints: points `[B, 2, K, 2]` and actions `[B, A]` to the points after, as `Keypoints.move`."""
+
+    def __init__(self, keypoints: Keypoints) -> None:
+        super().__init__()
+        self.keypoints = keypoints
+
+    def forward(self, points: Tensor, action: Tensor) -> Tensor:
+        return self.keypoints.move(points, action)
+
+
+def mover(world: World) -> Graph:
+    """Return the motion of points `[B, 2, K, 2]` under actions `[B, A]`, of a world with keypoints."""
+    keypoints = world.dynamics.keypoints
+    assert keypoints is not None, "only a world with keypoints has points"
+    example = torch.zeros(2, 2, world.config.dynamics.keypoints, 2), torch.zeros(2, world.action_space.size)
+    return Graph(world, "motion", Move(keypoints), *example, small=True)
+
+
+def painter(world: World, count: int) -> Graph:
+    """Return the hint of points `[B, K, 2]` for cells int64 `[B, count]`, of a world with keypoints; 0: for all."""
+    keypoints = world.dynamics.keypoints
+    assert keypoints is not None, "only a world with keypoints has points"
+    example = [torch.zeros(2, world.config.dynamics.keypoints, 2)]
+    if count:
+        example.append(torch.arange(count).expand(2, -1).contiguous())
+    return Graph(world, f"painter-{count}", keypoints.painter, *example, small=0 < count <= FEW_CELLS)
 
 
 def scorer(world: World) -> Graph | None:

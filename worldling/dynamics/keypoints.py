@@ -55,11 +55,12 @@ class Guess(NamedTuple):
     """What is said of the next frame before it is drawn.
 
     points `[B, 2, K, 2]`: the points of the next frame and of the current one, x and y in [-1, 1] from the left and
-    upper edge; hint `[B, N, E]`: what the head is told of each cell.
+    upper edge; hint `[B, N, E]`: what the head is told of each cell, None from a backend that says it of some cells
+    later (backends/delta.py).
     """
 
     points: Tensor
-    hint: Tensor
+    hint: Tensor | None
 
 
 class Keypoints(nn.Module):
@@ -73,9 +74,14 @@ class Keypoints(nn.Module):
 
     def forward(self, points: Float[Tensor, "B 2 K 2"], action: Float[Tensor, "B A"]) -> Guess:
         """Guess the next points from those of the current frame and of the one before `[B, 2, K, 2]`."""
+        following = self.move(points, action)
+        return Guess(following, self.painter(following[:, 0]))
+
+    def move(self, points: Float[Tensor, "B 2 K 2"], action: Float[Tensor, "B A"]) -> Float[Tensor, "B 2 K 2"]:
+        """Return `Guess.points` alone."""
         now, before = points.unbind(1)
         following, _ = self.motion(now, before, action)
-        return Guess(torch.stack([following, now], 1), self.painter(following))
+        return torch.stack([following, now], 1)
 
     @torch.inference_mode()
     def find(self, clips: np.ndarray) -> Float[Tensor, "B T 2 K 2"]:
