@@ -62,6 +62,21 @@ def pusht_256() -> None:
     make("pusht-256", "worldling/PushT-v0", POLICIES + "pusht_free_hand", 60_000, 12_000, config, size_px=256)
 
 
+def pusht_256_fine() -> None:
+    """Push-T at 256 px with 256 tokens a frame, for the ladder: 24 000 frames, 34 minutes. Not bundled."""
+    config = TrainConfig(
+        minutes=34, mirror="x:0", tokenizer_from="pusht-256", keypoints_from="pusht-256", rollout_frames=6, cutmix=0.5,
+        grid=16, **{**FINE, "merge": 1, "sparse_share": 0.25, "dense_from": 0.85},
+    )  # fmt: skip
+    make("pusht-256-fine", "worldling/PushT-v0", POLICIES + "pusht_free_hand", 24_000, 6_000, config, size_px=256)
+
+
+def pusht_512() -> None:
+    """Push-T at 512 px: `pusht-256` with a decoder for larger pictures, 10 000 frames, 15 minutes. Not bundled."""
+    config = TrainConfig(minutes=15, mirror="x:0", enlarges="pusht-256")
+    make("pusht-512", "worldling/PushT-v0", POLICIES + "pusht_free_hand", 10_000, 2_000, config, size_px=512)
+
+
 def carracing() -> None:
     """CarRacing at 64 px, 17 frames a second: 30 000 frames, 30 minutes on 2 cores."""
     config = TrainConfig(minutes=30, mirror="x:0", **BEFORE_CUTMIX)  # steering is action 0
@@ -135,7 +150,19 @@ def make(
 
 RECIPES: dict[str, Callable[[], None]] = {
     recipe.__name__.replace("_", "-"): recipe
-    for recipe in (pusht, pusht_quick, pusht_256, carracing, pong, physics, cloth, lorenz, smoke)
+    for recipe in (
+        pusht,
+        pusht_quick,
+        pusht_256,
+        pusht_256_fine,
+        pusht_512,
+        carracing,
+        pong,
+        physics,
+        cloth,
+        lorenz,
+        smoke,
+    )
 }
 
 
