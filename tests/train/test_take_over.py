@@ -15,7 +15,8 @@ from worldling.train.recipe import SIZES, TrainConfig
 from worldling.train.take_over import begin_decoder, take_over
 from worldling.train.train import train
 from worldling.types import Episode
-from worldling.world_files import load_world
+from worldling.world import World
+from worldling.world_files import load_world, save_world
 
 QUICK = TrainConfig(
     size="tiny", steps=4, batch_frames=2, batch_clips=2, clip_frames=8, rollout_every=2, compile="off"
@@ -105,6 +106,16 @@ def test_a_world_of_other_actions_or_with_a_warping_head_cannot_be_enlarged(larg
     for name, words in (("pusht", "same environment and actions"), ("physics", "without `warp`")):
         with pytest.raises(ConfigError, match=words):
             train(larger_data, tmp_path / "w", dataclasses.replace(QUICK, enlarges=name), quiet=True)
+
+
+def test_a_tokenizer_of_another_shape_is_told(larger_data, tmp_path, make_world):
+    plain = make_world()
+    shape = dataclasses.replace(plain.config.tokenizer, size_px=128, seen_px=64)
+    config = dataclasses.replace(plain.config, tokenizer=shape)
+    save_world(World(config, Tokenizer(shape), plain.dynamics, plain.card), tmp_path / "w")
+    asked = dataclasses.replace(QUICK, tokenizer_from=str(tmp_path / "w"))
+    with pytest.raises(ConfigError, match="an encoder that sees 64 px"):
+        train(larger_data, tmp_path / "out", asked, quiet=True)
 
 
 @pytest.mark.slow

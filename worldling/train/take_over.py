@@ -73,9 +73,12 @@ def tokenizer_of(name: str, tokenizer: Tokenizer) -> bool:
     if not name:
         return False
     trained = load_world(find_world(name)).tokenizer
-    shapes = [(t.config.size_px, t.config.cells, t.config.codes, t.config.levels) for t in (tokenizer, trained)]
-    if shapes[0] != shapes[1]:
-        words = [f"{px} px in {cells} x {cells} cells of {c} codes, {n} levels" for px, cells, c, n in shapes]
+    own, known = tokenizer.config, trained.config
+    words = [
+        f"{c.size_px} px in {c.cells} x {c.cells} cells of {c.codes} codes, {c.levels} levels" for c in (own, known)
+    ]
+    if words[0] != words[1] or known.seen_px:
+        words[1] += f", an encoder that sees {known.seen_px} px" if known.seen_px else ""
         raise ConfigError(
             f"`tokenizer_from` must be a world of the same pictures and cells, {words[0]}, got {name} of {words[1]}. "
             "Set grid, merge and levels so that they are the same."

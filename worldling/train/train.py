@@ -129,6 +129,8 @@ def _train(
     if small is None and not config.steps and deadline is None:
         num_frames = sum(dataset.lengths[i] for i in training) * len(every_reflection)
         needed = estimate(networks, config, pool, num_frames, where)
+        if is_known:
+            needed = dataclasses.replace(needed, tokenizer_step_s=0.0)
         if chooses:
             config = dataclasses.replace(config, minutes=needed.chosen_minutes)
             write_settings(folder, {"data": str(data), **to_dict(config)}, made_of, _upgrade)
