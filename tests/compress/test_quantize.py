@@ -1,6 +1,7 @@
 """Few bits for weights: more where roll-outs are sensitive, within the budget, made up for, and loaded as measured."""
 
 import json
+import re
 from functools import partial
 
 import numpy as np
@@ -90,6 +91,10 @@ def test_bits_go_where_errors_are():
     assert allocate(shapes, errors, 6.5) == {"sure": 4, "other": 8}
     with pytest.raises(ConfigError, match=r"`bits` must be at least 1\.50"):
         allocate(shapes, errors, 1.2)
+    with pytest.raises(ConfigError, match=r"at least 1\.\d\d for this world, got 1\.5") as told:
+        allocate({**shapes, "odd": (16, 72)}, {**errors, "odd": errors["sure"]}, 1.5)
+    least = float(re.search(r"at least ([\d.]+)", str(told.value))[1])
+    allocate({**shapes, "odd": (16, 72)}, {**errors, "odd": errors["sure"]}, least)
 
 
 @pytest.mark.parametrize("bits", [2, 4])

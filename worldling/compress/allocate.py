@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from worldling.errors import ConfigError
@@ -33,7 +34,8 @@ def allocate(
         ]
         if not steps:
             least = sum(size(name, bits) for name, bits in chosen.items()) / sum(numbers.values())
-            raise ConfigError(f"`bits` must be at least {least:.2f} with the scales, got {mean_bits:g}. Take more.")
+            needed = math.ceil(100 * least) / 100  # weights whose rows are not of whole groups take a little more
+            raise ConfigError(f"`bits` must be at least {needed:.2f} for this world, got {mean_bits:g}. Take that.")
         _, name, fewer = min(steps)
         chosen[name] = fewer
     return chosen
