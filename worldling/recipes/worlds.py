@@ -72,8 +72,8 @@ def pusht_256_fine() -> None:
 
 
 def pusht_512() -> None:
-    """Push-T at 512 px: `pusht-256` with a decoder for larger pictures, 10 000 frames, 15 minutes. Not bundled."""
-    config = TrainConfig(minutes=15, mirror="x:0", enlarges="pusht-256")
+    """Push-T at 512 px: `pusht-256` with a decoder for larger pictures, 10 000 frames, 25 minutes. Not bundled."""
+    config = TrainConfig(minutes=25, mirror="x:0", batch_frames=8, enlarges="pusht-256")
     make("pusht-512", "worldling/PushT-v0", POLICIES + "pusht_free_hand", 10_000, 2_000, config, size_px=512)
 
 
