@@ -16,7 +16,7 @@ def folder(make_world, tmp_path):
 
 
 def write(folder, change=lambda ladder: None):
-    """Write a ladder of three rows; change: is called with it before."""
+    """Write a ladder of four rows; change: is called with it before."""
     rows = [
         {"name": name, "within": within, "backend": backend, "folder": form, "speed": {"1": {"fps_p50": fps}}}
         for name, within, backend, form, fps in (

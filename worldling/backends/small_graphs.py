@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: Numbers of rows that a graph is compiled for.
 MOST_SIZES = 8
-#: Cells whose hints one thread makes as fast as two.
+#: Hints of up to so many cells are made on one thread, as other small graphs are; the limit itself is not measured.
 FEW_CELLS = 64
 #: From so many rows on all threads have enough to do, even in a small graph.
 MANY = 16

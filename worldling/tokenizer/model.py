@@ -113,7 +113,10 @@ class Residual(nn.Module):
 
 
 class Light(nn.Module):
-    """x + 1x1(gelu(depthwise 3x3(x))): a tenth of the operations of `Residual`, for the finest feature maps."""
+    """x + 1x1(gelu(depthwise 3x3(x))): for the finest feature maps.
+
+    At 32 channels it has a fifteenth of the operations of `Residual`.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
