@@ -59,6 +59,7 @@ def test_the_fastest_form_within_the_bound_is_chosen(folder, make_world):
         lambda ladder: ladder.update(rungs=3),
         lambda ladder: ladder["rungs"][2].update(folder="ladder/nothing"),
         lambda ladder: ladder["rungs"][2].update(folder="../../../elsewhere/w"),
+        lambda ladder: ladder["rungs"][2].update(backend="shell"),
         lambda ladder: ladder["rungs"][2]["speed"]["1"].update(fps_p50=None),
     ],
 )

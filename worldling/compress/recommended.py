@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from worldling.backends.choose import BACKENDS, DELTA
 from worldling.checkpoint import read_json
 from worldling.compress.run import identity_of
 from worldling.errors import CheckpointError
@@ -46,10 +47,10 @@ def recommended(world: str | Path) -> Recommended | None:
         folder = source if best["folder"] is None else (file.parent / str(best["folder"])).resolve()
         backend, about = str(best["backend"]), f"{best['name']}: within {found['target_drop']:g} points by {file}"
         here = found["machine"]["cpu"] == cpu_name()
-        if not folder.is_relative_to(source.resolve().parent):
+        kind, delta, threshold = backend.partition(DELTA)
+        if kind not in BACKENDS or not folder.is_relative_to(source.resolve().parent):
             return None
         find_world(folder)
     except (CheckpointError, KeyError, TypeError, ValueError, AttributeError, IndexError):
         return None
-    delta = "+delta=" + backend.partition("+delta=")[2] if "+delta=" in backend else ""
-    return Recommended(folder, backend if here else f"auto{delta}", about)
+    return Recommended(folder, backend if here else f"auto{delta}{threshold}", about)
